@@ -1,0 +1,98 @@
+package flax
+
+import (
+	"encoding/binary"
+	"math"
+	"strings"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// maxArray is the size from which flax splits an array into chunks; the
+// writer does not write such arrays (65B's largest has half of it).
+const maxArray = 1 << 30
+
+// toNumpy is the inverse of fromNumpy for the types that a weight may have.
+var toNumpy = map[string]string{"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+
+// AppendRecord appends what stands in front of a tensor's bytes in a stream:
+// the key path (Name split at "/"), and the heads of the byte string, the ext
+// and the array. The tensor's bytes follow it, then the next record. Name,
+// DType and Shape are used.
+func AppendRecord(dst []byte, t *wire.Tensor) ([]byte, error) {
+	numpy, ok := toNumpy[t.DType]
+	if !ok {
+		return nil, wire.Unsupported(0, t.Name, "dtype %s is not written to a stream", t.DType)
+	}
+	size := t.Bytes()
+	if size > maxArray {
+		return nil, wire.Unsupported(0, t.Name, "array of %d bytes is over flax's limit of 2^30 for one chunk", size)
+	}
+	array := appendHead(nil, 0x90, 3)
+	array = appendHead(array, 0x90, len(t.Shape))
+	for _, d := range t.Shape {
+		array = appendUint(array, uint64(d))
+	}
+	array = appendString(array, numpy)
+	array = appendBin(array, int(size))
+
+	ext := appendExt(nil, len(array)+int(size), extArray)
+
+	keys := strings.Split(t.Name, "/")
+	dst = appendHead(dst, 0x90, 2)
+	dst = appendHead(dst, 0x90, len(keys))
+	for _, k := range keys {
+		dst = appendString(dst, k)
+	}
+	dst = appendBin(dst, len(ext)+len(array)+int(size))
+	return append(append(dst, ext...), array...), nil
+}
+
+// appendHead appends the head of a list of up to 15 (mark 0x90).
+func appendHead(dst []byte, mark byte, n int) []byte { return append(dst, mark|byte(n)) }
+
+func appendUint(dst []byte, n uint64) []byte {
+	switch {
+	case n < 0x80:
+		return append(dst, byte(n))
+	case n <= math.MaxUint8:
+		return append(dst, 0xcc, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xcd), uint16(n))
+	case n <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xce), uint32(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xcf), n)
+}
+
+func appendString(dst []byte, s string) []byte {
+	if len(s) < 32 {
+		return append(append(dst, 0xa0|byte(len(s))), s...)
+	}
+	return append(appendLength(dst, 0xd9, len(s)), s...)
+}
+
+func appendBin(dst []byte, n int) []byte { return appendLength(dst, 0xc4, n) }
+
+// appendExt uses the fixed forms for 1, 2, 4, 8 and 16 bytes, as msgpack's
+// packers do.
+func appendExt(dst []byte, n int, ext byte) []byte {
+	for i := range 5 {
+		if n == 1<<i {
+			return append(dst, 0xd4+byte(i), ext)
+		}
+	}
+	return append(appendLength(dst, 0xc7, n), ext)
+}
+
+// appendLength appends a length of 8, 16 or 32 bits after the mark for its
+// width; the three marks follow each other.
+func appendLength(dst []byte, mark byte, n int) []byte {
+	switch {
+	case n <= math.MaxUint8:
+		return append(dst, mark, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, mark+1), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(dst, mark+2), uint32(n))
+}

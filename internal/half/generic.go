@@ -1,0 +1,118 @@
+package half
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+var le = binary.LittleEndian
+
+// widen reads len(dst) elements of src.
+func widen(dst []float32, src []byte, from Type) {
+	src = src[:len(dst)*from.Size()]
+	switch from {
+	case F16:
+		for i := range dst {
+			dst[i] = FromF16(le.Uint16(src[2*i:]))
+		}
+	case BF16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16)
+		}
+	case F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
+		}
+	}
+}
+
+// narrow rounds src to the type and writes it.
+func narrow(dst []byte, src []float32, to Type) {
+	dst = dst[:len(src)*to.Size()]
+	switch to {
+	case F16:
+		for i, f := range src {
+			le.PutUint16(dst[2*i:], ToF16(f))
+		}
+	case BF16:
+		for i, f := range src {
+			le.PutUint16(dst[2*i:], ToBF16(f))
+		}
+	case F32:
+		for i, f := range src {
+			le.PutUint32(dst[4*i:], canonical(f))
+		}
+	}
+}
+
+// canonical is the pattern of f with every NaN made the same.
+func canonical(f float32) uint32 {
+	if f != f {
+		return nan32
+	}
+	return math.Float32bits(f)
+}
+
+// roundTile rounds to a narrower type in place.
+func roundTile(x []float32, t Type) {
+	for i, f := range x {
+		if t == F16 {
+			x[i] = FromF16(ToF16(f))
+		} else {
+			x[i] = FromBF16(ToBF16(f))
+		}
+	}
+}
+
+func addTile(x, y []float32) {
+	y = y[:len(x)]
+	for i := range x {
+		x[i] += y[i]
+	}
+}
+
+func subTile(x, y []float32) {
+	y = y[:len(x)]
+	for i := range x {
+		x[i] -= y[i]
+	}
+}
+
+// FirstNonFinite is the index of the first element that is infinite or NaN,
+// -1 when there is none.
+func FirstNonFinite(src []byte, t Type) int {
+	if t == F32 {
+		for i := 0; i+4 <= len(src); i += 4 {
+			if le.Uint32(src[i:])&inf32 == inf32 {
+				return i / 4
+			}
+		}
+		return -1
+	}
+	exponent := uint16(0x7c00)
+	if t == BF16 {
+		exponent = 0x7f80
+	}
+	return firstFull16(src, exponent)
+}
+
+// firstFull16 finds the first 16-bit element whose exponent bits are all set.
+// It looks at four at a time: adding one at the exponent's lowest place
+// carries into the sign place exactly when all are set.
+func firstFull16(src []byte, exponent uint16) int {
+	const lanes = 0x0001000100010001
+	mask := uint64(exponent) * lanes
+	step := uint64(exponent&-exponent) * lanes
+	i := 0
+	for ; i+8 <= len(src); i += 8 {
+		if ((le.Uint64(src[i:])&mask)+step)&(0x8000*lanes) != 0 {
+			break
+		}
+	}
+	for ; i+2 <= len(src); i += 2 {
+		if le.Uint16(src[i:])&exponent == exponent {
+			return i / 2
+		}
+	}
+	return -1
+}

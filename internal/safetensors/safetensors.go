@@ -1,0 +1,213 @@
+// Package safetensors reads and writes the safetensors format: a u64 header
+// length, a JSON header, and the tensors' bytes without holes.
+//
+// The rules are those of the reference implementation (safetensors 0.8, Rust)
+// and a few of our own, all stricter: names and fields may stand once, fields
+// other than dtype, shape and data_offsets are refused, and so are lone
+// surrogates.
+package safetensors
+
+import (
+	"cmp"
+	"encoding/binary"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// MaxHeader is the reference's bound on the header's length in bytes.
+const MaxHeader = 100_000_000
+
+// prefix is the length of the length.
+const prefix = 8
+
+// File is the header of a safetensors file.
+type File struct {
+	Tensors  []wire.Tensor // in the order of their data
+	Metadata map[string]string
+}
+
+// Read reads the header of a file of size bytes and checks all of it; no
+// tensor's data is touched.
+func Read(r io.ReaderAt, size int64) (*File, error) {
+	header, err := readHeader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	p := parser{json: wire.NewJSON(header, prefix), data: prefix + int64(len(header)), end: size}
+	if err := p.header(); err != nil {
+		return nil, err
+	}
+	if err := p.place(); err != nil {
+		return nil, err
+	}
+	f := &File{Tensors: make([]wire.Tensor, len(p.entries)), Metadata: p.metadata}
+	for i, e := range p.entries {
+		f.Tensors[i] = wire.Tensor{
+			Name: e.name, DType: e.dtype, Shape: e.shape, Offset: p.data + e.begin,
+			Data: io.NewSectionReader(r, p.data+e.begin, e.end-e.begin),
+		}
+	}
+	return f, nil
+}
+
+// readHeader believes the length only when the file has as many bytes.
+func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
+	if size < prefix {
+		return nil, wire.Truncated(size, "", "file of %d bytes is too short for a header length", size)
+	}
+	var b [prefix]byte
+	if err := wire.ReadFull(r, b[:], 0); err != nil {
+		return nil, &wire.Error{Offset: 0, Err: err}
+	}
+	n := binary.LittleEndian.Uint64(b[:])
+	switch {
+	case n > MaxHeader:
+		return nil, wire.Malformed(0, "", "header length %d is over the format's limit of %d", n, MaxHeader)
+	case int64(n) > size-prefix:
+		return nil, wire.Truncated(0, "", "header of %d bytes announced, %d left", n, size-prefix)
+	}
+	header := make([]byte, n)
+	if err := wire.ReadFull(r, header, prefix); err != nil {
+		return nil, &wire.Error{Offset: prefix, Err: err}
+	}
+	if n == 0 || header[0] != '{' {
+		return nil, wire.Malformed(prefix, "", "header does not begin with '{'")
+	}
+	return header, nil
+}
+
+// entry is one tensor of the header; begin and end count from the data's start.
+type entry struct {
+	name, dtype string
+	shape       []int64
+	begin, end  int64
+	at          int64 // file offset of the entry in the header
+}
+
+type parser struct {
+	json      *wire.JSON
+	data, end int64 // where the data begins and the file ends
+	entries   []entry
+	metadata  map[string]string
+}
+
+func (p *parser) header() error {
+	err := p.json.Object(func(name string) error {
+		if name == "__metadata__" {
+			return p.readMetadata()
+		}
+		return p.readEntry(name)
+	})
+	if err != nil {
+		return err
+	}
+	return p.json.End()
+}
+
+func (p *parser) readMetadata() (err error) {
+	p.metadata, err = p.json.StringMap()
+	return err
+}
+
+func (p *parser) readEntry(name string) error {
+	e := entry{name: name, at: p.json.Offset()}
+	fields := 0
+	err := p.json.Object(func(field string) (err error) {
+		fields++
+		switch field {
+		case "dtype":
+			e.dtype, err = p.json.String()
+		case "shape":
+			err = p.json.Array(func() error { return p.appendUint(&e.shape) })
+		case "data_offsets":
+			err = p.readOffsets(&e)
+		default:
+			err = wire.Malformed(p.json.Offset(), name, "unknown field %q", field)
+		}
+		return err
+	})
+	if err != nil {
+		return named(err, name)
+	}
+	if fields != 3 {
+		return wire.Malformed(e.at, name, "entry lacks one of dtype, shape, data_offsets")
+	}
+	p.entries = append(p.entries, e)
+	return p.checkSize(&e)
+}
+
+func (p *parser) appendUint(list *[]int64) error {
+	n, err := p.json.Uint()
+	*list = append(*list, n)
+	return err
+}
+
+func (p *parser) readOffsets(e *entry) error {
+	var offsets []int64
+	at := p.json.Offset()
+	if err := p.json.Array(func() error { return p.appendUint(&offsets) }); err != nil {
+		return err
+	}
+	if len(offsets) != 2 || offsets[0] > offsets[1] {
+		return wire.Malformed(at, e.name, "data_offsets %v are not a begin and an end", offsets)
+	}
+	e.begin, e.end = offsets[0], offsets[1]
+	return nil
+}
+
+// named adds the tensor's name to an error that does not know it.
+func named(err error, name string) error {
+	if e, ok := err.(*wire.Error); ok && e.Tensor == "" {
+		return &wire.Error{Offset: e.Offset, Tensor: name, Err: e.Err}
+	}
+	return err
+}
+
+// checkSize compares what the shape asks for with what the offsets give.
+func (p *parser) checkSize(e *entry) error {
+	if wire.DTypeBits(e.dtype) == 0 {
+		return wire.Unsupported(e.at, e.name, "dtype %q is not one of the format's", e.dtype)
+	}
+	want, ok := wire.DataSize(e.dtype, e.shape)
+	if !ok {
+		return wire.Malformed(e.at, e.name, "shape %v of %s has no valid size", e.shape, e.dtype)
+	}
+	if have := e.end - e.begin; have != want {
+		return wire.Malformed(e.at, e.name, "shape %v of %s takes %d bytes, data_offsets give %d", e.shape, e.dtype, want, have)
+	}
+	return nil
+}
+
+// place orders the entries by their data and checks that they cover it
+// exactly.
+func (p *parser) place() error {
+	slices.SortStableFunc(p.entries, func(a, b entry) int {
+		if a.begin != b.begin {
+			return cmp.Compare(a.begin, b.begin)
+		}
+		return cmp.Compare(a.end, b.end)
+	})
+	next := int64(0)
+	for _, e := range p.entries {
+		switch {
+		case e.begin > next:
+			return wire.Malformed(e.at, e.name, "%d bytes before this tensor's data belong to none", e.begin-next)
+		case e.begin < next:
+			return wire.Malformed(e.at, e.name, "data overlaps another tensor's by %d bytes", next-e.begin)
+		}
+		next = e.end
+	}
+	switch have := p.end - p.data; {
+	case next > have:
+		return wire.Truncated(p.end, "", "tensors need %d bytes of data, the file has %d", next, have)
+	case next < have:
+		return wire.Malformed(p.data+next, "", "%d bytes follow the last tensor", have-next)
+	}
+	return nil
+}
+
+// maxSize keeps sums of sizes far from overflow.
+const maxSize = math.MaxInt64 / 4

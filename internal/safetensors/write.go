@@ -1,0 +1,134 @@
+package safetensors
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// Header lays out a file as the reference writer does: tensors by element
+// size, largest first, then by name; the header padded with spaces to 8
+// bytes. It returns the bytes in front of the data, the offset of each
+// tensor's data in the file (in the order given), and the file's length.
+// Name, DType and Shape are used of each tensor.
+func Header(tensors []wire.Tensor, metadata map[string]string) (header []byte, offsets []int64, size int64, err error) {
+	order, err := writingOrder(tensors)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	offsets = make([]int64, len(tensors))
+	header = append(make([]byte, prefix), '{')
+	header = appendMetadata(header, metadata)
+	for _, i := range order {
+		offsets[i] = size
+		size += tensors[i].Bytes()
+		if len(header) > prefix+1 {
+			header = append(header, ',')
+		}
+		header = appendEntry(header, &tensors[i], offsets[i], size)
+	}
+	header = append(header, '}')
+	for len(header)%8 != 0 {
+		header = append(header, ' ')
+	}
+	if len(header)-prefix > MaxHeader {
+		return nil, nil, 0, wire.Malformed(0, "", "header of %d tensors is over the format's limit", len(tensors))
+	}
+	binary.LittleEndian.PutUint64(header, uint64(len(header)-prefix))
+	for i := range offsets {
+		offsets[i] += int64(len(header))
+	}
+	return header, offsets, size + int64(len(header)), nil
+}
+
+func writingOrder(tensors []wire.Tensor) ([]int, error) {
+	order := make([]int, len(tensors))
+	total := int64(0)
+	for i := range tensors {
+		order[i] = i
+		n, ok := wire.DataSize(tensors[i].DType, tensors[i].Shape)
+		if total += n; !ok || total > maxSize {
+			return nil, wire.Malformed(0, tensors[i].Name, "%s %v has no valid size", tensors[i].DType, tensors[i].Shape)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		x, y := wire.DTypeBits(tensors[a].DType), wire.DTypeBits(tensors[b].DType)
+		if x != y {
+			return cmp.Compare(y, x)
+		}
+		return strings.Compare(tensors[a].Name, tensors[b].Name)
+	})
+	for k := 1; k < len(order); k++ {
+		if name := tensors[order[k]].Name; name == tensors[order[k-1]].Name {
+			return nil, wire.Malformed(0, name, "two tensors have this name")
+		}
+	}
+	return order, nil
+}
+
+func appendMetadata(dst []byte, metadata map[string]string) []byte {
+	if len(metadata) == 0 {
+		return dst
+	}
+	keys := make([]string, 0, len(metadata))
+	for k := range metadata {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	dst = append(dst, `"__metadata__":{`...)
+	for i, k := range keys {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, k)
+		dst = append(dst, ':')
+		dst = appendString(dst, metadata[k])
+	}
+	return append(dst, '}')
+}
+
+func appendEntry(dst []byte, t *wire.Tensor, begin, end int64) []byte {
+	dst = appendString(dst, t.Name)
+	dst = append(dst, `:{"dtype":"`...)
+	dst = append(dst, t.DType...)
+	dst = append(dst, `","shape":[`...)
+	for i, d := range t.Shape {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, d, 10)
+	}
+	return fmt.Appendf(dst, `],"data_offsets":[%d,%d]}`, begin, end)
+}
+
+// appendString writes s as serde_json does: only the quote, the backslash and
+// control characters escaped.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for _, c := range []byte(strings.ToValidUTF8(s, "\ufffd")) {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, `\n`...)
+		case c == '\r':
+			dst = append(dst, `\r`...)
+		case c == '\t':
+			dst = append(dst, `\t`...)
+		case c == '\b':
+			dst = append(dst, `\b`...)
+		case c == '\f':
+			dst = append(dst, `\f`...)
+		case c < 0x20:
+			dst = fmt.Appendf(dst, `\u%04x`, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}

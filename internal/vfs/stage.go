@@ -1,0 +1,174 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+)
+
+// Stage is an output in the making: a hidden directory beside the place where
+// the output will stand, which nobody sees before it is whole. A run that was
+// killed leaves it behind; the next run on the same output takes it over.
+type Stage struct {
+	fs    FS
+	final string
+	dir   string
+	lock  io.Closer
+	files []stagedFile
+}
+
+type stagedFile struct {
+	File
+	path string
+}
+
+// NewStage begins an output that will stand at path. The parent directory
+// must exist.
+func NewStage(fsys FS, path string) (*Stage, error) {
+	path = filepath.Clean(path)
+	s := &Stage{fs: fsys, final: path, dir: beside(path, "partial")}
+	if err := s.restore(); err != nil {
+		return nil, err
+	}
+	if err := fsys.Mkdir(s.dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	lock, err := fsys.Lock(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	s.lock = lock
+	if err := s.empty(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+// beside is a hidden name next to the output.
+func beside(path, what string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".koala-"+what)
+}
+
+// restore brings an output back that a run set aside and could not replace.
+func (s *Stage) restore() error {
+	old := beside(s.final, "old")
+	if _, err := s.fs.Stat(old); err != nil {
+		return nil
+	}
+	if _, err := s.fs.Stat(s.final); errors.Is(err, fs.ErrNotExist) {
+		return s.fs.Rename(old, s.final)
+	}
+	return s.fs.RemoveAll(old)
+}
+
+// empty removes what an earlier run left.
+func (s *Stage) empty() error {
+	entries, err := s.fs.ReadDir(s.dir)
+	for _, e := range entries {
+		err = errors.Join(err, s.fs.RemoveAll(filepath.Join(s.dir, e.Name())))
+	}
+	return err
+}
+
+// Create makes a file of the output. It stays open until Publish or Discard.
+func (s *Stage) Create(name string, size int64) (File, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.dir, name)
+	f, err := s.fs.Create(path, size)
+	if err != nil {
+		return nil, err
+	}
+	s.files = append(s.files, stagedFile{f, path})
+	return f, nil
+}
+
+// Publish makes the output durable and visible: the directory itself, or only
+// the file that single names. What stood there before is replaced when
+// replace allows it; until then it is untouched.
+func (s *Stage) Publish(single string, replace bool) error {
+	if err := s.settle(); err != nil {
+		return errors.Join(err, s.Discard())
+	}
+	var err error
+	if single != "" {
+		err = s.publishFile(single, replace)
+	} else {
+		err = s.publishDir(replace)
+	}
+	if err != nil {
+		return errors.Join(err, s.Discard())
+	}
+	err = s.fs.SyncDir(filepath.Dir(s.final))
+	return errors.Join(err, s.lock.Close())
+}
+
+// settle writes everything through to the disk and closes it.
+func (s *Stage) settle() error {
+	var err error
+	for _, f := range s.files {
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	s.files = nil
+	return errors.Join(err, s.fs.SyncDir(s.dir))
+}
+
+func (s *Stage) publishFile(name string, replace bool) error {
+	if _, err := s.fs.Stat(s.final); err == nil && !replace {
+		return &fs.PathError{Op: "publish", Path: s.final, Err: fs.ErrExist}
+	}
+	if err := s.fs.Rename(filepath.Join(s.dir, name), s.final); err != nil {
+		return err
+	}
+	return s.fs.RemoveAll(s.dir)
+}
+
+func (s *Stage) publishDir(replace bool) error {
+	entries, err := s.fs.ReadDir(s.final)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.fs.Rename(s.dir, s.final)
+	case err != nil:
+		return err
+	case len(entries) > 0 && !replace:
+		return &fs.PathError{Op: "publish", Path: s.final, Err: fs.ErrExist}
+	}
+	if err := s.fs.Exchange(s.dir, s.final); !errors.Is(err, errors.ErrUnsupported) {
+		if err != nil {
+			return err
+		}
+		return s.fs.RemoveAll(s.dir)
+	}
+	return s.replaceInSteps()
+}
+
+// replaceInSteps is for systems that cannot exchange two directories: between
+// its renames the old output stands under a hidden name, from where restore
+// brings it back.
+func (s *Stage) replaceInSteps() error {
+	old := beside(s.final, "old")
+	if err := s.fs.Rename(s.final, old); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(s.dir, s.final); err != nil {
+		return errors.Join(err, s.fs.Rename(old, s.final))
+	}
+	return s.fs.RemoveAll(old)
+}
+
+// Discard removes everything that was staged.
+func (s *Stage) Discard() error {
+	var err error
+	for _, f := range s.files {
+		err = errors.Join(err, f.Close())
+	}
+	s.files = nil
+	err = errors.Join(err, s.fs.RemoveAll(s.dir), s.lock.Close())
+	if err != nil {
+		return fmt.Errorf("removing %s: %w", s.dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+// Package vfs is the one way in which the module touches files, so that tests
+// can put faults under everything, and so that a remote store can stand in.
+package vfs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+)
+
+// File is a file open for reading, or a new one open for writing.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
+	// Size is the length when the file was opened.
+	Size() int64
+}
+
+// FS is what the module needs of a file system.
+type FS interface {
+	// Open opens a regular file for reading. Devices, directories and FIFOs
+	// are refused, without blocking.
+	Open(path string) (File, error)
+
+	// OpenIn opens the file that an untrusted text names in a directory: a
+	// plain name, a regular file, and no symbolic link that leaves the
+	// directory, but for Hugging Face's cache (snapshots/REV/NAME →
+	// ../../blobs/HASH) or when follow allows all.
+	OpenIn(dir, name string, follow bool) (File, error)
+
+	// Create makes a new file of the given length, with its blocks reserved
+	// where the system can.
+	Create(path string, size int64) (File, error)
+
+	Stat(path string) (fs.FileInfo, error)
+	ReadDir(path string) ([]fs.DirEntry, error)
+	Mkdir(path string) error
+	Rename(from, to string) error
+	Remove(path string) error
+	RemoveAll(path string) error
+
+	// Exchange swaps two paths in one step, or returns errors.ErrUnsupported.
+	Exchange(a, b string) error
+	// SyncDir makes renames within a directory durable.
+	SyncDir(path string) error
+	// Lock takes a directory for this process, or returns ErrBusy.
+	Lock(path string) (io.Closer, error)
+	// Free is the number of bytes that the caller may still write below a
+	// directory, or errors.ErrUnsupported.
+	Free(path string) (int64, error)
+}
+
+// Errors that callers tell apart.
+var (
+	ErrBusy       = errors.New("in use by another run")
+	ErrNotRegular = errors.New("not a regular file")
+	ErrName       = errors.New("not a plain file name")
+	ErrLink       = errors.New("symbolic link out of its directory")
+)

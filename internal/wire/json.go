@@ -1,0 +1,386 @@
+package wire
+
+import (
+	"slices"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxNesting bounds the depth of JSON values that are skipped.
+const maxNesting = 64
+
+// JSON reads one JSON text strictly, as RFC 8259 writes it: UTF-8 without a
+// byte order mark, no comments, no duplicate names in an object, no lone
+// surrogates. encoding/json forgives all of these, and letter case too.
+type JSON struct {
+	data []byte
+	pos  int
+	base int64 // file offset of data[0]
+}
+
+// NewJSON reads data, which begins at offset base of the file.
+func NewJSON(data []byte, base int64) *JSON { return &JSON{data: data, base: base} }
+
+// Offset is the file offset of the next byte.
+func (j *JSON) Offset() int64 { return j.base + int64(j.pos) }
+
+func (j *JSON) malformed(format string, args ...any) error {
+	return Malformed(j.Offset(), "", format, args...)
+}
+
+func (j *JSON) space() {
+	for j.pos < len(j.data) {
+		switch j.data[j.pos] {
+		case ' ', '\t', '\n', '\r':
+			j.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek is the next byte that is not white space, 0 at the end.
+func (j *JSON) peek() byte {
+	if j.space(); j.pos < len(j.data) {
+		return j.data[j.pos]
+	}
+	return 0
+}
+
+func (j *JSON) expect(c byte) error {
+	if got := j.peek(); got != c || j.pos == len(j.data) {
+		return j.unexpected(strconv.QuoteRune(rune(c)))
+	}
+	j.pos++
+	return nil
+}
+
+// unexpected says what stands where something else is due.
+func (j *JSON) unexpected(want string) error {
+	if j.space(); j.pos == len(j.data) {
+		return j.malformed("JSON ends where %s is due", want)
+	}
+	return j.malformed("JSON has %q where %s is due", j.data[j.pos], want)
+}
+
+// End checks that nothing but white space follows.
+func (j *JSON) End() error {
+	if j.space(); j.pos < len(j.data) {
+		return j.malformed("%q follows the end of the JSON text", j.data[j.pos])
+	}
+	return nil
+}
+
+// Object reads an object and calls member for each of its names; member must
+// read the value.
+func (j *JSON) Object(member func(name string) error) error {
+	var seen nameSet
+	return j.members(seen.has, func(name string) error {
+		seen.add(name)
+		return member(name)
+	})
+}
+
+// StringMap reads an object whose values are all strings.
+func (j *JSON) StringMap() (map[string]string, error) {
+	m := make(map[string]string)
+	has := func(name string) bool { _, ok := m[name]; return ok }
+	return m, j.members(has, func(name string) (err error) {
+		m[name], err = j.String()
+		return err
+	})
+}
+
+// members reads an object with names that were not there before.
+func (j *JSON) members(has func(name string) bool, member func(name string) error) error {
+	return j.list('{', '}', func() error {
+		at := j.Offset()
+		name, err := j.String()
+		if err != nil {
+			return err
+		}
+		if has(name) {
+			return Malformed(at, "", "duplicate name %q", name)
+		}
+		if err := j.expect(':'); err != nil {
+			return err
+		}
+		return member(name)
+	})
+}
+
+// nameSet holds the first few names without a map: a text may have an object
+// in every seven bytes.
+type nameSet struct {
+	few  [8]string
+	n    int
+	many map[string]struct{}
+}
+
+func (s *nameSet) has(name string) bool {
+	_, ok := s.many[name]
+	return ok || slices.Contains(s.few[:s.n], name)
+}
+
+func (s *nameSet) add(name string) {
+	if s.n < len(s.few) {
+		s.few[s.n] = name
+		s.n++
+		return
+	}
+	if s.many == nil {
+		s.many = make(map[string]struct{})
+	}
+	s.many[name] = struct{}{}
+}
+
+// Array reads an array and calls element where each of its values begins.
+func (j *JSON) Array(element func() error) error { return j.list('[', ']', element) }
+
+// list reads what objects and arrays have in common: items with commas
+// between them and marks around them.
+func (j *JSON) list(open, shut byte, item func() error) error {
+	if err := j.expect(open); err != nil {
+		return err
+	}
+	if j.peek() == shut {
+		j.pos++
+		return nil
+	}
+	for {
+		if err := item(); err != nil {
+			return err
+		}
+		switch j.peek() {
+		case ',':
+			j.pos++
+			j.space()
+		case shut:
+			j.pos++
+			return nil
+		default:
+			return j.unexpected("',' or " + strconv.QuoteRune(rune(shut)))
+		}
+	}
+}
+
+// Uint reads a number that is whole and not negative: digits alone.
+func (j *JSON) Uint() (int64, error) {
+	j.space()
+	start := j.pos
+	j.digits()
+	text := string(j.data[start:j.pos])
+	if text == "" {
+		return 0, j.unexpected("a whole number that is not negative")
+	}
+	if j.pos < len(j.data) {
+		if c := j.data[j.pos]; c == '.' || c == 'e' || c == 'E' {
+			return 0, j.malformed("number is not written as a whole one")
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || text[0] == '0' && len(text) > 1 {
+		return 0, Malformed(j.base+int64(start), "", "number %.40q is out of range or has a leading zero", text)
+	}
+	return n, nil
+}
+
+func (j *JSON) digits() {
+	for j.pos < len(j.data) && '0' <= j.data[j.pos] && j.data[j.pos] <= '9' {
+		j.pos++
+	}
+}
+
+// String reads a string.
+func (j *JSON) String() (string, error) {
+	if err := j.expect('"'); err != nil {
+		return "", err
+	}
+	start := j.pos
+	for j.pos < len(j.data) {
+		switch c := j.data[j.pos]; {
+		case c == '"':
+			s := string(j.data[start:j.pos])
+			if !utf8.ValidString(s) {
+				return "", Malformed(j.base+int64(start), "", "string is not UTF-8")
+			}
+			j.pos++
+			return s, nil
+		case c == '\\':
+			return j.escaped(start)
+		case c < 0x20:
+			return "", j.malformed("raw control character %#02x in a string", c)
+		}
+		j.pos++
+	}
+	return "", j.malformed("JSON ends within a string")
+}
+
+// escaped goes on with the string from start at its first backslash.
+func (j *JSON) escaped(start int) (string, error) {
+	out := append([]byte(nil), j.data[start:j.pos]...)
+	for j.pos < len(j.data) {
+		switch c := j.data[j.pos]; {
+		case c == '"':
+			if !utf8.Valid(out) {
+				return "", Malformed(j.base+int64(start), "", "string is not UTF-8")
+			}
+			j.pos++
+			return string(out), nil
+		case c < 0x20:
+			return "", j.malformed("raw control character %#02x in a string", c)
+		case c == '\\':
+			at := j.Offset()
+			r, err := j.escape()
+			if err != nil {
+				return "", &Error{Offset: at, Err: err}
+			}
+			out = utf8.AppendRune(out, r)
+		default:
+			out = append(out, c)
+			j.pos++
+		}
+	}
+	return "", j.malformed("JSON ends within a string")
+}
+
+// The reasons for which an escape is refused, at its backslash.
+var (
+	errEscapeEnds = Reason(ErrMalformed, "JSON ends within an escape")
+	errEscapeHex  = Reason(ErrMalformed, "\\u is not followed by four hexadecimal digits")
+	errSurrogate  = Reason(ErrMalformed, "lone surrogate in a string")
+)
+
+// escape reads a backslash and what follows it.
+func (j *JSON) escape() (rune, error) {
+	if j.pos+1 == len(j.data) {
+		return 0, errEscapeEnds
+	}
+	c := j.data[j.pos+1]
+	j.pos += 2
+	switch c {
+	case '"', '\\', '/':
+		return rune(c), nil
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case 'u':
+		return j.unicodeEscape()
+	}
+	return 0, Reason(ErrMalformed, "unknown escape %q", []byte{'\\', c})
+}
+
+func (j *JSON) unicodeEscape() (rune, error) {
+	r, err := j.hex4()
+	if err != nil || !utf16.IsSurrogate(r) {
+		return r, err
+	}
+	if j.pos+1 < len(j.data) && j.data[j.pos] == '\\' && j.data[j.pos+1] == 'u' {
+		j.pos += 2
+		low, err := j.hex4()
+		if err != nil {
+			return 0, err
+		}
+		if full := utf16.DecodeRune(r, low); full != utf8.RuneError {
+			return full, nil
+		}
+	}
+	return 0, errSurrogate
+}
+
+func (j *JSON) hex4() (rune, error) {
+	if j.pos+4 > len(j.data) {
+		return 0, errEscapeEnds
+	}
+	n, err := strconv.ParseUint(string(j.data[j.pos:j.pos+4]), 16, 32)
+	if err != nil {
+		return 0, errEscapeHex
+	}
+	j.pos += 4
+	return rune(n), nil
+}
+
+// Skip reads over one value of any kind, nested at most 64 deep.
+func (j *JSON) Skip() error { return j.skip(maxNesting) }
+
+func (j *JSON) skip(depth int) error {
+	c := j.peek()
+	if depth == 0 && (c == '{' || c == '[') {
+		return j.malformed("JSON is nested deeper than %d", maxNesting)
+	}
+	switch c {
+	case '{':
+		return j.Object(func(string) error { return j.skip(depth - 1) })
+	case '[':
+		return j.Array(func() error { return j.skip(depth - 1) })
+	case '"':
+		_, err := j.String()
+		return err
+	case 't':
+		return j.literal("true")
+	case 'f':
+		return j.literal("false")
+	case 'n':
+		return j.literal("null")
+	default:
+		return j.number()
+	}
+}
+
+func (j *JSON) literal(word string) error {
+	if end := j.pos + len(word); end <= len(j.data) && string(j.data[j.pos:end]) == word {
+		j.pos = end
+		return nil
+	}
+	return j.unexpected("a value")
+}
+
+// number reads over a number of any form.
+func (j *JSON) number() error {
+	start := j.pos
+	if j.next('-') && j.pos == len(j.data) {
+		return j.unexpected("a digit")
+	}
+	whole := j.pos
+	if j.digits(); j.pos == whole {
+		j.pos = start
+		return j.unexpected("a value")
+	}
+	if j.data[whole] == '0' && j.pos > whole+1 {
+		return j.malformed("number has a leading zero")
+	}
+	if j.next('.') && !j.someDigits() {
+		return j.unexpected("a digit")
+	}
+	if j.next('e') || j.next('E') {
+		if !j.next('+') {
+			j.next('-')
+		}
+		if !j.someDigits() {
+			return j.unexpected("a digit")
+		}
+	}
+	return nil
+}
+
+func (j *JSON) next(c byte) bool {
+	if j.pos < len(j.data) && j.data[j.pos] == c {
+		j.pos++
+		return true
+	}
+	return false
+}
+
+func (j *JSON) someDigits() bool {
+	start := j.pos
+	j.digits()
+	return j.pos > start
+}

@@ -1,0 +1,94 @@
+// Package wire holds what the checkpoint formats share: errors that know
+// where they happened, a cursor that never believes a length, a strict JSON
+// reader, and the description of one stored array.
+//
+// Everything reads from an io.ReaderAt of known size, so that a file, a byte
+// slice and a remote object are the same thing to a parser.
+package wire
+
+import (
+	"io"
+	"math"
+)
+
+// Tensor is one array of numbers in a file.
+type Tensor struct {
+	Name  string
+	DType string  // as safetensors spells it: "F16", "BF16", "I64", …
+	Shape []int64 // outermost dimension first; empty for a scalar
+
+	// Offset is where the first byte of the data lies in the file.
+	Offset int64
+
+	// Data reads the elements: little-endian, row-major, contiguous,
+	// Bytes() long.
+	Data io.ReaderAt
+}
+
+// Bytes is the length of the tensor's data.
+func (t *Tensor) Bytes() int64 {
+	n, _ := DataSize(t.DType, t.Shape)
+	return n
+}
+
+// dtypeBits is the size of one element of each type that safetensors names.
+var dtypeBits = map[string]int64{
+	"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+	"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
+	"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+	"I16": 16, "U16": 16, "F16": 16, "BF16": 16,
+	"I32": 32, "U32": 32, "F32": 32,
+	"C64": 64, "F64": 64, "I64": 64, "U64": 64,
+}
+
+// DTypeBits is the size in bits of one element, 0 for an unknown type.
+func DTypeBits(dtype string) int64 { return dtypeBits[dtype] }
+
+// Elements multiplies the dimensions, false when one is negative or the
+// product passes 2^63-1 on the way (even when a later dimension is zero).
+func Elements(shape []int64) (int64, bool) {
+	n := int64(1)
+	for _, d := range shape {
+		if d < 0 || d > 0 && n > math.MaxInt64/d {
+			return 0, false
+		}
+		n *= d
+	}
+	return n, true
+}
+
+// DataSize is the number of bytes that an array takes, false when the type
+// is unknown, the size overflows, or it is no whole number of bytes.
+func DataSize(dtype string, shape []int64) (int64, bool) {
+	bits := DTypeBits(dtype)
+	n, ok := Elements(shape)
+	if !ok || bits == 0 || n > math.MaxInt64/bits || n*bits%8 != 0 {
+		return 0, false
+	}
+	return n * bits / 8, true
+}
+
+// ReadFull fills p from r at off. Unlike io.ReaderAt it gives a nil error
+// whenever p was filled, io.ErrUnexpectedEOF when the input ends early, and
+// it ends also with a reader that returns neither bytes nor an error.
+func ReadFull(r io.ReaderAt, p []byte, off int64) error {
+	for stalls := 0; len(p) > 0; {
+		n, err := r.ReadAt(p, off)
+		p, off = p[n:], off+int64(n)
+		switch {
+		case len(p) == 0:
+			return nil
+		case err == io.EOF:
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		case n > 0:
+			stalls = 0
+		default:
+			if stalls++; stalls > 100 {
+				return io.ErrNoProgress
+			}
+		}
+	}
+	return nil
+}

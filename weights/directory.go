@@ -1,0 +1,178 @@
+package weights
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+const (
+	singleName = "model.safetensors"
+	indexName  = "model.safetensors.index.json"
+
+	// maxIndex bounds the size of an index, config.json and the tokenizer's
+	// files, which are read whole. A 65B model's index is some 60 KB.
+	maxIndex = 64 << 20
+)
+
+func parent(path string) string    { return filepath.Dir(path) }
+func join(dir, name string) string { return filepath.Join(dir, name) }
+
+// openDir reads a Hugging Face directory: model.safetensors, or the shards of
+// an index, in this order, which is transformers'.
+func (c *Checkpoint) openDir() error {
+	c.dir = c.Path
+	c.Format = FormatSafetensors
+	f, err := c.fs.OpenIn(c.dir, singleName, c.options.FollowLinks)
+	if err == nil {
+		return c.addFile(f, join(c.dir, singleName))
+	}
+	if !notExist(err) {
+		return err
+	}
+	text, err := c.File(indexName)
+	if notExist(err) {
+		return c.explainDir()
+	}
+	if err != nil {
+		return err
+	}
+	return c.openShards(text)
+}
+
+// explainDir says why a directory is none that can be read.
+func (c *Checkpoint) explainDir() error {
+	entries, err := c.fs.ReadDir(c.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case strings.HasPrefix(name, "consolidated.") && strings.HasSuffix(name, ".pth"):
+			return whole("", c.Path, ErrUnsupported, "Meta's .pth shards are not read yet; convert them to safetensors first")
+		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"):
+			return whole("", c.Path, ErrUnsupported, "a directory of torch .bin files is not read yet; convert them to safetensors first")
+		}
+	}
+	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("neither %s nor %s is in the directory: %w", singleName, indexName, fs.ErrNotExist)}
+}
+
+// openShards reads the files that an index names, and checks that they hold
+// what it says.
+func (c *Checkpoint) openShards(text []byte) error {
+	path := join(c.dir, indexName)
+	shardOf, err := readIndex(text)
+	if err != nil {
+		return formatError(c.Format, path, err)
+	}
+	shards := slices.Compact(slices.Sorted(maps.Values(shardOf)))
+	if err := checkShardNames(shards); err != nil {
+		return formatError(c.Format, path, err)
+	}
+	for _, name := range shards {
+		f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
+		if notExist(err) {
+			return whole(c.Format, path, ErrMalformed, "shard %s is missing", name)
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.addFile(f, join(c.dir, name)); err != nil {
+			return err
+		}
+	}
+	return c.checkIndex(path, shardOf)
+}
+
+// readIndex reads the weight_map: tensor name → shard. metadata is passed
+// over; its total_size is wrong too often to be a check.
+func readIndex(text []byte) (map[string]string, error) {
+	shardOf := make(map[string]string)
+	j := wire.NewJSON(text, 0)
+	err := j.Object(func(field string) error {
+		if field != "weight_map" {
+			return j.Skip()
+		}
+		return j.Object(func(tensor string) (err error) {
+			shardOf[tensor], err = j.String()
+			return err
+		})
+	})
+	if err == nil {
+		err = j.End()
+	}
+	if err == nil && len(shardOf) == 0 {
+		err = wire.Malformed(0, "", "index has no weight_map, or an empty one")
+	}
+	return shardOf, err
+}
+
+// checkShardNames refuses names that are more than names, and names that some
+// file systems hold for one.
+func checkShardNames(names []string) error {
+	folded := make(map[string]string)
+	for _, name := range names {
+		if err := vfs.CheckName(name); err != nil {
+			return wire.Malformed(0, "", "shard %v", err)
+		}
+		twin, dup := folded[strings.ToLower(name)]
+		if dup {
+			return wire.Malformed(0, "", "shards %q and %q differ in letter case only", twin, name)
+		}
+		folded[strings.ToLower(name)] = name
+	}
+	return nil
+}
+
+// checkIndex compares where the index says that tensors are with where they
+// are.
+func (c *Checkpoint) checkIndex(path string, shardOf map[string]string) error {
+	found := make(map[string]bool, len(shardOf))
+	for _, t := range c.Tensors {
+		shard := filepath.Base(t.Path)
+		want, listed := shardOf[t.Name]
+		switch {
+		case found[t.Name]:
+			return whole(c.Format, path, ErrMalformed, "tensor %q is in two shards", t.Name)
+		case !listed:
+			return whole(c.Format, path, ErrMalformed, "tensor %q of shard %s is not in the index", t.Name, shard)
+		case want != shard:
+			return whole(c.Format, path, ErrMalformed, "tensor %q is in shard %s, not in %s", t.Name, shard, want)
+		}
+		found[t.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(shardOf)) {
+		if !found[name] {
+			return whole(c.Format, path, ErrMalformed, "tensor %q is in no shard", name)
+		}
+	}
+	return nil
+}
+
+// File reads a small file that lies beside the tensors: "config.json",
+// "tokenizer.model". It is fs.ErrNotExist where there is none, and for
+// formats that are a file of their own.
+func (c *Checkpoint) File(name string) ([]byte, error) {
+	if c.dir == "" {
+		return nil, fs.ErrNotExist
+	}
+	f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.Size() > maxIndex {
+		return nil, whole("", join(c.dir, name), ErrMalformed, "%d bytes are too many for this file", f.Size())
+	}
+	text := make([]byte, f.Size())
+	if err := wire.ReadFull(f, text, 0); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", join(c.dir, name), err)
+	}
+	return text, nil
+}

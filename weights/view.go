@@ -1,0 +1,170 @@
+package weights
+
+import (
+	"fmt"
+
+	"github.com/koala-go/sdk/internal/half"
+)
+
+// View is a weight as another layout would store it: transposed, with the
+// rows of heads reordered, or just as it is. It reads blocks of its rows and
+// holds no data.
+type View struct {
+	Shape []int64 // in the view's layout
+	DType DType   // as stored: a view does not round
+
+	tensor     *Tensor
+	rows, cols int64 // of the view; a vector is one row
+	turned     bool  // stored with rows and columns exchanged
+	order      rotary
+	orderCols  bool // the order is of the view's columns, not of its rows
+}
+
+// View presents the weight that holds p in the layout. It is an error when
+// the checkpoint has no such weight, or when rows must be reordered and the
+// number of heads is unknown.
+func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
+	t := c.byParam[p]
+	if t == nil {
+		return nil, &ModelError{fmt.Sprintf("there is no weight %v", p), c.Path, "take a whole LLaMA checkpoint"}
+	}
+	if want := c.Layout.Shape(p.Role, &c.Config); len(t.Shape) != len(want) {
+		return nil, &ModelError{fmt.Sprintf("tensor %q has shape %v where %v is due", t.Name, t.Shape, want), c.Path, "take a whole LLaMA checkpoint"}
+	}
+	out, in := t.features()
+	v := &View{
+		DType: t.DType, tensor: t, rows: out, cols: in,
+		turned:    c.Layout.Transposed(p.Role) != l.Transposed(p.Role),
+		orderCols: l.Transposed(p.Role),
+	}
+	switch {
+	case len(t.Shape) == 1:
+		v.rows, v.cols, v.Shape = 1, out, []int64{out}
+	case l.Transposed(p.Role):
+		v.rows, v.cols = in, out
+		fallthrough
+	default:
+		v.Shape = []int64{v.rows, v.cols}
+	}
+	if l.Permuted(p.Role) != c.Layout.Permuted(p.Role) {
+		v.order = rotary{int64(c.Config.HeadDim()), l.Permuted(p.Role)}
+		if v.order.head == 0 {
+			return nil, errHeads
+		}
+	}
+	return v, nil
+}
+
+// rotary is the order of the rows of Q and K: in Meta's layout the two parts
+// of a rotary pair are neighbours, in Hugging Face's they stand half a head
+// apart. The zero value reorders nothing.
+type rotary struct {
+	head   int64 // rows of one head
+	halves bool  // the view has halves and the store pairs, or else the reverse
+}
+
+// stored is where row r of the view is stored. For heads of D rows,
+// halves row h·D + j·D/2 + i is pairs row h·D + 2i + j.
+func (o rotary) stored(r int64) int64 {
+	if o.head == 0 {
+		return r
+	}
+	h, k := r-r%o.head, r%o.head
+	if o.halves {
+		return h + 2*(k%(o.head/2)) + k/(o.head/2)
+	}
+	return h + k%2*(o.head/2) + k/2
+}
+
+// Rows is the number of rows; a vector is one row.
+func (v *View) Rows() int64 { return v.rows }
+
+// RowBytes is the length of a row in bytes.
+func (v *View) RowBytes() int64 { return v.cols * v.DType.Size() }
+
+// Step is the number of rows that blocks should be a multiple of: a whole
+// head where heads are reordered and turned, else 1. Other blocks are read
+// too, at the cost of reading whole heads.
+func (v *View) Step() int64 {
+	if v.turned && v.order.head > 0 && !v.orderCols {
+		return v.order.head
+	}
+	return 1
+}
+
+// Scratch is the number of bytes of scratch space that ReadRows needs for a
+// block of n rows that begins and ends at multiples of Step.
+func (v *View) Scratch(n int64) int64 {
+	if !v.turned {
+		return 0
+	}
+	return n * v.RowBytes()
+}
+
+// ReadRows reads n rows from the first on into dst, of n·RowBytes() bytes.
+// scratch is space to work in, of Scratch(n) bytes, or nil to allocate it.
+func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
+	if first < 0 || n < 0 || first+n > v.rows || int64(len(dst)) != n*v.RowBytes() {
+		return fmt.Errorf("rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
+	}
+	switch {
+	case !v.turned && v.order.head == 0:
+		return v.tensor.read(dst, first*v.RowBytes())
+	case !v.turned:
+		return v.readOrdered(dst, first)
+	}
+	step := v.Step()
+	if from, to := first/step*step, (first+n+step-1)/step*step; from != first || to != first+n {
+		wide := make([]byte, (to-from)*v.RowBytes())
+		err := v.readTurned(wide, from, to-from, nil)
+		copy(dst, wide[(first-from)*v.RowBytes():])
+		return err
+	}
+	return v.readTurned(dst, first, n, scratch)
+}
+
+// readOrdered reads row by row.
+func (v *View) readOrdered(dst []byte, first int64) error {
+	size := v.RowBytes()
+	for r := first; len(dst) > 0; r++ {
+		if err := v.tensor.read(dst[:size], v.order.stored(r)*size); err != nil {
+			return err
+		}
+		dst = dst[size:]
+	}
+	return nil
+}
+
+// readTurned gathers a block of columns of the store, which is the block of
+// rows, and transposes it.
+func (v *View) readTurned(dst []byte, first, n int64, scratch []byte) error {
+	size := v.DType.Size()
+	need := v.cols * n * size
+	if int64(len(scratch)) < need {
+		scratch = make([]byte, need)
+	}
+	gathered := scratch[:need]
+	for c := range v.cols {
+		row := c
+		if v.orderCols {
+			row = v.order.stored(c)
+		}
+		if err := v.tensor.read(gathered[c*n*size:(c+1)*n*size], (row*v.rows+first)*size); err != nil {
+			return err
+		}
+	}
+	half.Transpose(dst, gathered, int(v.cols), int(n), int(size), v.blockOrder(first, n))
+	return nil
+}
+
+// blockOrder says which row of a block each gathered column becomes.
+func (v *View) blockOrder(first, n int64) []int32 {
+	if v.order.head == 0 || v.orderCols {
+		return nil
+	}
+	order := make([]int32, n)
+	for r := range n {
+		order[v.order.stored(first+r)-first] = int32(r)
+	}
+	return order
+}
