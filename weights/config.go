@@ -98,7 +98,7 @@ func (c *Config) Parameters() int64 {
 // features are the rows and columns of a weight as [out, in]; a norm has no
 // columns.
 func (c *Config) features(r Role) (out, in int64) {
-	d, f, v, kv := int64(c.Dim), int64(c.FFN), int64(c.Vocab), int64(c.kvRows())
+	d, f, v, kv := int64(c.Dim), int64(c.FFN), int64(c.Vocab), int64(c.KeyRows())
 	switch r {
 	case Embed, Output:
 		return v, d
@@ -114,7 +114,8 @@ func (c *Config) features(r Role) (out, in int64) {
 	return d, 0
 }
 
-func (c *Config) kvRows() int {
+// KeyRows is the number of rows of the key and value matrices.
+func (c *Config) KeyRows() int {
 	switch {
 	case c.kvDim > 0:
 		return c.kvDim
@@ -261,7 +262,7 @@ func (c *Config) HF(t DType) ([]byte, error) {
 	maps.Copy(fields, map[string]any{
 		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama",
 		"num_hidden_layers": c.Layers, "hidden_size": c.Dim, "intermediate_size": c.FFN, "vocab_size": c.Vocab,
-		"num_attention_heads": c.Heads, "num_key_value_heads": max(c.KVHeads, c.kvRows()/c.HeadDim()),
+		"num_attention_heads": c.Heads, "num_key_value_heads": max(c.KVHeads, c.KeyRows()/c.HeadDim()),
 		"rms_norm_eps": eps, "tie_word_embeddings": c.TiedEmbeddings,
 		"torch_dtype": map[DType]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[t],
 	})

@@ -229,3 +229,9 @@ const generationConfig = `{
   "pad_token_id": 0
 }
 `
+
+// Tensor is the type and shape in which the plan stores a weight.
+func (p *Plan) Tensor(q Param) (DType, []int64) {
+	t := p.places[q].tensor
+	return DType(t.DType), t.Shape
+}

@@ -1,0 +1,128 @@
+package diff
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/koala-go/sdk/weights"
+)
+
+// Recover writes base + delta to out.
+//
+// Errors: *weights.FormatError for a file that cannot be read,
+// *weights.ModelError for one that is no whole model, *CheckError for inputs
+// or outputs that look like a mistake, *NonFiniteError for a sum that is
+// infinite or NaN, and the context's. After an error, out is as it was.
+func Recover(ctx context.Context, base, delta, out string, opts *Options) (*Report, error) {
+	return run(ctx, opts, func() (*Plan, error) { return PlanRecover(base, delta, out, opts) })
+}
+
+// Make writes target - base to out: the difference from which Recover makes
+// target again. Errors are Recover's.
+func Make(ctx context.Context, base, target, out string, opts *Options) (*Report, error) {
+	return run(ctx, opts, func() (*Plan, error) { return PlanMake(base, target, out, opts) })
+}
+
+// Convert writes in to out, in another format, layout or type. Errors are
+// Recover's.
+func Convert(ctx context.Context, in, out string, opts *Options) (*Report, error) {
+	return run(ctx, opts, func() (*Plan, error) { return PlanConvert(in, out, opts) })
+}
+
+// PlanRecover checks everything that Recover would check, and writes nothing.
+func PlanRecover(base, delta, out string, opts *Options) (*Plan, error) {
+	return newPlan(recovery, []input{{"base", base}, {"diff", delta}}, out, opts)
+}
+
+// PlanMake checks everything that Make would check, and writes nothing.
+func PlanMake(base, target, out string, opts *Options) (*Plan, error) {
+	return newPlan(difference, []input{{"target", target}, {"base", base}}, out, opts)
+}
+
+// PlanConvert checks everything that Convert would check, and writes nothing.
+func PlanConvert(in, out string, opts *Options) (*Plan, error) {
+	return newPlan(conversion, []input{{"input", in}}, out, opts)
+}
+
+// run makes a plan and carries it out.
+func run(ctx context.Context, opts *Options, plan func() (*Plan, error)) (*Report, error) {
+	p, err := plan()
+	if err != nil {
+		return nil, err
+	}
+	report, err := p.Run(ctx)
+	return report, errors.Join(err, p.Close())
+}
+
+// Options are the choices of a run; nil means the zero value.
+type Options struct {
+	// Format of the output; default weights.FormatSafetensors, a Hugging Face
+	// directory. weights.FormatEasyLM is one file.
+	Format weights.Format
+	// DType of the output's weights; default BF16, as the reference. A
+	// conversion keeps each weight's type by default.
+	DType weights.DType
+	// ShardSize bounds a safetensors file's tensors in bytes; default 5 GB.
+	ShardSize int64
+	// Force allows an existing output to be replaced, once the new one is
+	// whole.
+	Force bool
+
+	// AllowNonFinite allows infinite and NaN results.
+	AllowNonFinite bool
+	// Allow names checks whose refusal is overridden: CheckSwapped,
+	// CheckRounded.
+	Allow []string
+
+	// Heads is the number of attention heads, where no input tells it.
+	Heads int
+	// FollowLinks allows inputs' shards to be symbolic links to anywhere.
+	FollowLinks bool
+
+	// Workers is how many goroutines work; default GOMAXPROCS.
+	Workers int
+	// Memory bounds the process's memory in bytes; default 256 MiB. Half of
+	// it is buffers.
+	Memory int64
+	// Progress is called now and then, never twice at once.
+	Progress func(Progress)
+}
+
+// DefaultMemory is the memory limit when Options.Memory is 0.
+const DefaultMemory = 256 << 20
+
+func (o *Options) withDefaults() Options {
+	var full Options
+	if o != nil {
+		full = *o
+	}
+	if full.Format == "" {
+		full.Format = weights.FormatSafetensors
+	}
+	if full.Workers <= 0 {
+		full.Workers = runtime.GOMAXPROCS(0)
+	}
+	if full.Memory <= 0 {
+		full.Memory = DefaultMemory
+	}
+	return full
+}
+
+func (o *Options) allows(check string) bool { return slices.Contains(o.Allow, check) }
+
+// Progress says how far a run is.
+type Progress struct {
+	Stage string // "write", then "sync"
+	Done  int64  // bytes of output
+	Total int64
+}
+
+// Report is what a run did.
+type Report struct {
+	Summary
+	Seconds float64       `json:"seconds"`
+	Elapsed time.Duration `json:"-"`
+}

@@ -1,0 +1,130 @@
+package diff
+
+import (
+	"fmt"
+
+	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/weights"
+)
+
+// panel is the unit of work: a block of whole rows of one output tensor.
+type panel struct {
+	param       weights.Param
+	first, rows int64
+	work        *work
+}
+
+// work is what the panels of one weight have in common.
+type work struct {
+	views []*weights.View
+	types []half.Type // of the views
+	out   half.Type
+	row   int64 // bytes of an output row
+}
+
+// Panels of weights that are read as they lie are small enough to stay in the
+// cache between reading, adding and writing. Those that must be turned are as
+// large as the memory allows, up to a bound, because each of their rows costs
+// a piece of every row of the store.
+const (
+	plainPanel  = 1 << 20
+	turnedPanel = 32 << 20
+)
+
+// cut divides the output into panels.
+func (p *Plan) cut() error {
+	for _, q := range p.sources[0].Config.Params() {
+		w, rows, err := p.work(q)
+		if err != nil {
+			return err
+		}
+		step := w.panelRows(p.options.Memory / 2 / int64(p.options.Workers))
+		for first := int64(0); first < rows; first += step {
+			p.panels = append(p.panels, panel{q, first, min(step, rows-first), w})
+		}
+	}
+	if need := p.bufferBytes() * int64(p.options.Workers); need > p.options.Memory {
+		return &CheckError{CheckMemory, fmt.Sprintf("%d workers need %d MiB of buffers, the limit is %d MiB",
+			p.options.Workers, need>>20, p.options.Memory>>20), "allow more memory or fewer workers"}
+	}
+	return nil
+}
+
+// work prepares the views of one weight; rows is how many the output has.
+func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
+	dtype, _ := p.layout.Tensor(q)
+	w = &work{out: half.Type(dtype)}
+	for i, c := range p.sources {
+		v, err := c.View(q, p.layout.Spec.Layout())
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", p.inputs[i].name, err)
+		}
+		w.views = append(w.views, v)
+		w.types = append(w.types, half.Type(v.DType))
+		rows = v.Rows()
+		w.row = v.RowBytes() / v.DType.Size() * dtype.Size()
+	}
+	return w, rows, nil
+}
+
+// panelRows is the number of rows of a panel that needs at most budget bytes
+// of buffers, and at least one step.
+func (w *work) panelRows(budget int64) int64 {
+	target, step := int64(plainPanel), int64(1)
+	for _, v := range w.views {
+		step = max(step, v.Step())
+		if v.Scratch(1) > 0 {
+			target = turnedPanel
+		}
+	}
+	rows := min(target/w.row, budget/w.need(1))
+	return max(rows/step*step, step)
+}
+
+// need is the bytes of buffers that n rows take.
+func (w *work) need(n int64) int64 {
+	total, scratch := n*w.row, int64(0)
+	for _, v := range w.views {
+		total += n * v.RowBytes()
+		scratch = max(scratch, v.Scratch(n))
+	}
+	return total + scratch
+}
+
+// bufferBytes is what one worker needs for the largest panel.
+func (p *Plan) bufferBytes() int64 {
+	var most int64
+	for _, b := range p.panels {
+		most = max(most, b.work.need(b.rows))
+	}
+	return most
+}
+
+// buffers are one worker's, cut anew for each panel from one allocation.
+type buffers struct {
+	all    []byte
+	blocks [][]byte
+}
+
+// take cuts n bytes off the front.
+func take(rest []byte, n int64) (cut, after []byte) { return rest[:n:n], rest[n:] }
+
+// compute reads a panel of every input and combines them. The result is valid
+// until the next call.
+func (b *buffers) compute(op *operation, x panel) ([]byte, error) {
+	w := x.work
+	dst, rest := take(b.all, x.rows*w.row)
+	b.blocks = b.blocks[:0]
+	for _, v := range w.views {
+		var block []byte
+		block, rest = take(rest, x.rows*v.RowBytes())
+		b.blocks = append(b.blocks, block)
+	}
+	for i, v := range w.views {
+		if err := v.ReadRows(b.blocks[i], x.first, x.rows, rest); err != nil {
+			return nil, err
+		}
+	}
+	op.combine(dst, w.out, b.blocks, w.types)
+	return dst, nil
+}

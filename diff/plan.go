@@ -1,0 +1,231 @@
+package diff
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/weights"
+)
+
+// operation is what is done to each block of weights.
+type operation struct {
+	name    string
+	formula string // of the arithmetic, for people
+	combine func(dst []byte, out half.Type, blocks [][]byte, types []half.Type)
+	dtype   weights.DType // of the output by default, "" to keep the input's
+}
+
+var (
+	recovery = &operation{"recover", "base + diff", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
+		half.Add(dst, out, x[0], t[0], x[1], t[1])
+	}, weights.BF16}
+	difference = &operation{"diff", "target - base", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
+		half.Sub(dst, out, x[0], t[0], x[1], t[1])
+	}, weights.BF16}
+	conversion = &operation{"convert", "input", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
+		half.Convert(dst, out, x[0], t[0])
+	}, ""}
+)
+
+// input is a checkpoint that is read: what it is for, and where it is.
+type input struct{ name, path string }
+
+// Plan is a run that was checked and not yet made: which weights are read
+// from where and where they go, to the byte.
+type Plan struct {
+	op      *operation
+	options Options
+	inputs  []input
+	sources []*weights.Checkpoint // opened, in the order of inputs
+	out     string
+	layout  *weights.Plan
+	panels  []panel
+}
+
+// newPlan opens the inputs, lays out the output and runs all checks.
+func newPlan(op *operation, inputs []input, out string, opts *Options) (*Plan, error) {
+	p := &Plan{op: op, options: opts.withDefaults(), inputs: inputs, out: out}
+	if err := p.prepare(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *Plan) prepare() error {
+	if err := p.open(); err != nil {
+		return err
+	}
+	if err := p.check(beforeLayout); err != nil {
+		return err
+	}
+	shareConfig(p.sources)
+	var err error
+	if p.layout, err = p.spec().Plan(); err != nil {
+		return err
+	}
+	if err := p.check(afterLayout); err != nil {
+		return err
+	}
+	return p.cut()
+}
+
+func (p *Plan) open() error {
+	for _, in := range p.inputs {
+		c, err := weights.Open(in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks})
+		if err != nil {
+			return fmt.Errorf("%s: %w", in.name, err)
+		}
+		p.sources = append(p.sources, c)
+	}
+	return nil
+}
+
+// Close closes the inputs.
+func (p *Plan) Close() error {
+	var err error
+	for _, c := range p.sources {
+		err = errors.Join(err, c.Close())
+	}
+	p.sources = nil
+	return err
+}
+
+// shareConfig lets each input know what only another one tells: an EasyLM
+// stream has no configuration of its own. Their shapes are equal by now. A
+// config.json counts most, and the first input's before the second's.
+func shareConfig(sources []*weights.Checkpoint) {
+	best := sources[0].Config
+	for _, c := range sources[1:] {
+		if c.Config.Heads != 0 && (best.Heads == 0 || best.Extra == nil && c.Config.Extra != nil) {
+			best = c.Config
+		}
+	}
+	for _, c := range sources {
+		c.Config = best
+	}
+}
+
+// carried are the files beside a base that belong to the model too.
+var carried = []string{
+	"generation_config.json",
+	"tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+}
+
+// spec says what is to be written.
+func (p *Plan) spec() *weights.Spec {
+	first := p.sources[0]
+	s := &weights.Spec{
+		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize,
+		DTypes: make(map[weights.Param]weights.DType), Files: make(map[string][]byte),
+	}
+	for _, q := range first.Params() {
+		s.DTypes[q] = p.dtype(first.Tensor(q).DType)
+	}
+	for _, name := range carried {
+		for _, c := range p.sources {
+			if text, err := c.File(name); err == nil && s.Files[name] == nil {
+				s.Files[name] = text
+			}
+		}
+	}
+	return s
+}
+
+// dtype is the output's type for a weight of the given type.
+func (p *Plan) dtype(of weights.DType) weights.DType {
+	switch {
+	case p.options.DType != "":
+		return p.options.DType
+	case p.op.dtype != "":
+		return p.op.dtype
+	}
+	return of
+}
+
+// Summary is what a plan says of itself.
+type Summary struct {
+	Operation  string         `json:"operation"`
+	Rule       string         `json:"rule"` // of the arithmetic
+	Inputs     []InputSummary `json:"inputs"`
+	Out        string         `json:"out"`
+	Format     weights.Format `json:"format"`
+	DType      weights.DType  `json:"dtype"`
+	Size       string         `json:"size"` // "7B", … or "other"
+	Tensors    int            `json:"tensors"`
+	Parameters int64          `json:"parameters"`
+	ReadBytes  int64          `json:"read_bytes"`
+	WriteBytes int64          `json:"write_bytes"`
+	Memory     int64          `json:"buffer_bytes"`
+	Workers    int            `json:"workers"`
+	Files      []FileSummary  `json:"files"`
+}
+
+// InputSummary describes one input.
+type InputSummary struct {
+	Name   string          `json:"name"` // "base", "diff", …
+	Path   string          `json:"path"`
+	Format weights.Format  `json:"format"`
+	Layout string          `json:"layout"`
+	DTypes []weights.DType `json:"dtypes"`
+	Bytes  int64           `json:"bytes"` // of weights
+}
+
+// FileSummary describes one file of the output.
+type FileSummary struct {
+	Name string `json:"name"` // within the output, "" when the output is this file
+	Size int64  `json:"bytes"`
+}
+
+// Summary describes the plan.
+func (p *Plan) Summary() Summary {
+	s := Summary{
+		Operation: p.op.name, Rule: p.rule(), Out: p.out, Format: p.options.Format,
+		DType: p.dtype(""), Size: p.sources[0].Config.Size(),
+		Tensors: len(p.layout.Spec.DTypes), Parameters: p.sources[0].Config.Parameters(),
+		WriteBytes: p.layout.Bytes(), Memory: p.bufferBytes() * int64(p.options.Workers), Workers: p.options.Workers,
+	}
+	for i, c := range p.sources {
+		in := InputSummary{Name: p.inputs[i].name, Path: c.Path, Format: c.Format, Layout: c.Layout.String()}
+		in.DTypes, in.Bytes = contents(c)
+		s.Inputs = append(s.Inputs, in)
+		s.ReadBytes += in.Bytes
+	}
+	for _, f := range p.layout.Files {
+		s.Files = append(s.Files, FileSummary{f.Name, f.Size})
+	}
+	return s
+}
+
+// contents are the types and bytes of a checkpoint's weights.
+func contents(c *weights.Checkpoint) (types []weights.DType, bytes int64) {
+	seen := make(map[weights.DType]bool)
+	for _, q := range c.Params() {
+		t := c.Tensor(q)
+		bytes += t.Bytes()
+		if !seen[t.DType] {
+			seen[t.DType] = true
+			types = append(types, t.DType)
+		}
+	}
+	return types, bytes
+}
+
+// rule writes the arithmetic as a formula, by the types of the embeddings.
+func (p *Plan) rule() string {
+	embed := weights.Param{Role: weights.Embed}
+	types := make([]half.Type, len(p.sources))
+	for i, c := range p.sources {
+		types[i] = half.Type(c.Tensor(embed).DType)
+	}
+	out := p.dtype(weights.DType(types[0]))
+	sum := types[0]
+	if len(types) > 1 {
+		sum = half.Sum(types[0], types[1])
+	}
+	rule := fmt.Sprintf("%s in %s", p.op.formula, sum)
+	if string(out) != string(sum) {
+		rule += fmt.Sprintf(", rounded to %s", out)
+	}
+	return rule
+}
