@@ -41,7 +41,7 @@ type check func(*Plan) *CheckError
 
 var (
 	// beforeLayout are the checks on the inputs.
-	beforeLayout = []check{checkWhole, checkSize, checkHeads, checkRounded, checkSwapped}
+	beforeLayout = []check{checkWhole, checkSize, checkHeads, checkSwapped, checkRounded}
 	// afterLayout are the checks on the output, whose size is known by then.
 	afterLayout = []check{checkPlace, checkExists, checkSpace}
 )

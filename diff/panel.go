@@ -52,7 +52,7 @@ func (p *Plan) cut() error {
 
 // work prepares the views of one weight; rows is how many the output has.
 func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
-	dtype, _ := p.layout.Tensor(q)
+	dtype := p.layout.Place(q).DType
 	w = &work{out: half.Type(dtype)}
 	for i, c := range p.sources {
 		v, err := c.View(q, p.layout.Spec.Layout())

@@ -245,7 +245,7 @@ func set[T any](dst *T, src *T) {
 // are kept.
 func (c *Config) HF(t DType) ([]byte, error) {
 	if c.Heads == 0 {
-		return nil, errHeads
+		return nil, headsError("config.json")
 	}
 	fields := map[string]any{
 		"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
@@ -270,8 +270,8 @@ func (c *Config) HF(t DType) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// errHeads is the refusal to permute or describe a model of unknown heads.
-var errHeads = &ModelError{
-	Problem: "the number of attention heads is unknown", Path: "no config.json and no released size",
-	Cure: "give the number of heads",
+// headsError is the refusal to permute or describe a model of unknown heads.
+func headsError(path string) error {
+	return &ModelError{"the number of attention heads is unknown: there is no config.json and the shape is of no released size", path,
+		"give it, as Heads in the options or --heads on the command line"}
 }

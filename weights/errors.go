@@ -67,7 +67,7 @@ func (e *FormatError) cure() string {
 		return "the file is cut short; fetch it again and compare its checksum"
 	case errors.Is(e.Err, ErrMalformed):
 		return "the file is damaged or not what it seems; fetch it again and compare its checksum"
-	case errors.Is(e.Err, ErrUnsupported):
+	case errors.Is(e.Err, ErrUnsupported) && e.Offset >= 0: // others say it themselves
 		return "convert it to safetensors first"
 	}
 	return ""

@@ -45,33 +45,42 @@ type Plan struct {
 	Spec  *Spec
 	Files []PlannedFile
 
-	places map[Param]place
+	places map[Param]Place
 }
 
 // PlannedFile is one file of a Plan.
 type PlannedFile struct {
-	Name string // within the output directory, "" when the output is this file
-	Size int64
-
-	pieces []piece // all that is not tensors
+	Name   string // within the output directory, "" when the output is this file
+	Size   int64
+	Pieces []Piece // all that is not weights
 }
 
-// piece is some bytes that are known beforehand.
-type piece struct {
-	offset int64
-	bytes  []byte
+// Piece is some bytes that are known beforehand.
+type Piece struct {
+	Offset int64
+	Bytes  []byte
 }
 
-// place is where a weight's bytes go.
-type place struct {
-	file   int
-	offset int64
-	tensor wire.Tensor
+// Place is where a weight's bytes go, and as what.
+type Place struct {
+	File   int   // index in Plan.Files
+	Offset int64 // in the file
+	DType  DType
+	Shape  []int64
+}
+
+// Place is the place of a weight; its DType is "" when the plan has none.
+func (p *Plan) Place(q Param) Place { return p.places[q] }
+
+// Bytes is the length of the weight's bytes.
+func (at Place) Bytes() int64 {
+	n, _ := wire.DataSize(string(at.DType), at.Shape)
+	return n
 }
 
 // Plan lays out the files. Nothing is written.
 func (s *Spec) Plan() (*Plan, error) {
-	p := &Plan{Spec: s, places: make(map[Param]place, len(s.DTypes))}
+	p := &Plan{Spec: s, places: make(map[Param]Place, len(s.DTypes))}
 	switch s.Format {
 	case FormatEasyLM:
 		return p, p.planStream()
@@ -111,6 +120,10 @@ func (p *Plan) sorted() ([]Param, []wire.Tensor) {
 	return params, tensors
 }
 
+func newPlace(file int, offset int64, t *wire.Tensor) Place {
+	return Place{file, offset, DType(t.DType), t.Shape}
+}
+
 // planStream lays out an EasyLM stream, its keys sorted as the reference
 // writes them.
 func (p *Plan) planStream() error {
@@ -121,9 +134,9 @@ func (p *Plan) planStream() error {
 		if err != nil {
 			return err
 		}
-		file.pieces = append(file.pieces, piece{file.Size, head})
+		file.Pieces = append(file.Pieces, Piece{file.Size, head})
 		file.Size += int64(len(head))
-		p.places[params[i]] = place{0, file.Size, tensors[i]}
+		p.places[params[i]] = newPlace(0, file.Size, &tensors[i])
 		file.Size += tensors[i].Bytes()
 	}
 	p.Files = []PlannedFile{file}
@@ -179,9 +192,9 @@ func (p *Plan) addShard(name string, params []Param, tensors []wire.Tensor) erro
 		return err
 	}
 	for i, q := range params {
-		p.places[q] = place{len(p.Files), offsets[i], tensors[i]}
+		p.places[q] = newPlace(len(p.Files), offsets[i], &tensors[i])
 	}
-	p.Files = append(p.Files, PlannedFile{name, size, []piece{{0, header}}})
+	p.Files = append(p.Files, PlannedFile{name, size, []Piece{{0, header}}})
 	return nil
 }
 
@@ -214,7 +227,7 @@ func (p *Plan) addSmallFiles() error {
 }
 
 func (p *Plan) addFile(name string, text []byte) {
-	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []piece{{0, text}}})
+	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []Piece{{0, text}}})
 }
 
 // mainDType is the type of the matrices.
@@ -229,9 +242,3 @@ const generationConfig = `{
   "pad_token_id": 0
 }
 `
-
-// Tensor is the type and shape in which the plan stores a weight.
-func (p *Plan) Tensor(q Param) (DType, []int64) {
-	t := p.places[q].tensor
-	return DType(t.DType), t.Shape
-}

@@ -49,7 +49,7 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 	if l.Permuted(p.Role) != c.Layout.Permuted(p.Role) {
 		v.order = rotary{int64(c.Config.HeadDim()), l.Permuted(p.Role)}
 		if v.order.head == 0 {
-			return nil, errHeads
+			return nil, headsError(c.Path)
 		}
 	}
 	return v, nil

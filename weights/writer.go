@@ -47,8 +47,8 @@ func (w *Writer) create(f *PlannedFile) error {
 		return err
 	}
 	w.files = append(w.files, file)
-	for _, piece := range f.pieces {
-		if _, err := file.WriteAt(piece.bytes, piece.offset); err != nil {
+	for _, piece := range f.Pieces {
+		if _, err := file.WriteAt(piece.Bytes, piece.Offset); err != nil {
 			return err
 		}
 	}
@@ -58,11 +58,11 @@ func (w *Writer) create(f *PlannedFile) error {
 // WriteAt writes bytes of a weight, as the output's layout and type store it,
 // at an offset in them.
 func (w *Writer) WriteAt(p Param, b []byte, off int64) error {
-	at, ok := w.plan.places[p]
-	if size := at.tensor.Bytes(); !ok || off < 0 || off+int64(len(b)) > size {
+	at := w.plan.places[p]
+	if size := at.Bytes(); off < 0 || off+int64(len(b)) > size {
 		return fmt.Errorf("weight %v has %d bytes in the output, not %d at %d", p, size, len(b), off)
 	}
-	_, err := w.files[at.file].WriteAt(b, at.offset+off)
+	_, err := w.files[at.File].WriteAt(b, at.Offset+off)
 	return err
 }
 

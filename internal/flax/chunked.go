@@ -20,8 +20,8 @@ func (p *parser) chunked(t token, name string) error {
 	if mark, err := p.token(); err != nil || mark.kind != kindBool || mark.n != 1 {
 		return orMalformed(err, mark, name, "chunked array's mark is %v, not true", mark)
 	}
-	var shape []int64
-	var chunks []wire.Tensor
+	whole := wire.Tensor{Name: name}
+	var chunks joined
 	for _, field := range []string{"shape", "chunks"} {
 		at := p.Offset()
 		if key, err := p.key(); err != nil || key != field {
@@ -30,20 +30,27 @@ func (p *parser) chunked(t token, name string) error {
 		err := p.numbered(name, func() error {
 			if field == "shape" {
 				d, err := p.dimension()
-				shape = append(shape, d)
+				whole.Shape = append(whole.Shape, d)
 				return err
 			}
-			return p.chunk(name, &chunks)
+			return p.chunk(&whole, &chunks)
 		})
 		if err != nil {
 			return named(err, name)
 		}
+		if len(whole.Shape) > maxRank {
+			return wire.Malformed(at, name, "chunked array has %d dimensions, not at most %d", len(whole.Shape), maxRank)
+		}
 	}
-	a, err := join(t.at, name, shape, chunks)
-	if err == nil {
-		p.tensors = append(p.tensors, a)
+	if len(chunks) == 0 {
+		return wire.Malformed(t.at, name, "chunked array has no chunks")
 	}
-	return err
+	if want, ok := wire.DataSize(whole.DType, whole.Shape); !ok || want != chunks.size() {
+		return wire.Malformed(t.at, name, "chunks hold %d bytes, shape %v of %s does not", chunks.size(), whole.Shape, whole.DType)
+	}
+	whole.Data = chunks
+	p.tensors.add(whole)
+	return nil
 }
 
 // orMalformed is err, or a refusal of what stands at t.
@@ -76,43 +83,27 @@ func (p *parser) numbered(name string, item func() error) error {
 	return nil
 }
 
-// chunk reads one flat array.
-func (p *parser) chunk(name string, chunks *[]wire.Tensor) error {
+// chunk reads one flat array, the next part of the whole.
+func (p *parser) chunk(whole *wire.Tensor, chunks *joined) error {
 	t, err := p.token()
 	if err != nil {
 		return err
 	}
 	if t.kind != kindExt || t.ext != extArray {
-		return wire.Malformed(t.at, name, "chunk is %v, not an array", t)
+		return wire.Malformed(t.at, whole.Name, "chunk is %v, not an array", t)
 	}
-	a, err := p.array(t, name)
+	a, err := p.array(t, whole.Name)
 	if err != nil {
 		return err
 	}
-	if len(a.Shape) != 1 || len(*chunks) > 0 && a.DType != (*chunks)[0].DType {
-		return wire.Malformed(t.at, name, "chunk %d is %s %v, not flat or not of the first chunk's dtype", len(*chunks), a.DType, a.Shape)
+	if len(*chunks) == 0 {
+		whole.DType, whole.Offset = a.DType, a.Offset
 	}
-	*chunks = append(*chunks, a)
+	if len(a.Shape) != 1 || a.DType != whole.DType {
+		return wire.Malformed(t.at, whole.Name, "chunk %d is %s %v, not flat or not of the first chunk's dtype", len(*chunks), a.DType, a.Shape)
+	}
+	*chunks = append(*chunks, part{a.Data, chunks.size() + a.Bytes()})
 	return nil
-}
-
-// join makes one tensor of its chunks.
-func join(at int64, name string, shape []int64, chunks []wire.Tensor) (wire.Tensor, error) {
-	if len(chunks) == 0 {
-		return wire.Tensor{}, wire.Malformed(at, name, "chunked array has no chunks")
-	}
-	a := wire.Tensor{Name: name, DType: chunks[0].DType, Shape: shape, Offset: chunks[0].Offset}
-	parts := make(joined, len(chunks))
-	end := int64(0)
-	for i := range chunks {
-		end += chunks[i].Bytes()
-		parts[i] = part{chunks[i].Data, end}
-	}
-	if want, ok := wire.DataSize(a.DType, shape); !ok || want != end {
-		return wire.Tensor{}, wire.Malformed(at, name, "chunks hold %d bytes, shape %v of %s does not", end, shape, a.DType)
-	}
-	a.Data = parts
-	return a, nil
 }
 
 // joined reads its parts as one after the other.
@@ -121,6 +112,13 @@ type joined []part
 type part struct {
 	data io.ReaderAt
 	end  int64 // of this part in the whole
+}
+
+func (j joined) size() int64 {
+	if len(j) == 0 {
+		return 0
+	}
+	return j[len(j)-1].end
 }
 
 func (j joined) ReadAt(b []byte, off int64) (n int, err error) {

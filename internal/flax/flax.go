@@ -15,6 +15,7 @@ package flax
 
 import (
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/koala-go/sdk/internal/wire"
@@ -65,19 +66,38 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if p.Left() > 0 {
 		return nil, wire.Malformed(p.Offset(), "", "%d bytes follow the checkpoint's map", p.Left())
 	}
-	return &File{Stream: stream, Tensors: p.tensors}, nil
+	return &File{Stream: stream, Tensors: p.tensors.all()}, nil
 }
 
 type parser struct {
 	*wire.Cursor
 	r       io.ReaderAt
-	tensors []wire.Tensor
+	tensors tensorList
 	names   map[string]struct{} // of records and of arrays
 
 	// nameBudget bounds the memory of names, which nested maps would
 	// otherwise multiply far beyond the bytes given.
 	nameBudget int64
 }
+
+// tensorList grows by blocks: in growing one slice, append would allocate
+// five times its size.
+type tensorList struct {
+	blocks [][]wire.Tensor
+	n      int
+}
+
+func (l *tensorList) add(a wire.Tensor) {
+	last := len(l.blocks) - 1
+	if last < 0 || len(l.blocks[last]) == cap(l.blocks[last]) {
+		l.blocks = append(l.blocks, make([]wire.Tensor, 0, min(max(l.n, 16), 1024)))
+		last++
+	}
+	l.blocks[last] = append(l.blocks[last], a)
+	l.n++
+}
+
+func (l *tensorList) all() []wire.Tensor { return slices.Concat(l.blocks...) }
 
 // peek reads the first token of the file without moving on.
 func (p *parser) peek() (token, error) {
@@ -103,12 +123,12 @@ func (p *parser) record() error {
 	}
 	t, err := p.token()
 	if err != nil {
-		return err
+		return named(err, name)
 	}
 	if t.kind != kindBin {
 		return wire.Malformed(t.at, name, "record holds %v, not bytes", t)
 	}
-	return p.Within(t.n, func() error { return p.value(name, 0) })
+	return named(p.Within(t.n, func() error { return p.value(name, 0) }), name)
 }
 
 // keyPath reads a list of strings.
@@ -159,7 +179,7 @@ func (p *parser) root(first token) error {
 func (p *parser) value(name string, depth int) error {
 	t, err := p.token()
 	if err != nil {
-		return err
+		return named(err, name)
 	}
 	if depth > maxNesting {
 		return wire.Malformed(t.at, name, "nested deeper than %d", maxNesting)
@@ -171,7 +191,10 @@ func (p *parser) value(name string, depth int) error {
 		return p.list(t, name, depth)
 	case kindExt:
 		return p.ext(t, name)
-	case kindBin, kindString:
+	case kindString:
+		_, err := p.text(t)
+		return named(err, name)
+	case kindBin:
 		return p.Skip(t.n)
 	}
 	return nil
@@ -180,13 +203,13 @@ func (p *parser) value(name string, depth int) error {
 // list reads past a list; flax keeps no arrays in lists, so that one would
 // have no name.
 func (p *parser) list(t token, name string, depth int) error {
-	before := len(p.tensors)
+	before := p.tensors.n
 	for range t.n {
 		if err := p.value(name, depth+1); err != nil {
 			return err
 		}
 	}
-	if len(p.tensors) > before {
+	if p.tensors.n > before {
 		return wire.Unsupported(t.at, name, "an array inside a list has no name")
 	}
 	return nil
@@ -197,7 +220,7 @@ func (p *parser) ext(t token, name string) error {
 	case extArray:
 		a, err := p.array(t, name)
 		if err == nil {
-			p.tensors = append(p.tensors, a)
+			p.tensors.add(a)
 		}
 		return err
 	case extComplex:
@@ -214,9 +237,12 @@ func (p *parser) mapping(t token, name string, depth int) error {
 		at := p.Offset()
 		key, err := p.key()
 		if err != nil {
-			return err
+			return named(err, name)
 		}
-		if key == chunkedMark && i == 0 {
+		if key == chunkedMark {
+			if i > 0 {
+				return wire.Malformed(at, name, "chunked array's mark is not its first key")
+			}
 			return p.chunked(t, name)
 		}
 		child := key

@@ -4,11 +4,12 @@ import (
 	"encoding/binary"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/wire"
 )
 
-// maxArray is the size from which flax splits an array into chunks; the
+// maxArray is the size over which flax splits an array into chunks; the
 // writer does not write such arrays (65B's largest has half of it).
 const maxArray = 1 << 30
 
@@ -24,12 +25,19 @@ func AppendRecord(dst []byte, t *wire.Tensor) ([]byte, error) {
 	if !ok {
 		return nil, wire.Unsupported(0, t.Name, "dtype %s is not written to a stream", t.DType)
 	}
-	size := t.Bytes()
-	if size > maxArray {
+	size, ok := wire.DataSize(t.DType, t.Shape)
+	switch {
+	case !ok:
+		return nil, wire.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
+	case size > maxArray:
 		return nil, wire.Unsupported(0, t.Name, "array of %d bytes is over flax's limit of 2^30 for one chunk", size)
+	case len(t.Shape) > maxRank:
+		return nil, wire.Unsupported(0, t.Name, "array has %d dimensions, not at most %d", len(t.Shape), maxRank)
+	case !utf8.ValidString(t.Name):
+		return nil, wire.Malformed(0, t.Name, "name is not UTF-8")
 	}
-	array := appendHead(nil, 0x90, 3)
-	array = appendHead(array, 0x90, len(t.Shape))
+	array := appendList(nil, 3)
+	array = appendList(array, len(t.Shape))
 	for _, d := range t.Shape {
 		array = appendUint(array, uint64(d))
 	}
@@ -39,8 +47,8 @@ func AppendRecord(dst []byte, t *wire.Tensor) ([]byte, error) {
 	ext := appendExt(nil, len(array)+int(size), extArray)
 
 	keys := strings.Split(t.Name, "/")
-	dst = appendHead(dst, 0x90, 2)
-	dst = appendHead(dst, 0x90, len(keys))
+	dst = appendList(dst, 2)
+	dst = appendList(dst, len(keys))
 	for _, k := range keys {
 		dst = appendString(dst, k)
 	}
@@ -48,8 +56,16 @@ func AppendRecord(dst []byte, t *wire.Tensor) ([]byte, error) {
 	return append(append(dst, ext...), array...), nil
 }
 
-// appendHead appends the head of a list of up to 15 (mark 0x90).
-func appendHead(dst []byte, mark byte, n int) []byte { return append(dst, mark|byte(n)) }
+// appendList appends the head of a list of n values.
+func appendList(dst []byte, n int) []byte {
+	switch {
+	case n < 16:
+		return append(dst, 0x90|byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xdc), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(dst, 0xdd), uint32(n))
+}
 
 func appendUint(dst []byte, n uint64) []byte {
 	switch {

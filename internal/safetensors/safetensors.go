@@ -10,6 +10,7 @@ package safetensors
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -22,6 +23,9 @@ const MaxHeader = 100_000_000
 
 // prefix is the length of the length.
 const prefix = 8
+
+// metadataName is the one name in the header that is no tensor's.
+const metadataName = "__metadata__"
 
 // File is the header of a safetensors file.
 type File struct {
@@ -96,7 +100,7 @@ type parser struct {
 
 func (p *parser) header() error {
 	err := p.json.Object(func(name string) error {
-		if name == "__metadata__" {
+		if name == metadataName {
 			return p.readMetadata()
 		}
 		return p.readEntry(name)
@@ -152,7 +156,7 @@ func (p *parser) readOffsets(e *entry) error {
 		return err
 	}
 	if len(offsets) != 2 || offsets[0] > offsets[1] {
-		return wire.Malformed(at, e.name, "data_offsets %v are not a begin and an end", offsets)
+		return wire.Malformed(at, e.name, "data_offsets %s are not a begin and an end", brief(offsets))
 	}
 	e.begin, e.end = offsets[0], offsets[1]
 	return nil
@@ -173,12 +177,20 @@ func (p *parser) checkSize(e *entry) error {
 	}
 	want, ok := wire.DataSize(e.dtype, e.shape)
 	if !ok {
-		return wire.Malformed(e.at, e.name, "shape %v of %s has no valid size", e.shape, e.dtype)
+		return wire.Malformed(e.at, e.name, "shape %s of %s has no valid size", brief(e.shape), e.dtype)
 	}
 	if have := e.end - e.begin; have != want {
-		return wire.Malformed(e.at, e.name, "shape %v of %s takes %d bytes, data_offsets give %d", e.shape, e.dtype, want, have)
+		return wire.Malformed(e.at, e.name, "shape %s of %s takes %d bytes, data_offsets give %d", brief(e.shape), e.dtype, want, have)
 	}
 	return nil
+}
+
+// brief writes a list of numbers, of which a file may hold millions.
+func brief(list []int64) string {
+	if len(list) > 8 {
+		return fmt.Sprintf("%v… (%d in all)", list[:8], len(list))
+	}
+	return fmt.Sprint(list)
 }
 
 // place orders the entries by their data and checks that they cover it

@@ -7,16 +7,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/wire"
 )
 
-// Header lays out a file as the reference writer does: tensors by element
-// size, largest first, then by name; the header padded with spaces to 8
-// bytes. It returns the bytes in front of the data, the offset of each
+// Header lays out a file as the reference writer does: tensors by dtype, of
+// which larger elements come first, then by name; the header padded with
+// spaces to 8 bytes. It returns the bytes in front of the data, the offset of each
 // tensor's data in the file (in the order given), and the file's length.
 // Name, DType and Shape are used of each tensor.
 func Header(tensors []wire.Tensor, metadata map[string]string) (header []byte, offsets []int64, size int64, err error) {
+	if err := checkNames(tensors, metadata); err != nil {
+		return nil, nil, 0, err
+	}
 	order, err := writingOrder(tensors)
 	if err != nil {
 		return nil, nil, 0, err
@@ -57,18 +61,46 @@ func writingOrder(tensors []wire.Tensor) ([]int, error) {
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		x, y := wire.DTypeBits(tensors[a].DType), wire.DTypeBits(tensors[b].DType)
-		if x != y {
-			return cmp.Compare(y, x)
-		}
-		return strings.Compare(tensors[a].Name, tensors[b].Name)
+		x, y := &tensors[a], &tensors[b]
+		return cmp.Or(cmp.Compare(dtypeRank[x.DType], dtypeRank[y.DType]), strings.Compare(x.Name, y.Name))
 	})
-	for k := 1; k < len(order); k++ {
-		if name := tensors[order[k]].Name; name == tensors[order[k-1]].Name {
-			return nil, wire.Malformed(0, name, "two tensors have this name")
+	return order, nil
+}
+
+// dtypeRank is the place of each dtype in a file: the reverse of the order in
+// which the reference declares them.
+var dtypeRank = ranks(
+	"U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16",
+	"F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F6_E3M2", "F6_E2M3", "F4", "BOOL",
+)
+
+func ranks(dtypes ...string) map[string]int {
+	m := make(map[string]int, len(dtypes))
+	for i, dtype := range dtypes {
+		m[dtype] = i
+	}
+	return m
+}
+
+// checkNames refuses what could not be read again under the same names.
+func checkNames(tensors []wire.Tensor, metadata map[string]string) error {
+	seen := make(map[string]struct{}, len(tensors))
+	for i := range tensors {
+		name := tensors[i].Name
+		if _, dup := seen[name]; dup {
+			return wire.Malformed(0, name, "two tensors have this name")
+		}
+		if !utf8.ValidString(name) || name == metadataName {
+			return wire.Malformed(0, name, "a tensor cannot have this name")
+		}
+		seen[name] = struct{}{}
+	}
+	for k, v := range metadata {
+		if !utf8.ValidString(k) || !utf8.ValidString(v) {
+			return wire.Malformed(0, "", "metadata %q is not UTF-8", k)
 		}
 	}
-	return order, nil
+	return nil
 }
 
 func appendMetadata(dst []byte, metadata map[string]string) []byte {
@@ -80,7 +112,7 @@ func appendMetadata(dst []byte, metadata map[string]string) []byte {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	dst = append(dst, `"__metadata__":{`...)
+	dst = append(dst, `"`+metadataName+`":{`...)
 	for i, k := range keys {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -106,11 +138,11 @@ func appendEntry(dst []byte, t *wire.Tensor, begin, end int64) []byte {
 	return fmt.Appendf(dst, `],"data_offsets":[%d,%d]}`, begin, end)
 }
 
-// appendString writes s as serde_json does: only the quote, the backslash and
-// control characters escaped.
+// appendString writes UTF-8 as serde_json does: only the quote, the backslash
+// and control characters escaped.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	for _, c := range []byte(strings.ToValidUTF8(s, "\ufffd")) {
+	for _, c := range []byte(s) {
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)

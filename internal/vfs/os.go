@@ -106,13 +106,34 @@ func openLink(dir, name string, follow bool) (File, error) {
 	if follow {
 		return regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 	}
+	root := dir
 	if hash, ok := cacheBlob(dir, target); ok {
-		return openRooted(filepath.Join(dir, "..", "..", "blobs"), hash)
+		root, name = filepath.Join(dir, "..", ".."), filepath.Join("blobs", hash)
+	} else if !filepath.IsLocal(target) {
+		return nil, leaves(path, target)
 	}
-	if !filepath.IsLocal(target) {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("points to %s: %w", target, ErrLink)}
+	f, err := openRooted(root, name)
+	if real, ok := outside(root, path); ok && err != nil {
+		return nil, leaves(path, real)
 	}
-	return openRooted(dir, name)
+	return f, err
+}
+
+func leaves(path, target string) error {
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("points to %s: %w", target, ErrLink)}
+}
+
+// outside is where a link leads to in the end, if not into the root.
+func outside(root, path string) (real string, ok bool) {
+	base, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return "", false
+	}
+	if real, err = filepath.EvalSymlinks(path); err != nil {
+		return "", false
+	}
+	rel, err := filepath.Rel(base, real)
+	return real, err != nil || !filepath.IsLocal(rel)
 }
 
 // cacheBlob recognizes Hugging Face's cache: dir is snapshots/REV and the

@@ -29,9 +29,6 @@ type stagedFile struct {
 func NewStage(fsys FS, path string) (*Stage, error) {
 	path = filepath.Clean(path)
 	s := &Stage{fs: fsys, final: path, dir: beside(path, "partial")}
-	if err := s.restore(); err != nil {
-		return nil, err
-	}
 	if err := fsys.Mkdir(s.dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -40,7 +37,7 @@ func NewStage(fsys FS, path string) (*Stage, error) {
 		return nil, err
 	}
 	s.lock = lock
-	if err := s.empty(); err != nil {
+	if err := errors.Join(s.restore(), s.empty()); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
@@ -54,13 +51,28 @@ func beside(path, what string) string {
 // restore brings an output back that a run set aside and could not replace.
 func (s *Stage) restore() error {
 	old := beside(s.final, "old")
-	if _, err := s.fs.Stat(old); err != nil {
-		return nil
+	aside, err := s.exists(old)
+	if err != nil || !aside {
+		return err
 	}
-	if _, err := s.fs.Stat(s.final); errors.Is(err, fs.ErrNotExist) {
-		return s.fs.Rename(old, s.final)
+	replaced, err := s.exists(s.final)
+	switch {
+	case err != nil:
+		return err
+	case replaced:
+		return s.fs.RemoveAll(old)
 	}
-	return s.fs.RemoveAll(old)
+	return s.fs.Rename(old, s.final)
+}
+
+// exists says whether something stands at a path, and fails where it cannot
+// be told.
+func (s *Stage) exists(path string) (bool, error) {
+	_, err := s.fs.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // empty removes what an earlier run left.
@@ -103,7 +115,14 @@ func (s *Stage) Publish(single string, replace bool) error {
 		return errors.Join(err, s.Discard())
 	}
 	err = s.fs.SyncDir(filepath.Dir(s.final))
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, s.unlock())
+}
+
+// unlock ends the Stage: the hidden directory may be another run's from now on.
+func (s *Stage) unlock() error {
+	lock := s.lock
+	s.lock = nil
+	return lock.Close()
 }
 
 // settle writes everything through to the disk and closes it.
@@ -117,7 +136,11 @@ func (s *Stage) settle() error {
 }
 
 func (s *Stage) publishFile(name string, replace bool) error {
-	if _, err := s.fs.Stat(s.final); err == nil && !replace {
+	exists, err := s.exists(s.final)
+	switch {
+	case err != nil:
+		return err
+	case exists && !replace:
 		return &fs.PathError{Op: "publish", Path: s.final, Err: fs.ErrExist}
 	}
 	if err := s.fs.Rename(filepath.Join(s.dir, name), s.final); err != nil {
@@ -159,14 +182,18 @@ func (s *Stage) replaceInSteps() error {
 	return s.fs.RemoveAll(old)
 }
 
-// Discard removes everything that was staged.
+// Discard removes everything that was staged. After Publish or Discard it does
+// nothing.
 func (s *Stage) Discard() error {
+	if s.lock == nil {
+		return nil
+	}
 	var err error
 	for _, f := range s.files {
 		err = errors.Join(err, f.Close())
 	}
 	s.files = nil
-	err = errors.Join(err, s.fs.RemoveAll(s.dir), s.lock.Close())
+	err = errors.Join(err, s.fs.RemoveAll(s.dir), s.unlock())
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", s.dir, err)
 	}

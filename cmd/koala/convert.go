@@ -1,0 +1,20 @@
+package main
+
+import "github.com/koala-go/sdk/diff"
+
+type convertCmd struct {
+	In          string `required:"" placeholder:"PATH" help:"The checkpoint to read."`
+	outputFlags `set:"dtype=keep" set:"dtypes=bf16,fp16,fp32,keep"`
+}
+
+func (c *convertCmd) Help() string {
+	return `Writes the same weights in another format, layout or type. Without --dtype every
+weight keeps its bits.
+
+Example:
+  koala convert --in koala_7b.stream --out koala-7b-hf --dtype fp16`
+}
+
+func (c *convertCmd) Run(a *app) error {
+	return c.do(a, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanConvert(c.In, c.Out, o) })
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/weights"
+)
+
+// outputFlags are what recover, diff and convert have in common.
+type outputFlags struct {
+	Out       string `required:"" placeholder:"PATH" help:"Where to write: a directory for safetensors, a file for easylm."`
+	Format    string `enum:"safetensors,easylm" default:"safetensors" help:"Format to write: ${enum}."`
+	DType     string `name:"dtype" enum:"${dtypes}" default:"${dtype}" help:"Type of the weights: ${enum} (default ${default})."`
+	ShardSize size   `default:"5GB" placeholder:"SIZE" help:"Largest safetensors file (default ${default})."`
+	Heads     int    `placeholder:"N" help:"Attention heads, where no input tells: an EasyLM stream of no released size."`
+	Force     bool   `help:"Replace an existing output, once the new one is whole."`
+
+	AllowNonfinite bool     `help:"Allow infinite and NaN results."`
+	Allow          []string `placeholder:"CHECK" help:"Go on although this check refuses: swapped, rounded."`
+	FollowLinks    bool     `help:"Allow shards to be symbolic links out of their directory."`
+
+	Workers int  `placeholder:"N" help:"Goroutines that work (default: one a core)."`
+	Memory  size `default:"256MiB" placeholder:"SIZE" help:"Memory limit (default ${default})."`
+	Plan    bool `help:"Say what would be done, check it, and write nothing."`
+	JSON    bool `name:"json" help:"Print one JSON document on stdout."`
+	Quiet   bool `help:"No progress and no summary on stderr."`
+}
+
+// dtypes are the names on the command line.
+var dtypes = map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16, "fp32": weights.F32}
+
+// do makes the plan, and carries it out unless only the plan was asked for.
+func (f *outputFlags) do(a *app, plan func(*diff.Options) (*diff.Plan, error)) error {
+	bar := newProgress(a.stderr, f.Quiet)
+	p, err := plan(&diff.Options{
+		Format: weights.Format(f.Format), DType: dtypes[f.DType], ShardSize: int64(f.ShardSize), Force: f.Force,
+		AllowNonFinite: f.AllowNonfinite, Allow: f.Allow, Heads: f.Heads, FollowLinks: f.FollowLinks,
+		Workers: f.Workers, Memory: int64(f.Memory), Progress: bar.update,
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if f.Plan {
+		return f.print(a.stdout, p.Summary(), p.Summary())
+	}
+	r, err := p.Run(a.ctx)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if f.JSON {
+		return printJSON(a.stdout, r)
+	}
+	if !f.Quiet {
+		printSummary(a.stderr, r.Summary)
+		fmt.Fprintf(a.stderr, "done in %.1f s, %.2f GB/s of output\n", r.Seconds, float64(r.WriteBytes)/r.Seconds/1e9)
+	}
+	return nil
+}
+
+func (f *outputFlags) print(w io.Writer, s diff.Summary, document any) error {
+	if f.JSON {
+		return printJSON(w, document)
+	}
+	printSummary(w, s)
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// printSummary prints a plan for people.
+func printSummary(w io.Writer, s diff.Summary) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer t.Flush()
+	for _, in := range s.Inputs {
+		fmt.Fprintf(t, "%s\t%s\t%s, %s layout, %s, %s\n", in.Name, in.Path, in.Format, in.Layout, joined(in.DTypes), bytesText(in.Bytes))
+	}
+	dtype := string(s.DType)
+	if dtype == "" {
+		dtype = "types kept"
+	}
+	fmt.Fprintf(t, "out\t%s\t%s, %s, %s in %s\n", s.Out, s.Format, dtype, bytesText(s.WriteBytes), plural(len(s.Files), "file"))
+	fmt.Fprintf(t, "model\t%s\t%d tensors, %d parameters\n", s.Size, s.Tensors, s.Parameters)
+	fmt.Fprintf(t, "rule\t%s\t\n", s.Rule)
+	fmt.Fprintf(t, "memory\t%s\tof buffers, %s\n", bytesText(s.Memory), plural(s.Workers, "worker"))
+}
+
+func joined(types []weights.DType) string {
+	var words []string
+	for _, t := range types {
+		words = append(words, string(t))
+	}
+	return strings.Join(words, "+")
+}
+
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+// bytesText is a size for people, in powers of 1000.
+func bytesText(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	f, u := float64(n), 0
+	for ; f >= 1000 && u < len(units)-1; u++ {
+		f /= 1000
+	}
+	if u == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[u])
+}
+
+// size is a number of bytes on the command line: 5GB, 256MiB, 1000000.
+type size int64
+
+var sizeUnits = []struct {
+	suffix string
+	factor float64
+}{
+	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
+	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1}, {"", 1},
+}
+
+func (s *size) UnmarshalText(text []byte) error {
+	word := strings.ToLower(string(text))
+	for _, u := range sizeUnits {
+		number, ok := strings.CutSuffix(word, u.suffix)
+		if !ok {
+			continue
+		}
+		f, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if n := f * u.factor; err == nil && n >= 1 && n < 1<<62 {
+			*s = size(n)
+			return nil
+		}
+		break
+	}
+	return fmt.Errorf("%q is no size such as 5GB, 256MiB or 1000000", text)
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// version is what the binary knows of itself.
+type version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+func buildVersion() version {
+	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}
+
+func (c *versionCmd) Run(a *app) error {
+	v := buildVersion()
+	if c.JSON {
+		return printJSON(a.stdout, v)
+	}
+	_, err := fmt.Fprintf(a.stdout, "koala %s %s %s/%s\n", v.Version, v.Go, v.OS, v.Arch)
+	return err
+}

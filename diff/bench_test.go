@@ -1,0 +1,116 @@
+package diff
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkRecover recovers a pair of 0.637 G parameters (1.27 GB each, and as
+// much output) beside the floor: the same reads, the same number of bytes
+// written and synced, and no arithmetic. It needs 4 GB of temporary space.
+//
+//	go test ./diff -run xxx -bench Recover -benchtime 3x
+func BenchmarkRecover(b *testing.B) {
+	dir := b.TempDir()
+	m := testmodel.Large
+	hf, easylm, delta := filepath.Join(dir, "hf"), filepath.Join(dir, "easylm"), filepath.Join(dir, "diff")
+	require.NoError(b, m.Write(hf, testmodel.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: m.Base}))
+	require.NoError(b, m.Write(easylm, testmodel.Options{Format: weights.FormatEasyLM, DType: weights.F16, Values: m.Base}))
+	require.NoError(b, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: weights.BF16, Values: m.Diff}))
+	out := filepath.Join(dir, "out")
+
+	b.Run("floor", func(b *testing.B) {
+		for b.Loop() {
+			n := floor(b, out, easylm, delta)
+			b.SetBytes(n)
+		}
+	})
+	for _, c := range []struct {
+		name, base string
+		format     weights.Format
+	}{
+		{"easylm to easylm", easylm, weights.FormatEasyLM},
+		{"easylm to hf", easylm, weights.FormatSafetensors},
+		{"hf to easylm", hf, weights.FormatEasyLM},
+		{"hf to hf", hf, weights.FormatSafetensors},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				r, err := Recover(context.Background(), c.base, delta, out, &Options{Format: c.format, Heads: m.Heads})
+				require.NoError(b, err)
+				b.SetBytes(r.WriteBytes)
+				b.StopTimer()
+				require.NoError(b, os.RemoveAll(out))
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// floor reads the inputs and writes and syncs one file of the first's size,
+// on all cores, and gives the number of bytes written.
+func floor(b *testing.B, out string, inputs ...string) int64 {
+	b.Helper()
+	info, err := os.Stat(inputs[0])
+	require.NoError(b, err)
+	f, err := os.Create(out)
+	require.NoError(b, err)
+	const piece = 1 << 20
+	var group sync.WaitGroup
+	workers := int64(runtime.GOMAXPROCS(0))
+	for w := range workers {
+		group.Go(func() {
+			buf := make([]byte, piece)
+			for _, in := range inputs {
+				eachPiece(b, in, func(f *os.File, off, n int64) error {
+					if off/piece%workers != w {
+						return nil
+					}
+					_, err := f.ReadAt(buf[:n], off)
+					return err
+				})
+			}
+			for off := w * piece; off < info.Size(); off += workers * piece {
+				if _, err := f.WriteAt(buf[:min(piece, info.Size()-off)], off); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	require.NoError(b, f.Sync())
+	require.NoError(b, f.Close())
+	require.NoError(b, os.Remove(out))
+	return info.Size()
+}
+
+// eachPiece visits a file, or the files of a directory, in pieces of 1 MiB.
+func eachPiece(b *testing.B, path string, visit func(f *os.File, off, n int64) error) {
+	err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		for off := int64(0); err == nil && off < info.Size(); off += 1 << 20 {
+			err = visit(f, off, min(1<<20, info.Size()-off))
+		}
+		return err
+	})
+	if err != nil {
+		b.Error(err)
+	}
+}

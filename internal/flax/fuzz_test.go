@@ -1,0 +1,102 @@
+package flax_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/internal/flax"
+	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/wire/wiretest"
+)
+
+// FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
+// refusal; what is read lies in the file, and is written again as it is.
+func FuzzRead(f *testing.F) {
+	small, _ := stream(3)
+	for _, b := range [][]byte{
+		nil, small, record(pair), record(chunkedPair()), dict(str("params"), dict(str("x"), pair, str("y"), chunkedPair()), str("step"), one),
+		cat(record(dict(str("a"), pair)), keyed("y", array(list(), "float32", 1, 2, 3, 4))), dict(str("k"), list(one, null, str("text"))),
+		head(0xdd, 1<<32-1), record(ext(2, pair)), record(array(list(number(1<<62)), "<f2")), dict(str("k"), []byte{0xca, 0, 0, 0, 0}),
+	} {
+		f.Add(b)
+	}
+	for _, name := range []string{"easylm-fp16.stream", "easylm-fp16.chunked.stream", "easylm-fp16.trainstate"} {
+		f.Add(shrunk(f, wiretest.Seed(f, "fixtures", "D", "base", name)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var file *flax.File
+		err := wiretest.Lawful(t, len(b), func() (err error) {
+			file, err = flax.Read(bytes.NewReader(b), int64(len(b)))
+			return err
+		})
+		if err != nil {
+			require.Nil(t, file)
+			return
+		}
+		requireInside(t, b, file)
+		requireSameAgain(t, file)
+	})
+}
+
+// shrunk keeps the small records of a stream.
+func shrunk(f *testing.F, whole []byte) []byte {
+	var kept []byte
+	begin := 0
+	for n := begin; n < len(whole) && len(kept) < 4000; n++ {
+		// A record ends where a key path of up to seven keys begins next.
+		if whole[n] != 0x92 || n+2 >= len(whole) || whole[n+1]&0xf8 != 0x90 || whole[n+2]&0xe0 != 0xa0 {
+			continue
+		}
+		if part := whole[begin:n]; len(part) < 700 && read(part) == nil {
+			kept = append(kept, part...)
+		}
+		begin = n
+	}
+	if whole != nil {
+		require.NoError(f, read(kept))
+	}
+	return kept
+}
+
+func requireInside(t *testing.T, b []byte, f *flax.File) {
+	names := map[string]bool{}
+	for i := range f.Tensors {
+		x := &f.Tensors[i]
+		require.False(t, names[x.Name], "%q stands twice", x.Name)
+		names[x.Name] = true
+		data := dataOf(t, x)
+		if _, section := x.Data.(*io.SectionReader); section {
+			require.LessOrEqual(t, x.Offset+x.Bytes(), int64(len(b)))
+			require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], data)
+		}
+	}
+}
+
+// requireSameAgain writes those tensors that a stream may hold and reads them.
+func requireSameAgain(t *testing.T, f *flax.File) {
+	var again []byte
+	var want []*wire.Tensor
+	for i := range f.Tensors {
+		switch x := &f.Tensors[i]; x.DType {
+		case "F16", "BF16", "F32":
+			want = append(want, x)
+			again = appendTensor(t, again, x, dataOf(t, x))
+		}
+	}
+	if len(want) == 0 {
+		return
+	}
+	got := mustRead(t, again)
+	require.True(t, got.Stream)
+	require.Len(t, got.Tensors, len(want))
+	for i, x := range want {
+		y := &got.Tensors[i]
+		require.Equal(t, x.Name, y.Name)
+		require.Equal(t, x.DType, y.DType)
+		require.Equal(t, append([]int64{}, x.Shape...), append([]int64{}, y.Shape...))
+		require.Equal(t, dataOf(t, x), dataOf(t, y))
+	}
+}

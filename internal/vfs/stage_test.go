@@ -1,0 +1,276 @@
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// steps is a file system that cannot exchange two paths.
+type steps struct{ FS }
+
+func (steps) Exchange(string, string) error { return errors.ErrUnsupported }
+
+// kinds are the two kinds of output, on both kinds of file system.
+var kinds = []struct {
+	name   string
+	fs     FS
+	single string // the argument of Publish
+}{
+	{"directory", OS, ""},
+	{"directory in steps", steps{OS}, ""},
+	{"file", OS, "one"},
+}
+
+// files of each test output, by name.
+var oldFiles, newFiles = map[string]string{"one": "old one", "old": "old two"}, map[string]string{"one": "new one", "new": "new two"}
+
+// stage begins an output and writes all of newFiles.
+func stage(fsys FS, path string) (*Stage, error) {
+	s, err := NewStage(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	for name, content := range newFiles {
+		f, err := s.Create(name, int64(len(content)))
+		if err == nil {
+			_, err = f.WriteAt([]byte(content), 0)
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.Discard())
+		}
+	}
+	return s, nil
+}
+
+// output makes and publishes newFiles.
+func output(fsys FS, path, single string, replace bool) error {
+	s, err := stage(fsys, path)
+	if err != nil {
+		return err
+	}
+	return s.Publish(single, replace)
+}
+
+// put makes an earlier output.
+func put(t *testing.T, path, single string, files map[string]string) {
+	t.Helper()
+	if single != "" {
+		require.NoError(t, os.WriteFile(path, []byte(files[single]), 0o644))
+		return
+	}
+	require.NoError(t, os.Mkdir(path, 0o755))
+	for name, content := range files {
+		write(t, path, name, content)
+	}
+}
+
+// holds says whether an output is whole and is these files.
+func holds(path, single string, files map[string]string) bool {
+	if single != "" {
+		b, err := os.ReadFile(path)
+		return err == nil && string(b) == files[single]
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil || len(entries) != len(files) {
+		return false
+	}
+	for name, content := range files {
+		if b, err := os.ReadFile(filepath.Join(path, name)); err != nil || string(b) != content {
+			return false
+		}
+	}
+	return true
+}
+
+func TestPublish(t *testing.T) {
+	for _, k := range kinds {
+		for _, exists := range []bool{false, true} {
+			for _, replace := range []bool{false, true} {
+				dir := t.TempDir()
+				path := filepath.Join(dir, "out")
+				if exists {
+					put(t, path, k.single, oldFiles)
+				}
+				s, err := stage(k.fs, path)
+				require.NoError(t, err)
+				require.Equal(t, exists, holds(path, k.single, oldFiles), "%s: nothing changes before Publish", k.name)
+				err = s.Publish(k.single, replace)
+				if exists && !replace {
+					require.ErrorIs(t, err, fs.ErrExist, k.name)
+					require.True(t, holds(path, k.single, oldFiles), k.name)
+				} else {
+					require.NoError(t, err, k.name)
+					require.True(t, holds(path, k.single, newFiles), k.name)
+				}
+				require.Equal(t, []string{"out"}, names(t, dir), k.name)
+			}
+		}
+	}
+}
+
+// TestPublishIntoEmptyDirectory needs no leave to replace.
+func TestPublishIntoEmptyDirectory(t *testing.T) {
+	for _, fsys := range []FS{OS, steps{OS}} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "out")
+		require.NoError(t, os.Mkdir(path, 0o755))
+		require.NoError(t, output(fsys, path, "", false))
+		require.True(t, holds(path, "", newFiles))
+		require.Equal(t, []string{"out"}, names(t, dir))
+	}
+}
+
+// TestPublishOverTheOtherKind never puts a directory where a file stands, nor
+// the reverse.
+func TestPublishOverTheOtherKind(t *testing.T) {
+	for _, k := range kinds {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "out")
+		other := map[string]string{"": "one", "one": ""}[k.single]
+		put(t, path, other, oldFiles)
+		require.Error(t, output(k.fs, path, k.single, true), k.name)
+		require.True(t, holds(path, other, oldFiles), k.name)
+		require.Equal(t, []string{"out"}, names(t, dir), k.name)
+	}
+}
+
+func TestDiscard(t *testing.T) {
+	for _, k := range kinds {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "out")
+		put(t, path, k.single, oldFiles)
+		s, err := stage(k.fs, path)
+		require.NoError(t, err)
+		require.Len(t, names(t, dir), 2, "the stage is beside the output")
+		require.NoError(t, s.Discard())
+		require.True(t, holds(path, k.single, oldFiles))
+		require.Equal(t, []string{"out"}, names(t, dir))
+	}
+}
+
+// TestDiscardTwice discards what was published or discarded before, as a
+// deferred call does, while another run has begun.
+func TestDiscardTwice(t *testing.T) {
+	for name, end := range map[string]func(*Stage) error{
+		"published": func(s *Stage) error { return s.Publish("one", true) },
+		"discarded": (*Stage).Discard,
+	} {
+		path := filepath.Join(t.TempDir(), "out")
+		first, err := stage(OS, path)
+		require.NoError(t, err)
+		require.NoError(t, end(first), name)
+		second, err := stage(OS, path)
+		require.NoError(t, err)
+		require.NoError(t, first.Discard(), name)
+		require.NoError(t, second.Publish("one", true), "%s: the other run's files are gone", name)
+	}
+}
+
+func TestStageNames(t *testing.T) {
+	s, err := NewStage(OS, filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	for _, name := range []string{"", "..", "../escape", "/absolute", "sub/file"} {
+		_, err := s.Create(name, 1)
+		require.ErrorIs(t, err, ErrName)
+	}
+	_, err = s.Create("twice", 1)
+	require.NoError(t, err)
+	_, err = s.Create("twice", 1)
+	require.ErrorIs(t, err, fs.ErrExist)
+	require.NoError(t, s.Discard())
+}
+
+func TestNoParent(t *testing.T) {
+	dir := t.TempDir()
+	_, err := NewStage(OS, filepath.Join(dir, "absent", "out"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.Empty(t, names(t, dir))
+}
+
+// TestLeftovers begins over what a killed run left.
+func TestLeftovers(t *testing.T) {
+	for _, k := range kinds {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "out")
+		partial := beside(path, "partial")
+		require.NoError(t, os.MkdirAll(filepath.Join(partial, "sub", "sub"), 0o755))
+		write(t, partial, "one", "half written, and longer than what comes")
+		write(t, filepath.Join(partial, "sub"), "file", "x")
+		require.NoError(t, output(k.fs, path, k.single, false), k.name)
+		require.True(t, holds(path, k.single, newFiles), k.name)
+		require.Equal(t, []string{"out"}, names(t, dir), k.name)
+	}
+}
+
+// TestSetAside begins where a run was killed between the steps of a
+// replacement: the old output stands under its hidden name.
+func TestSetAside(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name+", before the new one", func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "out")
+			put(t, beside(path, "old"), k.single, oldFiles)
+			s, err := NewStage(k.fs, path)
+			require.NoError(t, err)
+			require.True(t, holds(path, k.single, oldFiles), "the old output comes back at once")
+			require.NoError(t, s.Discard())
+			require.Equal(t, []string{"out"}, names(t, dir))
+		})
+		t.Run(k.name+", after the new one", func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "out")
+			put(t, beside(path, "old"), k.single, oldFiles)
+			put(t, path, k.single, newFiles)
+			s, err := NewStage(k.fs, path)
+			require.NoError(t, err)
+			require.NoError(t, s.Discard())
+			require.True(t, holds(path, k.single, newFiles))
+			require.Equal(t, []string{"out"}, names(t, dir))
+		})
+	}
+}
+
+// unclear is a file system that cannot tell whether anything stands at a path.
+type unclear struct {
+	FS
+	path string
+}
+
+func (u unclear) Stat(path string) (fs.FileInfo, error) {
+	if path == u.path {
+		return nil, errFault
+	}
+	return u.FS.Stat(path)
+}
+
+// TestSetAsideStays keeps the only copy of the old output where it cannot be
+// told whether it is the only one.
+func TestSetAsideStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out")
+	put(t, beside(path, "old"), "", oldFiles)
+	for _, what := range []string{path, beside(path, "old")} {
+		_, err := NewStage(unclear{OS, what}, path)
+		require.ErrorIs(t, err, errFault)
+		require.True(t, holds(beside(path, "old"), "", oldFiles))
+	}
+}
+
+// between calls a function after a rename to a path.
+type between struct {
+	FS
+	to   string
+	call func()
+}
+
+func (b between) Rename(from, to string) error {
+	err := b.FS.Rename(from, to)
+	if to == b.to {
+		b.call()
+	}
+	return err
+}
