@@ -30,7 +30,12 @@ func ext(t byte, body ...[]byte) []byte {
 	return cat(head(0xc9, len(cat(body...))), []byte{t}, cat(body...))
 }
 
-func head(mark byte, n int) []byte { return binary.BigEndian.AppendUint32([]byte{mark}, uint32(n)) }
+func head(mark byte, n int) []byte {
+	return binary.BigEndian.AppendUint32([]byte{mark}, uint32(n))
+}
+
+// greatest is a head that announces 2^32-1.
+func greatest(mark byte) []byte { return []byte{mark, 0xff, 0xff, 0xff, 0xff} }
 
 // strs is a list of strings.
 func strs(s ...string) []byte {
@@ -82,7 +87,7 @@ func within(name string, value, where []byte, kind error) wiretest.Bad {
 func TestBadLengths(t *testing.T) {
 	var rows []wiretest.Bad
 	for mark, name := range map[byte]string{0xdd: "array32", 0xdf: "map32", 0xdb: "str32", 0xc6: "bin32", 0xc9: "ext32"} {
-		huge := head(mark, 1<<32-1)
+		huge := greatest(mark)
 		first := at(name, huge, huge, io.ErrUnexpectedEOF, "")
 		inside := within(name+" in a record", huge, huge, io.ErrUnexpectedEOF)
 		if mark == 0xc9 { // an ext's type is missing too

@@ -48,7 +48,7 @@ func requireRecord(t testing.TB, x *wire.Tensor) {
 	require.Equal(t, []byte{3, 4}, dataOf(t, &f.Tensors[2]))
 }
 
-// The example of weights.md, whose lengths were read off a released file.
+// The example of weights.md.
 func TestRecordBytes(t *testing.T) {
 	const want = "92" + "96" + "ab 7472616e73666f726d6572" + "a1 68" + "a1 30" + "a9 617474656e74696f6e" + "a2 7771" + "a6 6b65726e656c" +
 		"c6 0200001c" + "c9 02000016 01" + "93" + "92 cd1000 cd1000" + "a8 62666c6f61743136" + "c6 02000000"

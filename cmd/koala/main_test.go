@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"koala": main})
+}
+
+// TestScripts runs testdata/*.txtar. Besides testscript's commands they have
+// mkmodel, which makes a tiny model:
+//
+//	mkmodel base|diff safetensors|easylm PATH
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkmodel": mkmodel, "truncate": truncate},
+	})
+}
+
+// TestScriptsOnFixtures runs testdata/shared/*.txtar on the shared fixtures,
+// which they find at $FIXTURES.
+func TestScriptsOnFixtures(t *testing.T) {
+	fixtures := fixture.Path(t, "fixtures")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/shared",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("FIXTURES", fixtures)
+			return nil
+		},
+	})
+}
+
+func mkmodel(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: mkmodel base|diff safetensors|easylm PATH")
+	}
+	o := testmodel.Options{Format: weights.Format(args[1]), DType: weights.F16, Values: testmodel.Tiny.Base}
+	if args[0] == "diff" {
+		o.DType, o.Values = weights.BF16, testmodel.Tiny.Diff
+	}
+	ts.Check(testmodel.Tiny.Write(ts.MkAbs(args[2]), o))
+}
+
+// truncate PATH cuts the last byte off.
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	info, err := os.Stat(path)
+	ts.Check(err)
+	ts.Check(os.Truncate(path, info.Size()-1))
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]size{
+		"5GB": 5e9, "256MiB": 256 << 20, "1000": 1000, "1.5kb": 1500, "10 MB": 10e6, "3B": 3, "2TiB": 2 << 40,
+	} {
+		var s size
+		require.NoError(t, s.UnmarshalText([]byte(text)), text)
+		require.Equal(t, want, s, text)
+	}
+	for _, text := range []string{"", "GB", "-1", "0", "x", "1e30", "5 PB", "NaN", "inf"} {
+		var s size
+		require.Error(t, s.UnmarshalText([]byte(text)), text)
+	}
+}
+
+func TestBytesText(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 13_476_851_687: "13.5 GB"} {
+		require.Equal(t, want, bytesText(n))
+	}
+}
