@@ -3,8 +3,9 @@ package main
 import "github.com/koala-go/sdk/diff"
 
 type convertCmd struct {
-	In          string `required:"" placeholder:"PATH" help:"The checkpoint to read."`
-	outputFlags `set:"dtype=keep" set:"dtypes=bf16,fp16,fp32,keep"`
+	In    string `required:"" placeholder:"PATH" help:"The checkpoint to read."`
+	DType string `name:"dtype" enum:"bf16,fp16,fp32,keep" default:"keep" help:"Type of the weights: ${enum} (default ${default})."`
+	outputFlags
 }
 
 func (c *convertCmd) Help() string {
@@ -16,5 +17,5 @@ Example:
 }
 
 func (c *convertCmd) Run(a *app) error {
-	return c.do(a, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanConvert(c.In, c.Out, o) })
+	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanConvert(c.In, c.Out, o) })
 }

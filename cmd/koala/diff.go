@@ -3,9 +3,10 @@ package main
 import "github.com/koala-go/sdk/diff"
 
 type diffCmd struct {
-	Base        string `required:"" placeholder:"PATH" help:"The weights that the target was trained from."`
-	Target      string `required:"" placeholder:"PATH" help:"The trained weights."`
-	outputFlags `set:"dtype=bf16" set:"dtypes=bf16,fp16,fp32"`
+	Base   string `required:"" placeholder:"PATH" help:"The weights that the target was trained from."`
+	Target string `required:"" placeholder:"PATH" help:"The trained weights."`
+	dtypeFlag
+	outputFlags
 }
 
 func (c *diffCmd) Help() string {
@@ -16,5 +17,5 @@ Example:
 }
 
 func (c *diffCmd) Run(a *app) error {
-	return c.do(a, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanMake(c.Base, c.Target, c.Out, o) })
+	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanMake(c.Base, c.Target, c.Out, o) })
 }

@@ -16,7 +16,6 @@ import (
 type outputFlags struct {
 	Out       string `required:"" placeholder:"PATH" help:"Where to write: a directory for safetensors, a file for easylm."`
 	Format    string `enum:"safetensors,easylm" default:"safetensors" help:"Format to write: ${enum}."`
-	DType     string `name:"dtype" enum:"${dtypes}" default:"${dtype}" help:"Type of the weights: ${enum} (default ${default})."`
 	ShardSize size   `default:"5GB" placeholder:"SIZE" help:"Largest safetensors file (default ${default})."`
 	Heads     int    `placeholder:"N" help:"Attention heads, where no input tells: an EasyLM stream of no released size."`
 	Force     bool   `help:"Replace an existing output, once the new one is whole."`
@@ -32,14 +31,19 @@ type outputFlags struct {
 	Quiet   bool `help:"No progress and no summary on stderr."`
 }
 
-// dtypes are the names on the command line.
+// dtypeFlag is the type of sums and differences; convert has one of its own.
+type dtypeFlag struct {
+	DType string `name:"dtype" enum:"bf16,fp16,fp32" default:"bf16" help:"Type of the weights: ${enum} (default ${default})."`
+}
+
+// dtypes are the names on the command line; keep is none.
 var dtypes = map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16, "fp32": weights.F32}
 
 // do makes the plan, and carries it out unless only the plan was asked for.
-func (f *outputFlags) do(a *app, plan func(*diff.Options) (*diff.Plan, error)) error {
+func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.Plan, error)) error {
 	bar := newProgress(a.stderr, f.Quiet)
 	p, err := plan(&diff.Options{
-		Format: weights.Format(f.Format), DType: dtypes[f.DType], ShardSize: int64(f.ShardSize), Force: f.Force,
+		Format: weights.Format(f.Format), DType: dtypes[dtype], ShardSize: int64(f.ShardSize), Force: f.Force,
 		AllowNonFinite: f.AllowNonfinite, Allow: f.Allow, Heads: f.Heads, FollowLinks: f.FollowLinks,
 		Workers: f.Workers, Memory: int64(f.Memory), Progress: bar.update,
 	})

@@ -3,9 +3,10 @@ package main
 import "github.com/koala-go/sdk/diff"
 
 type recoverCmd struct {
-	Base        string `required:"" placeholder:"PATH" help:"LLaMA's weights, in fp16."`
-	Diff        string `required:"" placeholder:"PATH" help:"The released diff."`
-	outputFlags `set:"dtype=bf16" set:"dtypes=bf16,fp16,fp32"`
+	Base string `required:"" placeholder:"PATH" help:"LLaMA's weights, in fp16."`
+	Diff string `required:"" placeholder:"PATH" help:"The released diff."`
+	dtypeFlag
+	outputFlags
 }
 
 func (c *recoverCmd) Help() string {
@@ -17,5 +18,5 @@ Example:
 }
 
 func (c *recoverCmd) Run(a *app) error {
-	return c.do(a, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanRecover(c.Base, c.Diff, c.Out, o) })
+	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanRecover(c.Base, c.Diff, c.Out, o) })
 }
