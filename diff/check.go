@@ -162,6 +162,10 @@ func normScale(c *weights.Checkpoint) (float64, error) {
 
 // checkPlace refuses an output that would destroy an input.
 func checkPlace(p *Plan) *CheckError {
+	switch filepath.Base(filepath.Clean(p.out)) {
+	case ".", "..", string(filepath.Separator):
+		return &CheckError{CheckOutput, fmt.Sprintf("output %q is no name that something new could have", p.out), "write to a name of its own"}
+	}
 	out := resolve(p.out)
 	for i, c := range p.sources {
 		in := resolve(c.Path)

@@ -74,7 +74,7 @@ type Options struct {
 	// AllowNonFinite allows infinite and NaN results.
 	AllowNonFinite bool
 	// Allow names checks whose refusal is overridden: CheckSwapped,
-	// CheckRounded.
+	// CheckRounded. Others are not overridden.
 	Allow []string
 
 	// Heads is the number of attention heads, where no input tells it.
@@ -82,7 +82,8 @@ type Options struct {
 	// FollowLinks allows inputs' shards to be symbolic links to anywhere.
 	FollowLinks bool
 
-	// Workers is how many goroutines work; default GOMAXPROCS.
+	// Workers is how many goroutines work; default GOMAXPROCS, or fewer where
+	// the memory limit asks for it.
 	Workers int
 	// Memory bounds the process's memory in bytes; default 256 MiB. Half of
 	// it is buffers.
@@ -111,7 +112,11 @@ func (o *Options) withDefaults() Options {
 	return full
 }
 
-func (o *Options) allows(check string) bool { return slices.Contains(o.Allow, check) }
+// allows says whether a check is overridden. What the others refuse cannot be
+// computed or written.
+func (o *Options) allows(check string) bool {
+	return (check == CheckSwapped || check == CheckRounded) && slices.Contains(o.Allow, check)
+}
 
 // Progress says how far a run is.
 type Progress struct {

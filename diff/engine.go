@@ -34,6 +34,9 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 		return nil, errors.Join(err, w.Abort())
 	}
 	e.progress("sync", 0)
+	if refused := checkExists(p); refused != nil { // in the meantime
+		return nil, errors.Join(refused, w.Abort())
+	}
 	if err := w.Commit(); err != nil {
 		return nil, err
 	}

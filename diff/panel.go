@@ -31,8 +31,26 @@ const (
 	turnedPanel = 32 << 20
 )
 
-// cut divides the output into panels.
+// cut divides the output into panels. A number of workers that nobody asked
+// for is lowered until their buffers fit.
 func (p *Plan) cut() error {
+	for ; ; p.options.Workers = (p.options.Workers + 1) / 2 {
+		if err := p.cutPanels(); err != nil {
+			return err
+		}
+		need := p.bufferBytes() * int64(p.options.Workers)
+		switch {
+		case need <= p.options.Memory:
+			return nil
+		case p.asked || p.options.Workers == 1:
+			return &CheckError{CheckMemory, fmt.Sprintf("%d workers need %d KiB of buffers, the limit is %d KiB",
+				p.options.Workers, need>>10, p.options.Memory>>10), "allow more memory or fewer workers"}
+		}
+	}
+}
+
+func (p *Plan) cutPanels() error {
+	p.panels = nil
 	for _, q := range p.sources[0].Config.Params() {
 		w, rows, err := p.work(q)
 		if err != nil {
@@ -42,10 +60,6 @@ func (p *Plan) cut() error {
 		for first := int64(0); first < rows; first += step {
 			p.panels = append(p.panels, panel{q, first, min(step, rows-first), w})
 		}
-	}
-	if need := p.bufferBytes() * int64(p.options.Workers); need > p.options.Memory {
-		return &CheckError{CheckMemory, fmt.Sprintf("%d workers need %d MiB of buffers, the limit is %d MiB",
-			p.options.Workers, need>>20, p.options.Memory>>20), "allow more memory or fewer workers"}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package diff
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
@@ -36,6 +37,7 @@ type input struct{ name, path string }
 type Plan struct {
 	op      *operation
 	options Options
+	asked   bool // for this number of workers
 	inputs  []input
 	sources []*weights.Checkpoint // opened, in the order of inputs
 	out     string
@@ -46,6 +48,7 @@ type Plan struct {
 // newPlan opens the inputs, lays out the output and runs all checks.
 func newPlan(op *operation, inputs []input, out string, opts *Options) (*Plan, error) {
 	p := &Plan{op: op, options: opts.withDefaults(), inputs: inputs, out: out}
+	p.asked = opts != nil && opts.Workers > 0
 	if err := p.prepare(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -60,8 +63,11 @@ func (p *Plan) prepare() error {
 		return err
 	}
 	shareConfig(p.sources)
-	var err error
-	if p.layout, err = p.spec().Plan(); err != nil {
+	spec, err := p.spec()
+	if err != nil {
+		return err
+	}
+	if p.layout, err = spec.Plan(); err != nil {
 		return err
 	}
 	if err := p.check(afterLayout); err != nil {
@@ -113,7 +119,7 @@ var carried = []string{
 }
 
 // spec says what is to be written.
-func (p *Plan) spec() *weights.Spec {
+func (p *Plan) spec() (*weights.Spec, error) {
 	first := p.sources[0]
 	s := &weights.Spec{
 		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize,
@@ -123,13 +129,26 @@ func (p *Plan) spec() *weights.Spec {
 		s.DTypes[q] = p.dtype(first.Tensor(q).DType)
 	}
 	for _, name := range carried {
-		for _, c := range p.sources {
-			if text, err := c.File(name); err == nil && s.Files[name] == nil {
-				s.Files[name] = text
-			}
+		if err := p.carry(s, name); err != nil {
+			return nil, err
 		}
 	}
-	return s
+	return s, nil
+}
+
+// carry takes a small file over from the first input that has it.
+func (p *Plan) carry(s *weights.Spec, name string) error {
+	for i, c := range p.sources {
+		text, err := c.File(name)
+		if err == nil {
+			s.Files[name] = text
+			return nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: %w", p.inputs[i].name, err)
+		}
+	}
+	return nil
 }
 
 // dtype is the output's type for a weight of the given type.

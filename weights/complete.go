@@ -50,6 +50,9 @@ func (c *Checkpoint) unknown() string {
 }
 
 func (c *Checkpoint) misshapen() string {
+	if c.Config.Dim == 0 || c.Config.FFN == 0 || c.Config.Vocab == 0 {
+		return "the tensors have no elements"
+	}
 	for _, p := range c.Params() {
 		t := c.byParam[p]
 		if want := c.Layout.Shape(p.Role, &c.Config); !slices.Equal(want, t.Shape) {

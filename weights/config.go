@@ -2,6 +2,7 @@ package weights
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -209,6 +210,9 @@ func (c *Config) readHF(text []byte) error {
 	}
 	if err := json.Unmarshal(text, &c.Extra); err != nil {
 		return err
+	}
+	if c.Extra == nil {
+		return errors.New("it is null, not an object")
 	}
 	for _, f := range []struct {
 		name    string

@@ -55,9 +55,9 @@ func (c *Checkpoint) explainDir() error {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case strings.HasPrefix(name, "consolidated.") && strings.HasSuffix(name, ".pth"):
-			return whole("", c.Path, ErrUnsupported, "Meta's .pth shards are not read yet; convert them to safetensors first")
+			return unsupported(c.Path, "Meta's .pth shards are not read yet", "convert them to safetensors first")
 		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"):
-			return whole("", c.Path, ErrUnsupported, "a directory of torch .bin files is not read yet; convert them to safetensors first")
+			return unsupported(c.Path, "a directory of torch .bin files is not read yet", "convert them to safetensors first")
 		}
 	}
 	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("neither %s nor %s is in the directory: %w", singleName, indexName, fs.ErrNotExist)}

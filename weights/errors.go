@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,8 @@ type FormatError struct {
 	Offset int64  // of the byte in the file, -1 when it is about the whole
 	Tensor string // as the file names it, "" when it is not about one
 	Err    error
+
+	todo string // what to do, "" for what the kind of error asks for
 }
 
 // Error reads "what: where: what to do".
@@ -52,8 +55,8 @@ func (e *FormatError) Error() string {
 	if e.Tensor != "" {
 		fmt.Fprintf(&b, ", tensor %q", e.Tensor)
 	}
-	if cure := e.cure(); cure != "" {
-		b.WriteString(": " + cure)
+	if todo := cmp.Or(e.todo, e.cure()); todo != "" {
+		b.WriteString(": " + todo)
 	}
 	return b.String()
 }
@@ -67,7 +70,7 @@ func (e *FormatError) cure() string {
 		return "the file is cut short; fetch it again and compare its checksum"
 	case errors.Is(e.Err, ErrMalformed):
 		return "the file is damaged or not what it seems; fetch it again and compare its checksum"
-	case errors.Is(e.Err, ErrUnsupported) && e.Offset >= 0: // others say it themselves
+	case errors.Is(e.Err, ErrUnsupported):
 		return "convert it to safetensors first"
 	}
 	return ""
@@ -88,10 +91,16 @@ func whole(format Format, path string, kind error, text string, args ...any) err
 	return &FormatError{Format: format, Path: path, Offset: -1, Err: wire.Reason(kind, text, args...)}
 }
 
+// unsupported is a FormatError about a file of a kind that is not read, and
+// what to do with it.
+func unsupported(path, text, todo string) error {
+	return &FormatError{Path: path, Offset: -1, Err: wire.Reason(ErrUnsupported, "%s", text), todo: todo}
+}
+
 // ModelError says why well-formed tensors are not one whole LLaMA model.
 type ModelError struct {
-	Path    string
 	Problem string
+	Path    string
 	Cure    string
 }
 

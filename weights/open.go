@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -52,8 +53,9 @@ type Checkpoint struct {
 // well-formed file of a known format opens; Complete says whether it is a
 // whole model.
 //
-// Errors are *FormatError for bad content, and the system's for files that
-// cannot be read.
+// Errors are *FormatError for bad content, *ModelError where the number of
+// heads does not fit the tensors, and the system's for files that cannot be
+// read.
 func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
 	if opts == nil {
 		opts = &OpenOptions{}
@@ -133,13 +135,13 @@ func (c *Checkpoint) addFile(f vfs.File, path string) error {
 }
 
 // magics are the first bytes of formats that are known but not read.
-var magics = []struct{ prefix, what string }{
-	{"PK\x03\x04", "a torch zip (.pth, .bin) is not read yet; convert it to safetensors first"},
-	{"\x80\x02", "a torch pickle without a zip is not read; load and save it with a newer torch as safetensors"},
-	{"GGUF", "GGUF is not read yet; take the safetensors that it was made from"},
-	{"\x1f\x8b", "the file is compressed with gzip; unpack it"},
-	{"\x28\xb5\x2f\xfd", "the file is compressed with zstd; unpack it"},
-	{"version https://git-lfs", "the file is a Git LFS pointer; fetch the real one with git lfs pull"},
+var magics = []struct{ prefix, what, todo string }{
+	{"PK\x03\x04", "a torch zip (.pth, .bin) is not read yet", "convert it to safetensors first"},
+	{"\x80\x02", "a torch pickle without a zip is not read", "load and save it with a newer torch as safetensors"},
+	{"GGUF", "GGUF is not read yet", "take the safetensors that it was made from"},
+	{"\x1f\x8b", "the file is compressed with gzip", "unpack it"},
+	{"\x28\xb5\x2f\xfd", "the file is compressed with zstd", "unpack it"},
+	{"version https://git-lfs", "the file is a Git LFS pointer", "fetch the real one with git lfs pull"},
 }
 
 // detect tells the format from the first bytes.
@@ -148,9 +150,12 @@ func detect(f vfs.File, path string) (Format, error) {
 	if err := wire.ReadFull(f, head, 0); err != nil {
 		return "", fmt.Errorf("reading %s: %w", path, err)
 	}
+	if bytes.HasPrefix(head[min(4, len(head)):], []byte("\x00\x00\x00\x00{")) {
+		return FormatSafetensors, nil // whatever the length before it looks like
+	}
 	for _, m := range magics {
 		if len(head) >= len(m.prefix) && string(head[:len(m.prefix)]) == m.prefix {
-			return "", whole("", path, ErrUnsupported, "%s", m.what)
+			return "", unsupported(path, m.what, m.todo)
 		}
 	}
 	switch {
@@ -163,8 +168,8 @@ func detect(f vfs.File, path string) (Format, error) {
 	case head[0]&0xf0 == 0x80 || head[0] == 0xde || head[0] == 0xdf:
 		return FormatFlax, nil
 	}
-	return "", whole("", path, ErrUnsupported,
-		"the first bytes %x are of no known format (safetensors, EasyLM stream, flax map)", head[:min(8, len(head))])
+	return "", unsupported(path, fmt.Sprintf("the first bytes %x are of no known format", head[:min(8, len(head))]),
+		"give safetensors, an EasyLM stream or a flax map")
 }
 
 // isArray is true of the first byte of a msgpack list.

@@ -80,6 +80,11 @@ func (at Place) Bytes() int64 {
 
 // Plan lays out the files. Nothing is written.
 func (s *Spec) Plan() (*Plan, error) {
+	for q, t := range s.DTypes {
+		if !t.IsWeight() {
+			return nil, fmt.Errorf("%v cannot be written as %q, only as F16, BF16 or F32: %w", q, t, ErrUnsupported)
+		}
+	}
 	p := &Plan{Spec: s, places: make(map[Param]Place, len(s.DTypes))}
 	switch s.Format {
 	case FormatEasyLM:

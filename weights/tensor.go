@@ -71,7 +71,7 @@ func readValues[T any](t *Tensor, dst []T, first int64, decode func([]T, []byte,
 	if !t.DType.IsWeight() {
 		return fmt.Errorf("tensor %q is of type %s, not one that weights come in: %w", t.Name, t.DType, ErrUnsupported)
 	}
-	if first < 0 || first+int64(len(dst)) > t.Len() {
+	if first < 0 || int64(len(dst)) > t.Len()-first {
 		return fmt.Errorf("elements %d to %d of tensor %q, which has %d: %w", first, first+int64(len(dst)), t.Name, t.Len(), io.ErrUnexpectedEOF)
 	}
 	size := t.DType.Size()

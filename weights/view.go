@@ -104,7 +104,7 @@ func (v *View) Scratch(n int64) int64 {
 // ReadRows reads n rows from the first on into dst, of n·RowBytes() bytes.
 // scratch is space to work in, of Scratch(n) bytes, or nil to allocate it.
 func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
-	if first < 0 || n < 0 || first+n > v.rows || int64(len(dst)) != n*v.RowBytes() {
+	if first < 0 || n < 0 || n > v.rows-first || int64(len(dst)) != n*v.RowBytes() {
 		return fmt.Errorf("rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
 	}
 	switch {

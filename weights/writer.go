@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/koala-go/sdk/internal/vfs"
@@ -27,8 +28,7 @@ func (p *Plan) Create(path string, replace bool) (*Writer, error) {
 	w := &Writer{plan: p, stage: stage, replace: replace}
 	for _, f := range p.Files {
 		if err := w.create(&f); err != nil {
-			stage.Discard()
-			return nil, err
+			return nil, errors.Join(err, stage.Discard())
 		}
 	}
 	return w, nil
@@ -59,7 +59,7 @@ func (w *Writer) create(f *PlannedFile) error {
 // at an offset in them.
 func (w *Writer) WriteAt(p Param, b []byte, off int64) error {
 	at := w.plan.places[p]
-	if size := at.Bytes(); off < 0 || off+int64(len(b)) > size {
+	if size := at.Bytes(); off < 0 || int64(len(b)) > size-off {
 		return fmt.Errorf("weight %v has %d bytes in the output, not %d at %d", p, size, len(b), off)
 	}
 	_, err := w.files[at.File].WriteAt(b, at.Offset+off)

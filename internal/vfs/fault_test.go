@@ -167,6 +167,9 @@ func runWithFault(t *testing.T, fsys FS, single, before string, at int, dead boo
 	if !dead && err != nil {
 		require.ErrorIs(t, err, errFault, what)
 	}
+	if !dead && before == "old output" {
+		require.True(t, holds(path, single, oldFiles) || holds(path, single, newFiles), "%s: neither output is at its place", what)
+	}
 	requireOneOutput(t, dir, path, single, before, what)
 	require.NoError(t, output(fsys, path, single, true), "%s: the next run", what)
 	require.True(t, holds(path, single, newFiles), what)

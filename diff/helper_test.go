@@ -1,0 +1,215 @@
+package diff
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/flax"
+	"github.com/koala-go/sdk/internal/safetensors"
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+const hf, easylm = weights.FormatSafetensors, weights.FormatEasyLM
+
+// trial is what a test gives to an operation: a whole base and its diff, which
+// the test damages, and a place for the output, alone in a folder.
+type trial struct {
+	base, delta, out string
+	opts             *Options
+	do               operator
+}
+
+// operator is Recover, Make or Convert.
+type operator func(t *testing.T, x *trial) error
+
+func recoverIt(t *testing.T, x *trial) error {
+	_, err := Recover(t.Context(), x.base, x.delta, x.out, x.opts)
+	return err
+}
+
+// makeIt makes the difference of what stands at delta and base.
+func makeIt(t *testing.T, x *trial) error {
+	_, err := Make(t.Context(), x.base, x.delta, x.out, x.opts)
+	return err
+}
+
+func convertIt(t *testing.T, x *trial) error {
+	_, err := Convert(t.Context(), x.base, x.out, x.opts)
+	return err
+}
+
+// newTrial writes Tiny's base as a Hugging Face directory and its diff as a
+// stream.
+func newTrial(t *testing.T) *trial {
+	t.Helper()
+	dir := t.TempDir()
+	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
+	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
+	m := testmodel.Tiny
+	write(t, m, x.base, testmodel.Options{Format: hf, DType: weights.F16, Values: m.Base})
+	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
+	return x
+}
+
+// write writes a model, over what stood there.
+func write(t *testing.T, m testmodel.Model, path string, o testmodel.Options) {
+	t.Helper()
+	require.NoError(t, os.RemoveAll(path))
+	require.NoError(t, m.Write(path, o))
+}
+
+// tensors lists what a file holds; done closes it.
+func tensors(t *testing.T, path string, stream bool) (list []wire.Tensor, done func()) {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	info, err := f.Stat()
+	require.NoError(t, err)
+	if stream {
+		file, err := flax.Read(f, info.Size())
+		require.NoError(t, err)
+		return file.Tensors, func() { f.Close() }
+	}
+	file, err := safetensors.Read(f, info.Size())
+	require.NoError(t, err)
+	return file.Tensors, func() { f.Close() }
+}
+
+type change func([]wire.Tensor) []wire.Tensor
+
+// edit rewrites the tensors of a Hugging Face directory's one file. Tensors
+// without data become zeros.
+func edit(t *testing.T, dir string, change change) {
+	t.Helper()
+	path := filepath.Join(dir, "model.safetensors")
+	list, done := tensors(t, path, false)
+	defer done()
+	list = change(slices.Clone(list))
+	header, offsets, size, err := safetensors.Header(list, nil)
+	require.NoError(t, err)
+	f, err := os.Create(path + ".new")
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, f.Truncate(size))
+	_, err = f.WriteAt(header, 0)
+	require.NoError(t, err)
+	for i := range list {
+		copyData(t, io.NewOffsetWriter(f, offsets[i]), &list[i])
+	}
+	require.NoError(t, os.Rename(path+".new", path))
+}
+
+// editStream rewrites the records of a stream.
+func editStream(t *testing.T, path string, change change) {
+	t.Helper()
+	list, done := tensors(t, path, true)
+	defer done()
+	f, err := os.Create(path + ".new")
+	require.NoError(t, err)
+	defer f.Close()
+	for _, w := range change(slices.Clone(list)) {
+		head, err := flax.AppendRecord(nil, &w)
+		require.NoError(t, err)
+		_, err = f.Write(head)
+		require.NoError(t, err)
+		copyData(t, f, &w)
+	}
+	require.NoError(t, os.Rename(path+".new", path))
+}
+
+func copyData(t *testing.T, to io.Writer, w *wire.Tensor) {
+	t.Helper()
+	from := w.Data
+	if from == nil {
+		from = strings.NewReader(strings.Repeat("\x00", int(w.Bytes())))
+	}
+	_, err := io.Copy(to, io.NewSectionReader(from, 0, w.Bytes()))
+	require.NoError(t, err)
+}
+
+// without removes the tensor of a name.
+func without(name string) change {
+	return func(list []wire.Tensor) []wire.Tensor {
+		return slices.DeleteFunc(list, func(w wire.Tensor) bool { return w.Name == name })
+	}
+}
+
+// with adds a tensor of zeros, in place of one of its name.
+func with(name, dtype string, shape ...int64) change {
+	return func(list []wire.Tensor) []wire.Tensor {
+		return append(without(name)(list), wire.Tensor{Name: name, DType: dtype, Shape: shape})
+	}
+}
+
+// snapshot is the digest of every file below some folders, and every name.
+func snapshot(t *testing.T, dirs ...string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, dir := range dirs {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil {
+				all[path] = err.Error()
+				return nil
+			}
+			if !e.Type().IsRegular() {
+				all[path] = fmt.Sprint("not a file: ", e.Type())
+				return nil
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			sum := sha256.New()
+			if info, err := f.Stat(); err == nil && info.Size() > 1<<30 { // sparse: no need to read it
+				all[path] = fmt.Sprint("large: ", info.Size(), info.ModTime())
+				return nil
+			}
+			_, err = io.Copy(sum, f)
+			all[path] = fmt.Sprintf("%x", sum.Sum(nil))
+			return err
+		}))
+	}
+	return all
+}
+
+// openFiles counts this process's open files, 0 where that cannot be told.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+// requireUntouched runs an operation that must fail, and checks that it
+// changed no file, made none, and left none open.
+func requireUntouched(t *testing.T, x *trial) error {
+	t.Helper()
+	folder := filepath.Dir(filepath.Dir(x.out)) // the trial's, with inputs and outputs
+	files, before := openFiles(), snapshot(t, folder)
+	err := x.do(t, x)
+	require.Error(t, err)
+	require.Equal(t, before, snapshot(t, folder), "after: %v", err)
+	require.Equal(t, files, openFiles(), "files are left open after: %v", err)
+	return err
+}
+
+// requireCheck runs an operation that a check must refuse.
+func requireCheck(t *testing.T, x *trial, check, evidence string) {
+	t.Helper()
+	err := requireUntouched(t, x)
+	var refused *CheckError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, check, refused.Check, "%v", err)
+	require.Contains(t, refused.Evidence, evidence)
+	require.Equal(t, fmt.Sprintf("%s: check %q: %s", refused.Evidence, check, refused.Cure), err.Error())
+	require.Regexp(t, `\b(give|write|exchange|create|free|allow|force|see)\b`, refused.Cure, "the end says what to do")
+}

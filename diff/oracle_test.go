@@ -1,0 +1,98 @@
+package diff
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+	"github.com/x448/float16"
+)
+
+// The arithmetic of the oracle, with nothing of this module's: fp16 by
+// x448/float16, bf16 by the five lines below.
+
+func fromF16(h uint16) float32 { return float16.Frombits(h).Float32() }
+
+func toF16(f float32) uint16 { return float16.Fromfloat32(f).Bits() }
+
+func fromBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
+// toBF16 rounds a finite number to nearest, ties to even.
+func toBF16(f float32) uint16 {
+	bits := math.Float32bits(f)
+	low, high := bits&0xffff, uint16(bits>>16)
+	if low > 0x8000 || low == 0x8000 && high&1 == 1 {
+		high++
+	}
+	return high
+}
+
+// value computes one element of an output, in Meta's row and column.
+type value func(p weights.Param, row, col int) float32
+
+// sum is what Recover must give for a model's base and diff.
+func sum(m testmodel.Model) value {
+	return func(p weights.Param, row, col int) float32 {
+		return fromF16(m.Base(p, row, col)) + fromBF16(m.Diff(p, row, col))
+	}
+}
+
+// appendValue writes an element in a type.
+func appendValue(b []byte, dtype weights.DType, f float32) []byte {
+	switch dtype {
+	case weights.F16:
+		return binary.LittleEndian.AppendUint16(b, toF16(f))
+	case weights.BF16:
+		return binary.LittleEndian.AppendUint16(b, toBF16(f))
+	}
+	return binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
+}
+
+// meta is where Meta's layout has what an output has at (r, c).
+func meta(m testmodel.Model, p weights.Param, format weights.Format, r, c int) (row, col int) {
+	switch {
+	case p.Role.IsNorm():
+		return c, 0
+	case format == easylm && p.Role != weights.Embed:
+		return c, r
+	case format == hf && (p.Role == weights.Q || p.Role == weights.K):
+		d := m.Dim / m.Heads
+		h, j, i := r/d, r%d/(d/2), r%(d/2)
+		return h*d + 2*i + j, c
+	}
+	return r, c
+}
+
+// requireValues compares every byte of an output with the oracle.
+func requireValues(t *testing.T, path string, m testmodel.Model, format weights.Format, dtype weights.DType, value value) {
+	t.Helper()
+	c, err := weights.Open(path, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, format, c.Format)
+	require.NoError(t, c.Complete())
+	require.Len(t, c.Tensors, len(c.Params()), "nothing else is in the files")
+	for _, w := range c.Tensors {
+		require.Equal(t, dtype, w.DType, w.Name)
+		rows, cols := 1, int(w.Shape[len(w.Shape)-1])
+		if len(w.Shape) == 2 {
+			rows = int(w.Shape[0])
+		}
+		var want []byte
+		for r := range rows {
+			for col := range cols {
+				row, col := meta(m, w.Param, format, r, col)
+				want = appendValue(want, dtype, value(w.Param, row, col))
+			}
+		}
+		got := make([]byte, w.Bytes())
+		_, err := w.ReadAt(got, 0)
+		require.NoError(t, err)
+		if string(want) != string(got) {
+			require.FailNow(t, "differs from the oracle", "%s as %s in %s", w.Name, format, dtype)
+		}
+	}
+}

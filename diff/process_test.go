@@ -1,0 +1,153 @@
+//go:build linux
+
+package diff
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// child is set in the processes that these tests start: base, diff, output,
+// format, and the call of Progress at which to wait for the end (0 for none),
+// one a line.
+const child = "KOALA_TEST_CHILD"
+
+// start starts this test binary with only the one test, which sees the job.
+func start(t *testing.T, job ...any) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.SplitN(t.Name(), "/", 2)[0]+"$")
+	lines := strings.TrimSuffix(fmt.Sprintln(strings.Join(strings.Fields(fmt.Sprintln(job...)), "\n")), "\n")
+	cmd.Env = append(os.Environ(), child+"="+lines)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// beChild does the job, in a child, and ends the process.
+func beChild() {
+	job := strings.Split(os.Getenv(child), "\n")
+	if len(job) != 5 {
+		return
+	}
+	calls := 0
+	_, err := Recover(context.Background(), job[0], job[1], job[2], &Options{
+		Format: weights.Format(job[3]), Force: true, Workers: workersOf(job[4]),
+		Progress: func(Progress) {
+			if calls++; fmt.Sprint(calls) == job[4] {
+				fmt.Println("ready")
+				select {}
+			}
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// workersOf is one where a certain call of Progress is waited for.
+func workersOf(call string) int {
+	if call == "0" {
+		return 0
+	}
+	return 1
+}
+
+// TestKilled kills a process at the first panel, at a later one, and before
+// the output is synced. The earlier output is as it was; the next run takes
+// the leftovers over.
+func TestKilled(t *testing.T) {
+	beChild()
+	for _, format := range []weights.Format{hf, easylm} {
+		for _, call := range []int{1, 12, 22} {
+			for _, old := range []bool{false, true} {
+				t.Run(fmt.Sprint(format, " at ", call, " over ", old), func(t *testing.T) {
+					x := newTrial(t)
+					x.opts = &Options{Format: format}
+					if old {
+						earlier(t, x)
+					}
+					place := filepath.Dir(x.out)
+					before := fmt.Sprint(snapshot(t, x.out))
+					kill(t, start(t, x.base, x.delta, x.out, format, call))
+					require.Equal(t, before, fmt.Sprint(snapshot(t, x.out)), "the output was touched")
+					require.FileExists(t, leftover(place, format), "nothing was in the making: the test is void")
+
+					require.NoError(t, x.do(t, x), "the next run")
+					requireValues(t, x.out, testmodel.Tiny, format, weights.BF16, sum(testmodel.Tiny))
+					require.Len(t, entries(t, place), 1, "leftovers")
+				})
+			}
+		}
+	}
+}
+
+// leftover is a file that a killed run leaves.
+func leftover(place string, format weights.Format) string {
+	name := map[weights.Format]string{hf: "model.safetensors", easylm: "stream"}[format]
+	return filepath.Join(place, ".out.koala-partial", name)
+}
+
+// kill waits until the child is ready and ends it without warning.
+func kill(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err, "the child ended by itself")
+	require.Equal(t, "ready\n", line)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+}
+
+// TestPeakMemory recovers 0.637 G parameters in a child whose memory is
+// measured. The inputs are sparse files; the outputs take 1.3 GB each, one
+// after the other.
+func TestPeakMemory(t *testing.T) {
+	beChild()
+	if testing.Short() {
+		t.Skip("-short: writes 2.6 GB")
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector takes memory of its own")
+	}
+	dir := t.TempDir()
+	if free, err := vfs.OS.Free(dir); err != nil || free < 2<<30 {
+		t.Skipf("needs 2 GiB of temporary space, %d bytes are free (%v)", free, err)
+	}
+	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "out")
+	m := testmodel.Large
+	require.NoError(t, m.Write(base, testmodel.Options{Format: hf, DType: weights.F16}))
+	require.NoError(t, m.Write(delta, testmodel.Options{Format: easylm, DType: weights.BF16}))
+	var info syscall.Stat_t
+	require.NoError(t, syscall.Stat(delta, &info))
+	if info.Blocks*512 > 100<<20 {
+		t.Skip("this file system has no sparse files")
+	}
+	for _, format := range []weights.Format{easylm, hf} {
+		cmd := start(t, base, delta, out, format, 0)
+		require.NoError(t, cmd.Run())
+		written, err := os.Stat(filepath.Join(out, map[weights.Format]string{hf: "model.safetensors"}[format]))
+		require.NoError(t, err)
+		require.Greater(t, written.Size(), int64(1_270_000_000))
+		peak := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) >> 10
+		t.Logf("%s: %d MiB", format, peak)
+		require.Less(t, peak, int64(256), "MiB of memory at the most, into %s", format)
+		require.NoError(t, os.RemoveAll(out))
+	}
+}

@@ -1,0 +1,24 @@
+//go:build unix
+
+package weights_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// TestBusy makes one output twice at once.
+func TestBusy(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	p := plan(t, "shards")
+	first, err := p.Create(out, false)
+	require.NoError(t, err)
+	_, err = p.Create(out, true)
+	require.ErrorIs(t, err, weights.ErrBusy)
+	fill(t, first, p)
+	require.NoError(t, first.Commit())
+	requireFilled(t, out, p)
+}

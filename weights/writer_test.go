@@ -1,0 +1,302 @@
+package weights_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// formats are the outputs that can be written, by name.
+var formats = map[string]weights.Spec{
+	"stream":    {Format: weights.FormatEasyLM},
+	"one file":  {Format: weights.FormatSafetensors},
+	"shards":    {Format: weights.FormatSafetensors, ShardSize: 60_000},
+	"one each":  {Format: weights.FormatSafetensors, ShardSize: 1},
+	"two types": {Format: weights.FormatSafetensors, ShardSize: 60_000},
+}
+
+// plan lays out Tiny.
+func plan(t *testing.T, name string) *weights.Plan {
+	t.Helper()
+	spec := formats[name]
+	spec.Config = testmodel.Tiny.Config()
+	spec.DTypes = types(&spec.Config, weights.F16)
+	if name == "two types" {
+		for p := range spec.DTypes {
+			if p.Role.IsNorm() {
+				spec.DTypes[p] = weights.F32
+			}
+		}
+	}
+	p, err := spec.Plan()
+	require.NoError(t, err)
+	return p
+}
+
+// fill writes every weight, each full of a byte of its own.
+func fill(t *testing.T, w *weights.Writer, p *weights.Plan) {
+	t.Helper()
+	var group sync.WaitGroup
+	for q := range p.Spec.DTypes {
+		group.Go(func() {
+			b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+			half := len(b) / 2
+			if w.WriteAt(q, b[half:], int64(half)) != nil || w.WriteAt(q, b[:half], 0) != nil {
+				t.Errorf("writing %v", q)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func mark(p weights.Param) byte { return byte(p.Layer<<4 | int(p.Role)) }
+
+// requireFilled opens an output that fill wrote.
+func requireFilled(t *testing.T, path string, p *weights.Plan) {
+	t.Helper()
+	c := open(t, path, &weights.OpenOptions{Heads: testmodel.Tiny.Heads})
+	require.NoError(t, c.Complete())
+	require.Equal(t, shape(c), []int{2, 64, 176, 128, 4, 4})
+	for q, dtype := range p.Spec.DTypes {
+		b := make([]byte, c.Tensor(q).Bytes())
+		_, err := c.Tensor(q).ReadAt(b, 0)
+		require.NoError(t, err)
+		require.Equal(t, bytes.Repeat([]byte{mark(q)}, len(b)), b, "%v", q)
+		require.Equal(t, dtype, c.Tensor(q).DType)
+	}
+}
+
+// list lists a directory.
+func list(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// TestWriter writes each kind of output: nothing stands at its path before
+// Commit, and only it stands there afterwards.
+func TestWriter(t *testing.T) {
+	for name := range formats {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			out := filepath.Join(dir, "out")
+			before := openFiles()
+			p := plan(t, name)
+			w, err := p.Create(out, false)
+			require.NoError(t, err)
+			require.NoFileExists(t, out)
+			require.NoDirExists(t, out)
+			fill(t, w, p)
+			require.NoFileExists(t, out)
+			require.NoDirExists(t, out)
+			require.NoError(t, w.Commit())
+			require.Equal(t, []string{"out"}, list(t, dir))
+			require.NoError(t, w.Abort(), "a deferred Abort does nothing")
+			require.Equal(t, before, openFiles(), "files are left open")
+			requireFilled(t, out, p)
+			requireSizes(t, out, p)
+		})
+	}
+}
+
+// requireSizes compares the files with the plan.
+func requireSizes(t *testing.T, out string, p *weights.Plan) {
+	t.Helper()
+	total := int64(0)
+	for _, f := range p.Files {
+		info, err := os.Stat(filepath.Join(out, f.Name))
+		require.NoError(t, err)
+		require.Equal(t, f.Size, info.Size(), f.Name)
+		total += info.Size()
+	}
+	require.Equal(t, p.Bytes(), total)
+	if p.IsDir() {
+		require.Len(t, list(t, out), len(p.Files))
+	}
+}
+
+// TestAbort leaves what stood there, and nothing else.
+func TestAbort(t *testing.T) {
+	for name := range formats {
+		dir := t.TempDir()
+		out := filepath.Join(dir, "out")
+		p := plan(t, name)
+		for _, old := range []bool{false, true} {
+			if old {
+				require.NoError(t, os.WriteFile(out, []byte("old"), 0o644))
+			}
+			before := openFiles()
+			w, err := p.Create(out, true)
+			require.NoError(t, err)
+			fill(t, w, p)
+			require.NoError(t, w.Abort())
+			require.NoError(t, w.Abort(), "twice")
+			require.Equal(t, before, openFiles(), "files are left open")
+			if !old {
+				require.Empty(t, list(t, dir))
+				continue
+			}
+			require.Equal(t, []string{"out"}, list(t, dir))
+			b, err := os.ReadFile(out)
+			require.NoError(t, err)
+			require.Equal(t, "old", string(b))
+		}
+	}
+}
+
+// TestReplace replaces an earlier output only when that is allowed.
+func TestReplace(t *testing.T) {
+	for name := range formats {
+		dir := t.TempDir()
+		out := filepath.Join(dir, "out")
+		p := plan(t, name)
+		for _, replace := range []bool{false, false, true} {
+			w, err := p.Create(out, replace)
+			require.NoError(t, err)
+			fill(t, w, p)
+			_, statErr := os.Stat(out)
+			err = w.Commit()
+			if replace || statErr != nil {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, fs.ErrExist)
+			}
+			requireFilled(t, out, p)
+			require.Equal(t, []string{"out"}, list(t, dir))
+		}
+	}
+}
+
+// TestWriteOutside writes where no weight is.
+func TestWriteOutside(t *testing.T) {
+	for name := range formats {
+		p := plan(t, name)
+		w, err := p.Create(filepath.Join(t.TempDir(), "out"), false)
+		require.NoError(t, err)
+		gate := weights.Param{Layer: 1, Role: weights.Gate}
+		size := p.Place(gate).Bytes()
+		require.EqualValues(t, 2*64*176, size)
+		for _, x := range []struct {
+			p      weights.Param
+			n, off int64
+		}{
+			{gate, 1, -1}, {gate, 1, size}, {gate, size, 1}, {gate, size + 1, 0}, {gate, 1, math.MaxInt64}, {gate, 1, math.MinInt64},
+			{weights.Param{}, 1, 0}, {weights.Param{Role: weights.Ignored}, 1, 0}, {weights.Param{Layer: 2, Role: weights.Gate}, 1, 0},
+			{weights.Param{Layer: 1, Role: weights.Norm}, 1, 0},
+		} {
+			require.ErrorContains(t, w.WriteAt(x.p, make([]byte, x.n), x.off), "bytes in the output", "%s: %+v", name, x)
+		}
+		require.NoError(t, w.Abort())
+	}
+}
+
+// TestIndexOfShards reads the index with nothing of this module's.
+func TestIndexOfShards(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	p := plan(t, "two types")
+	w, err := p.Create(out, false)
+	require.NoError(t, err)
+	fill(t, w, p)
+	require.NoError(t, w.Commit())
+	text, err := os.ReadFile(filepath.Join(out, indexFile))
+	require.NoError(t, err)
+	var index struct {
+		Metadata struct {
+			Size       int64 `json:"total_size"`
+			Parameters int64 `json:"total_parameters"`
+		} `json:"metadata"`
+		Map map[string]string `json:"weight_map"`
+	}
+	require.NoError(t, json.Unmarshal(text, &index))
+	config := testmodel.Tiny.Config()
+	require.Equal(t, config.Parameters(), index.Metadata.Parameters)
+	require.Equal(t, 2*config.Parameters()+2*64*5, index.Metadata.Size, "five norms of 64 in F32")
+	require.Len(t, index.Map, 21)
+	shards := map[string]int64{}
+	for tensor, shard := range index.Map {
+		q := weights.HuggingFace.Param(tensor)
+		require.Equal(t, shard, p.Files[p.Place(q).File].Name)
+		shards[shard] += p.Place(q).Bytes()
+	}
+	for _, name := range list(t, out) {
+		if strings.HasSuffix(name, ".safetensors") {
+			require.Contains(t, shards, name, "a shard without tensors")
+			require.Less(t, shards[name], int64(60_000))
+		}
+	}
+}
+
+// TestFilesOfPlan adds small files, of which some replace what is made.
+func TestFilesOfPlan(t *testing.T) {
+	spec := formats["one file"]
+	spec.Config = testmodel.Tiny.Config()
+	spec.DTypes = types(&spec.Config, weights.BF16)
+	spec.Files = map[string][]byte{"tokenizer.model": []byte("pieces"), "generation_config.json": []byte("{}"), "empty": nil}
+	out := filepath.Join(t.TempDir(), "out")
+	p, err := spec.Plan()
+	require.NoError(t, err)
+	w, err := p.Create(out, false)
+	require.NoError(t, err)
+	require.NoError(t, w.Commit())
+	require.Equal(t, []string{"config.json", "empty", "generation_config.json", single, "tokenizer.model"}, list(t, out))
+	for name, want := range spec.Files {
+		b, err := os.ReadFile(filepath.Join(out, name))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(b))
+	}
+	c := open(t, out, nil)
+	pieces, err := c.File("tokenizer.model")
+	require.NoError(t, err)
+	require.Equal(t, "pieces", string(pieces))
+	for _, name := range []string{"absent", "../out/config.json", ""} {
+		_, err := c.File(name)
+		require.Error(t, err, name)
+	}
+}
+
+// TestBadPlans cannot be laid out or made.
+func TestBadPlans(t *testing.T) {
+	config := testmodel.Tiny.Config()
+	for _, format := range []weights.Format{weights.FormatFlax, "gguf", ""} {
+		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, weights.F16)}).Plan()
+		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+	}
+	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors} {
+		for _, dtype := range []weights.DType{"I64", "F64", "F4", "f16", ""} {
+			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype)}).Plan()
+			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dtype)
+		}
+	}
+	noHeads := config
+	noHeads.Heads = 0
+	_, err := (&weights.Spec{Format: weights.FormatSafetensors, Config: noHeads, DTypes: types(&config, weights.F16)}).Plan()
+	var unknown *weights.ModelError
+	require.ErrorAs(t, err, &unknown)
+
+	dir := t.TempDir()
+	_, err = plan(t, "stream").Create(filepath.Join(dir, "absent", "out"), false)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	spec := weights.Spec{Format: weights.FormatSafetensors, Config: config, DTypes: types(&config, weights.F16), Files: map[string][]byte{"../escape": nil}}
+	p, err := spec.Plan()
+	require.NoError(t, err)
+	before := openFiles()
+	_, err = p.Create(filepath.Join(dir, "out"), false)
+	require.ErrorContains(t, err, "escape")
+	require.Empty(t, list(t, dir))
+	require.Equal(t, before, openFiles(), "files are left open")
+}
