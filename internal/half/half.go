@@ -10,8 +10,17 @@
 // conversion to the same type copies the bits.
 //
 // A destination may be one of the sources, in full, when its elements are not
-// wider than that source's; other overlaps are not allowed.
+// wider than that source's; other overlaps are not allowed. Operands of
+// different lengths panic.
+//
+// Each operation exists as a reference, written for clarity (reference.go),
+// as tuned Go (generic.go), and as assembly for AVX-512, AVX2 and NEON, made
+// by the generators in asm. All give the same bits; kernels.go chooses.
 package half
+
+import "encoding/binary"
+
+var le = binary.LittleEndian
 
 // Type names a type of number as safetensors does.
 type Type string
@@ -40,15 +49,19 @@ func Sum(a, b Type) Type {
 	return F32
 }
 
-// Add writes a + b to dst. Lengths must agree: len(dst)/out.Size() elements
-// in each of the three.
+// Add writes a + b to dst: len(dst)/out.Size() elements, as many as a and b
+// have.
 func Add(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, addTile)
+	table := &active.add
+	if table[at.index()][bt.index()][out.index()].cached == nil {
+		a, at, b, bt = b, bt, a, at
+	}
+	combine(dst, out, a, at, b, bt, table, add)
 }
 
 // Sub writes a - b to dst, otherwise as Add.
 func Sub(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, subTile)
+	combine(dst, out, a, at, b, bt, &active.sub, sub)
 }
 
 // Convert writes the elements of src to dst.
@@ -58,40 +71,75 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 		copy(dst, src)
 		return
 	}
-	var tile [tileLen]float32
-	for len(dst) > 0 {
-		n := min(tileLen, len(dst)/to.Size())
-		widen(tile[:n], src, from)
-		narrow(dst, tile[:n], to)
-		src, dst = src[n*from.Size():], dst[n*to.Size():]
+	k := active.convert[from.index()][to.index()]
+	if k.cached == nil {
+		convertGeneric(dst, to, src, from)
+		return
 	}
+	s := split(dst, to, k.stream != nil)
+	convertReference(dst[:s.head*to.Size()], to, src, from)
+	if s.body > 0 {
+		run := k.cached
+		if s.stream {
+			run = k.stream
+		}
+		run(&dst[s.head*to.Size()], &src[s.head*from.Size()], s.body)
+	}
+	tail := s.head + s.body
+	convertReference(dst[tail*to.Size():], to, src[tail*from.Size():], from)
 }
 
 // Floats writes the elements of src to dst, which is exact.
 func Floats(dst []float32, src []byte, from Type) {
 	checkLengths(len(dst), len(src)/from.Size())
-	widen(dst, src, from)
+	for i := range dst {
+		dst[i] = load(src[i*from.Size():], from)
+	}
 }
 
-// tileLen elements are widened, combined and narrowed at a time: three such
-// tiles of fp32 stay in the L1 cache.
-const tileLen = 1024
-
-// combine is widen, combine, round to the sum's type, narrow.
-func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op func(x, y []float32)) {
+// combine runs the kernel of an operation, or puts it together from others.
+func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
 	checkLengths(len(dst)/out.Size(), len(a)/at.Size())
 	checkLengths(len(dst)/out.Size(), len(b)/bt.Size())
-	sum := Sum(at, bt)
-	var x, y [tileLen]float32
+	k := table[at.index()][bt.index()][out.index()]
+	if k.cached == nil {
+		combineTiles(dst, out, a, at, b, bt, table, op)
+		return
+	}
+	s := split(dst, out, k.stream != nil)
+	combineReference(dst[:s.head*out.Size()], out, a, at, b, bt, op)
+	if s.body > 0 {
+		run := k.cached
+		if s.stream {
+			run = k.stream
+		}
+		run(&dst[s.head*out.Size()], &a[s.head*at.Size()], &b[s.head*bt.Size()], s.body)
+	}
+	tail := s.head + s.body
+	combineReference(dst[tail*out.Size():], out, a[tail*at.Size():], at, b[tail*bt.Size():], bt, op)
+}
+
+// tileLen elements are widened, combined and narrowed at a time where there
+// is no kernel for the whole: three tiles of fp32 stay in the L1 cache.
+const tileLen = 1024
+
+func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
+	var x, y, rounded [4 * tileLen]byte
 	for len(dst) > 0 {
 		n := min(tileLen, len(dst)/out.Size())
-		widen(x[:n], a, at)
-		widen(y[:n], b, bt)
-		op(x[:n], y[:n])
-		if sum != F32 && sum != out {
-			roundTile(x[:n], sum)
+		wide := x[:4*n]
+		Convert(wide, F32, a[:n*at.Size()], at)
+		Convert(y[:4*n], F32, b[:n*bt.Size()], bt)
+		if table[iF32][iF32][iF32].cached != nil {
+			combine(wide, F32, wide, F32, y[:4*n], F32, table, op)
+		} else {
+			combineGeneric(wide, y[:4*n], op)
 		}
-		narrow(dst, x[:n], out)
+		if sum := Sum(at, bt); sum != F32 && sum != out {
+			Convert(rounded[:n*sum.Size()], sum, wide, F32)
+			Convert(wide, F32, rounded[:n*sum.Size()], sum)
+		}
+		Convert(dst[:n*out.Size()], out, wide, F32)
 		a, b, dst = a[n*at.Size():], b[n*bt.Size():], dst[n*out.Size():]
 	}
 }
