@@ -14,11 +14,12 @@ func convertGeneric(dst []byte, to Type, src []byte, from Type) {
 	case from == F32 && to == BF16:
 		narrowBF16(dst, src)
 	default:
-		var wide [4 * tileLen]byte
+		s := scratches.Get().(*scratch)
+		defer scratches.Put(s)
 		for len(dst) > 0 {
 			n := min(tileLen, len(dst)/2)
-			convertGeneric(wide[:4*n], F32, src[:2*n], from)
-			convertGeneric(dst[:2*n], to, wide[:4*n], F32)
+			convertGeneric(s.z[:4*n], F32, src[:2*n], from)
+			convertGeneric(dst[:2*n], to, s.z[:4*n], F32)
 			dst, src = dst[2*n:], src[2*n:]
 		}
 	}

@@ -18,7 +18,10 @@
 // by the generators in asm. All give the same bits; kernels.go chooses.
 package half
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 var le = binary.LittleEndian
 
@@ -77,16 +80,28 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 		return
 	}
 	s := split(dst, to, k.stream != nil)
-	convertReference(dst[:s.head*to.Size()], to, src, from)
+	run := k.cached
+	if s.stream {
+		convertFew(run, dst[:s.head*to.Size()], to, src, from)
+		run = k.stream
+	}
 	if s.body > 0 {
-		run := k.cached
-		if s.stream {
-			run = k.stream
-		}
 		run(&dst[s.head*to.Size()], &src[s.head*from.Size()], s.body)
 	}
-	tail := s.head + s.body
-	convertReference(dst[tail*to.Size():], to, src[tail*from.Size():], from)
+	done := s.head + s.body
+	convertFew(k.cached, dst[done*to.Size():], to, src[done*from.Size():], from)
+}
+
+// convertFew runs a kernel on fewer elements than its block, in a copy.
+func convertFew(run unaryKernel, dst []byte, to Type, src []byte, from Type) {
+	if len(dst) == 0 {
+		return
+	}
+	s := scratches.Get().(*scratch)
+	copy(s.x[:], src[:len(dst)/to.Size()*from.Size()])
+	run(&s.z[0], &s.x[0], kernelBlock)
+	copy(dst, s.z[:])
+	scratches.Put(s)
 }
 
 // Floats writes the elements of src to dst, which is exact.
@@ -107,39 +122,61 @@ func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *
 		return
 	}
 	s := split(dst, out, k.stream != nil)
-	combineReference(dst[:s.head*out.Size()], out, a, at, b, bt, op)
+	run := k.cached
+	if s.stream {
+		combineFew(run, dst[:s.head*out.Size()], out, a, at, b, bt)
+		run = k.stream
+	}
 	if s.body > 0 {
-		run := k.cached
-		if s.stream {
-			run = k.stream
-		}
 		run(&dst[s.head*out.Size()], &a[s.head*at.Size()], &b[s.head*bt.Size()], s.body)
 	}
-	tail := s.head + s.body
-	combineReference(dst[tail*out.Size():], out, a[tail*at.Size():], at, b[tail*bt.Size():], bt, op)
+	done := s.head + s.body
+	combineFew(k.cached, dst[done*out.Size():], out, a[done*at.Size():], at, b[done*bt.Size():], bt)
+}
+
+// combineFew runs a kernel on fewer elements than its block, in a copy.
+func combineFew(run binaryKernel, dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
+	if len(dst) == 0 {
+		return
+	}
+	n := len(dst) / out.Size()
+	s := scratches.Get().(*scratch)
+	copy(s.x[:], a[:n*at.Size()])
+	copy(s.y[:], b[:n*bt.Size()])
+	run(&s.z[0], &s.x[0], &s.y[0], kernelBlock)
+	copy(dst, s.z[:])
+	scratches.Put(s)
 }
 
 // tileLen elements are widened, combined and narrowed at a time where there
 // is no kernel for the whole: three tiles of fp32 stay in the L1 cache.
 const tileLen = 1024
 
+// scratch is space for three tiles. Kernels are called by pointer, so that
+// arrays on the stack would be moved to the heap.
+type scratch struct{ x, y, z [4 * tileLen]byte }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
 func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
-	var x, y, rounded [4 * tileLen]byte
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	for len(dst) > 0 {
 		n := min(tileLen, len(dst)/out.Size())
-		wide := x[:4*n]
-		Convert(wide, F32, a[:n*at.Size()], at)
-		Convert(y[:4*n], F32, b[:n*bt.Size()], bt)
+		x, y := s.x[:4*n], s.y[:4*n]
+		Convert(x, F32, a[:n*at.Size()], at)
+		Convert(y, F32, b[:n*bt.Size()], bt)
 		if table[iF32][iF32][iF32].cached != nil {
-			combine(wide, F32, wide, F32, y[:4*n], F32, table, op)
+			combine(x, F32, x, F32, y, F32, table, op)
 		} else {
-			combineGeneric(wide, y[:4*n], op)
+			combineGeneric(x, y, op)
 		}
 		if sum := Sum(at, bt); sum != F32 && sum != out {
-			Convert(rounded[:n*sum.Size()], sum, wide, F32)
-			Convert(wide, F32, rounded[:n*sum.Size()], sum)
+			rounded := s.z[:n*sum.Size()]
+			Convert(rounded, sum, x, F32)
+			Convert(x, F32, rounded, sum)
 		}
-		Convert(dst[:n*out.Size()], out, wide, F32)
+		Convert(dst[:n*out.Size()], out, x, F32)
 		a, b, dst = a[n*at.Size():], b[n*bt.Size():], dst[n*out.Size():]
 	}
 }

@@ -308,37 +308,6 @@ func testFirstNonFinite(t *testing.T) {
 	}
 }
 
-func TestTranspose(t *testing.T) { forEachKernel(t, testTranspose) }
-
-func testTranspose(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	for _, shape := range [][2]int{{1, 1}, {1, 9}, {9, 1}, {4, 4}, {5, 7}, {32, 32}, {33, 65}, {64, 48}, {100, 31}} {
-		for _, size := range []int{2, 4} {
-			for _, permuted := range []bool{false, true} {
-				rows, cols := shape[0], shape[1]
-				src := randomBytes(r, rows*cols*size)
-				var order []int32
-				if permuted {
-					for _, v := range r.Perm(cols) {
-						order = append(order, int32(v))
-					}
-				}
-				dst := make([]byte, len(src))
-				Transpose(dst, src, rows, cols, size, order)
-				for y := range rows {
-					for x := range cols {
-						to := x
-						if permuted {
-							to = int(order[x])
-						}
-						require.Equal(t, src[(y*cols+x)*size:][:size], dst[(to*rows+y)*size:][:size])
-					}
-				}
-			}
-		}
-	}
-}
-
 // smallHalves are values as weights have them: around ±0.02.
 func smallHalves(r *rand.Rand, n int, t Type) []byte {
 	var b []byte

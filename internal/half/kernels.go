@@ -46,6 +46,7 @@ type kernels struct {
 
 	firstFull  func(src *byte, n int, exponent uint32) int
 	transpose8 func(dst, src *byte, stride int, to *int, cols int)
+	prefetch   func(p *byte, n int)
 }
 
 // generic is the table without assembly.
@@ -75,8 +76,9 @@ func Kernel() string { return active.name }
 // caches is worth while. Buffers that are read again at once are smaller.
 var streamFrom = 64 << 20
 
-// parts say how the elements of a result are done: head one by one, up to an
-// aligned place, then body by the kernel; the rest one by one again.
+// parts say how the elements of a result are done: head, less than a block,
+// up to an aligned place; then body by the kernel; the rest is less than a
+// block again.
 type parts struct {
 	head, body int
 	stream     bool
@@ -85,9 +87,9 @@ type parts struct {
 func split(dst []byte, t Type, canStream bool) parts {
 	var p parts
 	if len(dst) >= streamFrom && canStream {
-		gap := -uintptr(unsafe.Pointer(unsafe.SliceData(dst))) % 64
-		if p.stream = gap%uintptr(t.Size()) == 0; p.stream {
-			p.head = min(int(gap)/t.Size(), len(dst)/t.Size())
+		gap := int(-uintptr(unsafe.Pointer(unsafe.SliceData(dst))) % 64)
+		if p.stream = gap%t.Size() == 0; p.stream {
+			p.head = min(gap, len(dst)) / t.Size()
 		}
 	}
 	p.body = (len(dst)/t.Size() - p.head) &^ (kernelBlock - 1)

@@ -458,3 +458,8 @@ func firstFullAVX2(src *byte, n int, exponent uint32) int
 //
 //go:noescape
 func transpose8AVX2(dst *byte, src *byte, stride int, to *int, cols int)
+
+// prefetchAVX2 brings n bytes from p on into the caches.
+//
+//go:noescape
+func prefetchAVX2(p *byte, n int)

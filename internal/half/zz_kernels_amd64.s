@@ -4090,7 +4090,7 @@ found:
 	RET
 
 // func transpose8AVX2(dst *byte, src *byte, stride int, to *int, cols int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -4111,6 +4111,17 @@ loop:
 	VMOVDQU      (R8)(DX*1), Y5
 	VMOVDQU      (R8)(DX*2), Y6
 	VMOVDQU      (R8)(DI*1), Y7
+	LEAQ         (CX)(DX*8), R8
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(DX*1)
+	PREFETCHT0   (R8)(DX*2)
+	PREFETCHT0   (R8)(DI*1)
+	LEAQ         (R8)(DX*4), R8
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(DX*1)
+	PREFETCHT0   (R8)(DX*2)
+	PREFETCHT0   (R8)(DI*1)
+	LEAQ         (R8)(DX*4), R8
 	VPUNPCKLWD   Y1, Y0, Y8
 	VPUNPCKHWD   Y1, Y0, Y0
 	VPUNPCKLWD   Y3, Y2, Y1
@@ -4174,4 +4185,17 @@ loop:
 
 done:
 	VZEROUPPER
+	RET
+
+// func prefetchAVX2(p *byte, n int)
+// Requires: MMX+
+TEXT ·prefetchAVX2(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ n+8(FP), CX
+
+loop:
+	PREFETCHT0 (AX)
+	ADDQ       $0x40, AX
+	SUBQ       $0x40, CX
+	JG         loop
 	RET

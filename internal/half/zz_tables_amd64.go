@@ -80,6 +80,7 @@ var kernelsAVX512 = kernels{
 	},
 	firstFull:  firstFullAVX512,
 	transpose8: transpose8AVX2,
+	prefetch:   prefetchAVX2,
 }
 
 var kernelsAVX2 = kernels{
@@ -158,4 +159,5 @@ var kernelsAVX2 = kernels{
 	},
 	firstFull:  firstFullAVX2,
 	transpose8: transpose8AVX2,
+	prefetch:   prefetchAVX2,
 }

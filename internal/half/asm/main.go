@@ -82,6 +82,7 @@ func main() {
 		m.firstFull()
 	}
 	transpose()
+	prefetch()
 	Generate()
 	if err := writeTables(*table, machines); err != nil {
 		fmt.Fprintln(os.Stderr, "asm:", err)

@@ -26,7 +26,7 @@ func writeTables(path string, machines []*machine) error {
 			}
 			fmt.Fprint(&b, "},\n")
 		}
-		fmt.Fprintf(&b, "},\nfirstFull: firstFull%s,\ntranspose8: transpose8AVX2,\n}\n", m.name)
+		fmt.Fprintf(&b, "},\nfirstFull: firstFull%s,\ntranspose8: transpose8AVX2,\nprefetch: prefetchAVX2,\n}\n", m.name)
 	}
 	text, err := format.Source(b.Bytes())
 	if err != nil {

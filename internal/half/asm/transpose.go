@@ -41,6 +41,7 @@ func transpose() {
 			VMOVDQU(Mem{Base: base, Index: stride, Scale: uint8(i % 4)}, r[i])
 		}
 	}
+	ahead(src, stride, stride3)
 	for c, v := range turned(r) {
 		at := GP64()
 		MOVQ(Mem{Base: to}.Offset(8*c), at)
@@ -55,6 +56,20 @@ func transpose() {
 	Label("done")
 	VZEROUPPER()
 	RET()
+}
+
+// ahead asks for the same columns of the next 8 rows: they lie on other pages,
+// where the processor does not look ahead by itself.
+func ahead(src, stride, stride3 Register) {
+	p := GP64()
+	LEAQ(Mem{Base: src, Index: stride, Scale: 8}, p)
+	for range 2 {
+		PREFETCHT0(Mem{Base: p})
+		PREFETCHT0(Mem{Base: p, Index: stride, Scale: 1})
+		PREFETCHT0(Mem{Base: p, Index: stride, Scale: 2})
+		PREFETCHT0(Mem{Base: p, Index: stride3, Scale: 1})
+		LEAQ(Mem{Base: p, Index: stride, Scale: 4}, p)
+	}
 }
 
 // turned transposes in three rounds of interleaving: by 16, 32 and 64 bits.
@@ -78,4 +93,19 @@ func turned(r [8]VecVirtual) [8]VecVirtual {
 		VPUNPCKHQDQ(b[4+i], b[i], c[2*i+1])
 	}
 	return c
+}
+
+// prefetch emits a loop that asks for n bytes.
+func prefetch() {
+	TEXT("prefetchAVX2", NOSPLIT, "func(p *byte, n int)")
+	Pragma("noescape")
+	Doc("prefetchAVX2 brings n bytes from p on into the caches.")
+	p := Load(Param("p"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	PREFETCHT0(Mem{Base: p})
+	ADDQ(U8(64), p)
+	SUBQ(U8(64), n)
+	JG(LabelRef("loop"))
+	RET()
 }
