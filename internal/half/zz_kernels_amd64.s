@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func addF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·addF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -20,48 +20,50 @@ TEXT ·addF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VCVTPH2PS    (CX), Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VCVTPH2PS    32(CX), Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VADDPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VCVTPH2PS (CX), Z4
+	VPMOVZXWD (DX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VADDPS    Z5, Z4, Z4
+	VCVTPH2PS 32(CX), Z5
+	VPMOVZXWD 32(DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VADDPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func addF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·addF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -76,41 +78,45 @@ TEXT ·addF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VCVTPH2PS    (CX), Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VCVTPH2PS    32(CX), Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VADDPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VCVTPH2PS  (CX), Z4
+	VPMOVZXWD  (DX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VADDPS     Z5, Z4, Z4
+	VCVTPH2PS  32(CX), Z5
+	VPMOVZXWD  32(DX), Z6
+	VPSLLD     $0x10, Z6, Z6
+	VADDPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -133,6 +139,9 @@ TEXT ·addF16F16F16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         BX, $0x00000020
@@ -177,10 +186,15 @@ TEXT ·addF16F16F16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         BX, $0x00000020
 	JLT          done
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VCVTPH2PS    (CX), Z1
 	VCVTPH2PS    (DX), Z3
 	VADDPS       Z3, Z1, Z1
@@ -207,7 +221,7 @@ done:
 	RET
 
 // func addBF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·addBF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -222,50 +236,52 @@ TEXT ·addBF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VPMOVZXWD    (CX), Z3
-	VPSLLD       $0x10, Z3, Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VPMOVZXWD    32(CX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VADDPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VPMOVZXWD (CX), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VPMOVZXWD (DX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VADDPS    Z5, Z4, Z4
+	VPMOVZXWD 32(CX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VPMOVZXWD 32(DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VADDPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func addBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·addBF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -280,43 +296,47 @@ TEXT ·addBF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VPMOVZXWD    (CX), Z3
-	VPSLLD       $0x10, Z3, Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VPMOVZXWD    32(CX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VADDPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXWD  (CX), Z4
+	VPSLLD     $0x10, Z4, Z4
+	VPMOVZXWD  (DX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VADDPS     Z5, Z4, Z4
+	VPMOVZXWD  32(CX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VPMOVZXWD  32(DX), Z6
+	VPSLLD     $0x10, Z6, Z6
+	VADDPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -339,6 +359,9 @@ TEXT ·addF16BF16F16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         BX, $0x00000020
@@ -385,10 +408,15 @@ TEXT ·addF16BF16F16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         BX, $0x00000020
 	JLT          done
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VCVTPH2PS    (CX), Z1
 	VPMOVZXWD    (DX), Z3
 	VPSLLD       $0x10, Z3, Z3
@@ -432,6 +460,9 @@ TEXT ·addF16BF16F32AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ      BX, $0x00000020
@@ -476,29 +507,34 @@ TEXT ·addF16BF16F32StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
-	VCVTPH2PS (CX), Z1
-	VPMOVZXWD (DX), Z2
-	VPSLLD    $0x10, Z2, Z2
-	VADDPS    Z2, Z1, Z1
-	VCVTPH2PS 32(CX), Z2
-	VPMOVZXWD 32(DX), Z3
-	VPSLLD    $0x10, Z3, Z3
-	VADDPS    Z3, Z2, Z2
-	VCMPPS    $0x03, Z1, Z1, K1
-	VMOVDQA32 Z0, K1, Z1
-	VCMPPS    $0x03, Z2, Z2, K1
-	VMOVDQA32 Z0, K1, Z2
-	VMOVNTDQ  Z1, (AX)
-	VMOVNTDQ  Z2, 64(AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x00000020, BX
-	JMP       loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VCVTPH2PS  (CX), Z1
+	VPMOVZXWD  (DX), Z2
+	VPSLLD     $0x10, Z2, Z2
+	VADDPS     Z2, Z1, Z1
+	VCVTPH2PS  32(CX), Z2
+	VPMOVZXWD  32(DX), Z3
+	VPSLLD     $0x10, Z3, Z3
+	VADDPS     Z3, Z2, Z2
+	VCMPPS     $0x03, Z1, Z1, K1
+	VMOVDQA32  Z0, K1, Z1
+	VCMPPS     $0x03, Z2, Z2, K1
+	VMOVDQA32  Z0, K1, Z2
+	VMOVNTDQ   Z1, (AX)
+	VMOVNTDQ   Z2, 64(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -506,7 +542,7 @@ done:
 	RET
 
 // func addF32BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·addF32BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -521,48 +557,50 @@ TEXT ·addF32BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VMOVUPS      (CX), Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS      64(CX), Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VADDPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VMOVUPS   (CX), Z4
+	VPMOVZXWD (DX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VADDPS    Z5, Z4, Z4
+	VMOVUPS   64(CX), Z5
+	VPMOVZXWD 32(DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VADDPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000080, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func addF32BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·addF32BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -577,41 +615,46 @@ TEXT ·addF32BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VMOVUPS      (CX), Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS      64(CX), Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VADDPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2112(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Z4
+	VPMOVZXWD  (DX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VADDPS     Z5, Z4, Z4
+	VMOVUPS    64(CX), Z5
+	VPMOVZXWD  32(DX), Z6
+	VPSLLD     $0x10, Z6, Z6
+	VADDPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -634,6 +677,9 @@ TEXT ·addF32F32F32AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ      BX, $0x00000020
@@ -676,27 +722,34 @@ TEXT ·addF32F32F32StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
-	VMOVUPS   (CX), Z1
-	VMOVUPS   (DX), Z2
-	VADDPS    Z2, Z1, Z1
-	VMOVUPS   64(CX), Z2
-	VMOVUPS   64(DX), Z3
-	VADDPS    Z3, Z2, Z2
-	VCMPPS    $0x03, Z1, Z1, K1
-	VMOVDQA32 Z0, K1, Z1
-	VCMPPS    $0x03, Z2, Z2, K1
-	VMOVDQA32 Z0, K1, Z2
-	VMOVNTDQ  Z1, (AX)
-	VMOVNTDQ  Z2, 64(AX)
-	ADDQ      $0x00000080, CX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x00000020, BX
-	JMP       loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2112(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2112(DX)
+	VMOVUPS    (CX), Z1
+	VMOVUPS    (DX), Z2
+	VADDPS     Z2, Z1, Z1
+	VMOVUPS    64(CX), Z2
+	VMOVUPS    64(DX), Z3
+	VADDPS     Z3, Z2, Z2
+	VCMPPS     $0x03, Z1, Z1, K1
+	VMOVDQA32  Z0, K1, Z1
+	VCMPPS     $0x03, Z2, Z2, K1
+	VMOVDQA32  Z0, K1, Z2
+	VMOVNTDQ   Z1, (AX)
+	VMOVNTDQ   Z2, 64(AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, DX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -704,7 +757,7 @@ done:
 	RET
 
 // func subF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·subF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -719,48 +772,50 @@ TEXT ·subF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VCVTPH2PS    (CX), Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VSUBPS       Z4, Z3, Z3
-	VCVTPH2PS    32(CX), Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VCVTPH2PS (CX), Z4
+	VPMOVZXWD (DX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VSUBPS    Z5, Z4, Z4
+	VCVTPH2PS 32(CX), Z5
+	VPMOVZXWD 32(DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VSUBPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func subF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·subF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -775,41 +830,45 @@ TEXT ·subF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VCVTPH2PS    (CX), Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VSUBPS       Z4, Z3, Z3
-	VCVTPH2PS    32(CX), Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VCVTPH2PS  (CX), Z4
+	VPMOVZXWD  (DX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VSUBPS     Z5, Z4, Z4
+	VCVTPH2PS  32(CX), Z5
+	VPMOVZXWD  32(DX), Z6
+	VPSLLD     $0x10, Z6, Z6
+	VSUBPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -817,7 +876,7 @@ done:
 	RET
 
 // func subBF16F16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·subBF16F16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -832,48 +891,50 @@ TEXT ·subBF16F16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VPMOVZXWD    (CX), Z3
-	VPSLLD       $0x10, Z3, Z3
-	VCVTPH2PS    (DX), Z4
-	VSUBPS       Z4, Z3, Z3
-	VPMOVZXWD    32(CX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VCVTPH2PS    32(DX), Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VPMOVZXWD (CX), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VCVTPH2PS (DX), Z5
+	VSUBPS    Z5, Z4, Z4
+	VPMOVZXWD 32(CX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VCVTPH2PS 32(DX), Z6
+	VSUBPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func subBF16F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·subBF16F16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -888,41 +949,45 @@ TEXT ·subBF16F16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VPMOVZXWD    (CX), Z3
-	VPSLLD       $0x10, Z3, Z3
-	VCVTPH2PS    (DX), Z4
-	VSUBPS       Z4, Z3, Z3
-	VPMOVZXWD    32(CX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VCVTPH2PS    32(DX), Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXWD  (CX), Z4
+	VPSLLD     $0x10, Z4, Z4
+	VCVTPH2PS  (DX), Z5
+	VSUBPS     Z5, Z4, Z4
+	VPMOVZXWD  32(CX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VCVTPH2PS  32(DX), Z6
+	VSUBPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -945,6 +1010,9 @@ TEXT ·subF16F16F16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         BX, $0x00000020
@@ -989,10 +1057,15 @@ TEXT ·subF16F16F16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         BX, $0x00000020
 	JLT          done
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VCVTPH2PS    (CX), Z1
 	VCVTPH2PS    (DX), Z3
 	VSUBPS       Z3, Z1, Z1
@@ -1019,7 +1092,7 @@ done:
 	RET
 
 // func subBF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·subBF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1034,50 +1107,52 @@ TEXT ·subBF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VPMOVZXWD    (CX), Z3
-	VPSLLD       $0x10, Z3, Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VSUBPS       Z4, Z3, Z3
-	VPMOVZXWD    32(CX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VPMOVZXWD (CX), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VPMOVZXWD (DX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VSUBPS    Z5, Z4, Z4
+	VPMOVZXWD 32(CX), Z5
+	VPSLLD    $0x10, Z5, Z5
+	VPMOVZXWD 32(DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VSUBPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func subBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·subBF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1092,43 +1167,47 @@ TEXT ·subBF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VPMOVZXWD    (CX), Z3
-	VPSLLD       $0x10, Z3, Z3
-	VPMOVZXWD    (DX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VSUBPS       Z4, Z3, Z3
-	VPMOVZXWD    32(CX), Z4
-	VPSLLD       $0x10, Z4, Z4
-	VPMOVZXWD    32(DX), Z6
-	VPSLLD       $0x10, Z6, Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXWD  (CX), Z4
+	VPSLLD     $0x10, Z4, Z4
+	VPMOVZXWD  (DX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VSUBPS     Z5, Z4, Z4
+	VPMOVZXWD  32(CX), Z5
+	VPSLLD     $0x10, Z5, Z5
+	VPMOVZXWD  32(DX), Z6
+	VPSLLD     $0x10, Z6, Z6
+	VSUBPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1136,7 +1215,7 @@ done:
 	RET
 
 // func subF32F16BF16AVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·subF32F16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1151,46 +1230,48 @@ TEXT ·subF32F16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VMOVUPS      (CX), Z3
-	VCVTPH2PS    (DX), Z4
-	VSUBPS       Z4, Z3, Z3
-	VMOVUPS      64(CX), Z4
-	VCVTPH2PS    32(DX), Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ      BX, $0x00000020
+	JLT       done
+	VMOVUPS   (CX), Z4
+	VCVTPH2PS (DX), Z5
+	VSUBPS    Z5, Z4, Z4
+	VMOVUPS   64(CX), Z5
+	VCVTPH2PS 32(DX), Z6
+	VSUBPS    Z6, Z5, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000080, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, BX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func subF32F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·subF32F16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1205,39 +1286,44 @@ TEXT ·subF32F16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
-	VMOVUPS      (CX), Z3
-	VCVTPH2PS    (DX), Z4
-	VSUBPS       Z4, Z3, Z3
-	VMOVUPS      64(CX), Z4
-	VCVTPH2PS    32(DX), Z6
-	VSUBPS       Z6, Z4, Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z6, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z6
-	VPANDD       Z1, Z6, Z6
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z6, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y5
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z5, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, DX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, BX
-	JMP          loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2112(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Z4
+	VCVTPH2PS  (DX), Z5
+	VSUBPS     Z5, Z4, Z4
+	VMOVUPS    64(CX), Z5
+	VCVTPH2PS  32(DX), Z6
+	VSUBPS     Z6, Z5, Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1260,6 +1346,9 @@ TEXT ·subF32F32F32AVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ      BX, $0x00000020
@@ -1302,27 +1391,34 @@ TEXT ·subF32F32F32StreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
-	VMOVUPS   (CX), Z1
-	VMOVUPS   (DX), Z2
-	VSUBPS    Z2, Z1, Z1
-	VMOVUPS   64(CX), Z2
-	VMOVUPS   64(DX), Z3
-	VSUBPS    Z3, Z2, Z2
-	VCMPPS    $0x03, Z1, Z1, K1
-	VMOVDQA32 Z0, K1, Z1
-	VCMPPS    $0x03, Z2, Z2, K1
-	VMOVDQA32 Z0, K1, Z2
-	VMOVNTDQ  Z1, (AX)
-	VMOVNTDQ  Z2, 64(AX)
-	ADDQ      $0x00000080, CX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x00000020, BX
-	JMP       loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2112(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2112(DX)
+	VMOVUPS    (CX), Z1
+	VMOVUPS    (DX), Z2
+	VSUBPS     Z2, Z1, Z1
+	VMOVUPS    64(CX), Z2
+	VMOVUPS    64(DX), Z3
+	VSUBPS     Z3, Z2, Z2
+	VCMPPS     $0x03, Z1, Z1, K1
+	VMOVDQA32  Z0, K1, Z1
+	VCMPPS     $0x03, Z2, Z2, K1
+	VMOVDQA32  Z0, K1, Z2
+	VMOVNTDQ   Z1, (AX)
+	VMOVNTDQ   Z2, 64(AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, DX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1330,7 +1426,7 @@ done:
 	RET
 
 // func convertF16BF16AVX512(dst *byte, a *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·convertF16BF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1344,41 +1440,43 @@ TEXT ·convertF16BF16AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
-	VCVTPH2PS    (CX), Z3
-	VCVTPH2PS    32(CX), Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z5, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z5, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y6
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z6, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, DX
-	JMP          loop
+	CMPQ      DX, $0x00000020
+	JLT       done
+	VCVTPH2PS (CX), Z4
+	VCVTPH2PS 32(CX), Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, DX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func convertF16BF16StreamAVX512(dst *byte, a *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·convertF16BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1392,34 +1490,37 @@ TEXT ·convertF16BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
-	VCVTPH2PS    (CX), Z3
-	VCVTPH2PS    32(CX), Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z5, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z5, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y6
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z6, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, DX
-	JMP          loop
+	CMPQ       DX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VCVTPH2PS  (CX), Z4
+	VCVTPH2PS  32(CX), Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1441,6 +1542,9 @@ TEXT ·convertBF16F16AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         DX, $0x00000020
@@ -1481,10 +1585,14 @@ TEXT ·convertBF16F16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         DX, $0x00000020
 	JLT          done
+	PREFETCHT0   2048(CX)
 	VPMOVZXWD    (CX), Z1
 	VPSLLD       $0x10, Z1, Z1
 	VPMOVZXWD    32(CX), Z3
@@ -1522,6 +1630,9 @@ TEXT ·convertF16F32AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ      DX, $0x00000020
@@ -1558,22 +1669,26 @@ TEXT ·convertF16F32StreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
-	VCVTPH2PS (CX), Z1
-	VCVTPH2PS 32(CX), Z2
-	VCMPPS    $0x03, Z1, Z1, K1
-	VMOVDQA32 Z0, K1, Z1
-	VCMPPS    $0x03, Z2, Z2, K1
-	VMOVDQA32 Z0, K1, Z2
-	VMOVNTDQ  Z1, (AX)
-	VMOVNTDQ  Z2, 64(AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x00000020, DX
-	JMP       loop
+	CMPQ       DX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VCVTPH2PS  (CX), Z1
+	VCVTPH2PS  32(CX), Z2
+	VCMPPS     $0x03, Z1, Z1, K1
+	VMOVDQA32  Z0, K1, Z1
+	VCMPPS     $0x03, Z2, Z2, K1
+	VMOVDQA32  Z0, K1, Z2
+	VMOVNTDQ   Z1, (AX)
+	VMOVNTDQ   Z2, 64(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x00000020, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1595,6 +1710,9 @@ TEXT ·convertBF16F32AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ      DX, $0x00000020
@@ -1633,24 +1751,28 @@ TEXT ·convertBF16F32StreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
-	VPMOVZXWD (CX), Z1
-	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(CX), Z2
-	VPSLLD    $0x10, Z2, Z2
-	VCMPPS    $0x03, Z1, Z1, K1
-	VMOVDQA32 Z0, K1, Z1
-	VCMPPS    $0x03, Z2, Z2, K1
-	VMOVDQA32 Z0, K1, Z2
-	VMOVNTDQ  Z1, (AX)
-	VMOVNTDQ  Z2, 64(AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x00000020, DX
-	JMP       loop
+	CMPQ       DX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VPMOVZXWD  (CX), Z1
+	VPSLLD     $0x10, Z1, Z1
+	VPMOVZXWD  32(CX), Z2
+	VPSLLD     $0x10, Z2, Z2
+	VCMPPS     $0x03, Z1, Z1, K1
+	VMOVDQA32  Z0, K1, Z1
+	VCMPPS     $0x03, Z2, Z2, K1
+	VMOVDQA32  Z0, K1, Z2
+	VMOVNTDQ   Z1, (AX)
+	VMOVNTDQ   Z2, 64(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x00000020, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1672,6 +1794,9 @@ TEXT ·convertF32F16AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         DX, $0x00000020
@@ -1710,10 +1835,15 @@ TEXT ·convertF32F16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Z1
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X1
+	VPMOVZXBQ    X1, Z1
 
 loop:
 	CMPQ         DX, $0x00000020
 	JLT          done
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2112(CX)
 	VMOVUPS      (CX), Z1
 	VMOVUPS      64(CX), Z3
 	VCMPPS       $0x03, Z1, Z1, K1
@@ -1735,7 +1865,7 @@ done:
 	RET
 
 // func convertF32BF16AVX512(dst *byte, a *byte, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·convertF32BF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1749,41 +1879,43 @@ TEXT ·convertF32BF16AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
-	VMOVUPS      (CX), Z3
-	VMOVUPS      64(CX), Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z5, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z5, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y6
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z6, Z3
-	VMOVDQU64    Z3, (AX)
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, DX
-	JMP          loop
+	CMPQ      DX, $0x00000020
+	JLT       done
+	VMOVUPS   (CX), Z4
+	VMOVUPS   64(CX), Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VMOVDQA32 Z0, K1, Z4
+	VCMPPS    $0x03, Z5, Z5, K1
+	VMOVDQA32 Z0, K1, Z5
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPSRLD    $0x10, Z5, Z6
+	VPANDD    Z1, Z6, Z6
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z6, Z5, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPACKUSDW Z5, Z4, Z4
+	VPERMQ    Z4, Z3, Z4
+	VMOVDQU64 Z4, (AX)
+	ADDQ      $0x00000080, CX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000020, DX
+	JMP       loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func convertF32BF16StreamAVX512(dst *byte, a *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·convertF32BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1797,34 +1929,38 @@ TEXT ·convertF32BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Z2
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X3
+	VPMOVZXBQ    X3, Z3
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
-	VMOVUPS      (CX), Z3
-	VMOVUPS      64(CX), Z4
-	VCMPPS       $0x03, Z3, Z3, K1
-	VMOVDQA32    Z0, K1, Z3
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMOVDQA32    Z0, K1, Z4
-	VPSRLD       $0x10, Z3, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z3, Z3
-	VPADDD       Z5, Z3, Z3
-	VPSRLD       $0x10, Z3, Z3
-	VPSRLD       $0x10, Z4, Z5
-	VPANDD       Z1, Z5, Z5
-	VPADDD       Z2, Z4, Z4
-	VPADDD       Z5, Z4, Z4
-	VPSRLD       $0x10, Z4, Z4
-	VPMOVDW      Z3, Y6
-	VPMOVDW      Z4, Y3
-	VINSERTI64X4 $0x01, Y3, Z6, Z3
-	VMOVNTDQ     Z3, (AX)
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, AX
-	SUBQ         $0x00000020, DX
-	JMP          loop
+	CMPQ       DX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2112(CX)
+	VMOVUPS    (CX), Z4
+	VMOVUPS    64(CX), Z5
+	VCMPPS     $0x03, Z4, Z4, K1
+	VMOVDQA32  Z0, K1, Z4
+	VCMPPS     $0x03, Z5, Z5, K1
+	VMOVDQA32  Z0, K1, Z5
+	VPSRLD     $0x10, Z4, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z4, Z4
+	VPADDD     Z6, Z4, Z4
+	VPSRLD     $0x10, Z4, Z4
+	VPSRLD     $0x10, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VPADDD     Z2, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VPSRLD     $0x10, Z5, Z5
+	VPACKUSDW  Z5, Z4, Z4
+	VPERMQ     Z4, Z3, Z4
+	VMOVNTDQ   Z4, (AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1847,6 +1983,9 @@ TEXT ·rooflineAddAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X0
 	VPBROADCASTD X0, Z0
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X0
+	VPMOVZXBQ    X0, Z0
 
 loop:
 	CMPQ      BX, $0x00000020
@@ -1880,6 +2019,9 @@ TEXT ·rooflineCopyAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Z0
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X0
+	VPMOVZXBQ    X0, Z0
 
 loop:
 	CMPQ      DX, $0x00000020
@@ -1910,6 +2052,9 @@ TEXT ·rooflineWidenAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Z0
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X0
+	VPMOVZXBQ    X0, Z0
 
 loop:
 	CMPQ      DX, $0x00000020
@@ -1943,19 +2088,24 @@ TEXT ·rooflineAddStreamAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X0
 	VPBROADCASTD X0, Z0
+	MOVQ         $0x0705030106040200, SI
+	VMOVQ        SI, X0
+	VPMOVZXBQ    X0, Z0
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
-	VMOVDQU64 (CX), Z0
-	VMOVDQU64 (DX), Z1
-	VPADDW    Z1, Z0, Z0
-	VMOVNTDQ  Z0, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, DX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000020, BX
-	JMP       loop
+	CMPQ       BX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVDQU64  (CX), Z0
+	VMOVDQU64  (DX), Z1
+	VPADDW     Z1, Z0, Z0
+	VMOVNTDQ   Z0, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -1977,16 +2127,20 @@ TEXT ·rooflineCopyStreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Z0
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X0
+	VPMOVZXBQ    X0, Z0
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
-	VMOVDQU64 (CX), Z0
-	VMOVNTDQ  Z0, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000020, DX
-	JMP       loop
+	CMPQ       DX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VMOVDQU64  (CX), Z0
+	VMOVNTDQ   Z0, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000020, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2008,18 +2162,22 @@ TEXT ·rooflineWidenStreamAVX512(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Z0
+	MOVQ         $0x0705030106040200, BX
+	VMOVQ        BX, X0
+	VPMOVZXBQ    X0, Z0
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
-	VPMOVZXWD (CX), Z0
-	VMOVNTDQ  Z0, (AX)
-	VPMOVZXWD 32(CX), Z0
-	VMOVNTDQ  Z0, 64(AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x00000020, DX
-	JMP       loop
+	CMPQ       DX, $0x00000020
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VPMOVZXWD  (CX), Z0
+	VMOVNTDQ   Z0, (AX)
+	VPMOVZXWD  32(CX), Z0
+	VMOVNTDQ   Z0, 64(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x00000020, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2127,38 +2285,40 @@ TEXT ·addF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VCVTPH2PS (CX), Y3
-	VPMOVZXWD (DX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VADDPS    Y4, Y3, Y3
-	VCVTPH2PS 16(CX), Y4
-	VPMOVZXWD 16(DX), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VADDPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VCVTPH2PS  (CX), Y3
+	VPMOVZXWD  (DX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VADDPS     Y4, Y3, Y3
+	VCVTPH2PS  16(CX), Y4
+	VPMOVZXWD  16(DX), Y5
+	VPSLLD     $0x10, Y5, Y5
+	VADDPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2229,6 +2389,8 @@ TEXT ·addF16F16F16StreamAVX2(SB), NOSPLIT, $0-32
 loop:
 	CMPQ        BX, $0x00000010
 	JLT         done
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VCVTPH2PS   (CX), Y1
 	VCVTPH2PS   (DX), Y3
 	VADDPS      Y3, Y1, Y1
@@ -2329,40 +2491,42 @@ TEXT ·addBF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VPMOVZXWD (CX), Y3
-	VPSLLD    $0x10, Y3, Y3
-	VPMOVZXWD (DX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VADDPS    Y4, Y3, Y3
-	VPMOVZXWD 16(CX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VPMOVZXWD 16(DX), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VADDPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXWD  (CX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VPMOVZXWD  (DX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VADDPS     Y4, Y3, Y3
+	VPMOVZXWD  16(CX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VPMOVZXWD  16(DX), Y5
+	VPSLLD     $0x10, Y5, Y5
+	VADDPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2435,6 +2599,8 @@ TEXT ·addF16BF16F16StreamAVX2(SB), NOSPLIT, $0-32
 loop:
 	CMPQ        BX, $0x00000010
 	JLT         done
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VCVTPH2PS   (CX), Y1
 	VPMOVZXWD   (DX), Y3
 	VPSLLD      $0x10, Y3, Y3
@@ -2524,27 +2690,29 @@ TEXT ·addF16BF16F32StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X1, Y1
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VCVTPH2PS (CX), Y1
-	VPMOVZXWD (DX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VADDPS    Y2, Y1, Y1
-	VCVTPH2PS 16(CX), Y2
-	VPMOVZXWD 16(DX), Y3
-	VPSLLD    $0x10, Y3, Y3
-	VADDPS    Y3, Y2, Y2
-	VCMPPS    $0x03, Y1, Y1, Y3
-	VBLENDVPS Y3, Y0, Y1, Y1
-	VCMPPS    $0x03, Y2, Y2, Y3
-	VBLENDVPS Y3, Y0, Y2, Y2
-	VMOVNTDQ  Y1, (AX)
-	VMOVNTDQ  Y2, 32(AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VCVTPH2PS  (CX), Y1
+	VPMOVZXWD  (DX), Y2
+	VPSLLD     $0x10, Y2, Y2
+	VADDPS     Y2, Y1, Y1
+	VCVTPH2PS  16(CX), Y2
+	VPMOVZXWD  16(DX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VADDPS     Y3, Y2, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VBLENDVPS  Y3, Y0, Y1, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y0, Y2, Y2
+	VMOVNTDQ   Y1, (AX)
+	VMOVNTDQ   Y2, 32(AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2624,38 +2792,40 @@ TEXT ·addF32BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VMOVUPS   (CX), Y3
-	VPMOVZXWD (DX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VADDPS    Y4, Y3, Y3
-	VMOVUPS   32(CX), Y4
-	VPMOVZXWD 16(DX), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VADDPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y3
+	VPMOVZXWD  (DX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VADDPS     Y4, Y3, Y3
+	VMOVUPS    32(CX), Y4
+	VPMOVZXWD  16(DX), Y5
+	VPSLLD     $0x10, Y5, Y5
+	VADDPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2722,25 +2892,27 @@ TEXT ·addF32F32F32StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X1, Y1
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VMOVUPS   (CX), Y1
-	VMOVUPS   (DX), Y2
-	VADDPS    Y2, Y1, Y1
-	VMOVUPS   32(CX), Y2
-	VMOVUPS   32(DX), Y3
-	VADDPS    Y3, Y2, Y2
-	VCMPPS    $0x03, Y1, Y1, Y3
-	VBLENDVPS Y3, Y0, Y1, Y1
-	VCMPPS    $0x03, Y2, Y2, Y3
-	VBLENDVPS Y3, Y0, Y2, Y2
-	VMOVNTDQ  Y1, (AX)
-	VMOVNTDQ  Y2, 32(AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, DX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y1
+	VMOVUPS    (DX), Y2
+	VADDPS     Y2, Y1, Y1
+	VMOVUPS    32(CX), Y2
+	VMOVUPS    32(DX), Y3
+	VADDPS     Y3, Y2, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VBLENDVPS  Y3, Y0, Y1, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y0, Y2, Y2
+	VMOVNTDQ   Y1, (AX)
+	VMOVNTDQ   Y2, 32(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2820,38 +2992,40 @@ TEXT ·subF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VCVTPH2PS (CX), Y3
-	VPMOVZXWD (DX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VSUBPS    Y4, Y3, Y3
-	VCVTPH2PS 16(CX), Y4
-	VPMOVZXWD 16(DX), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VSUBPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VCVTPH2PS  (CX), Y3
+	VPMOVZXWD  (DX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VSUBPS     Y4, Y3, Y3
+	VCVTPH2PS  16(CX), Y4
+	VPMOVZXWD  16(DX), Y5
+	VPSLLD     $0x10, Y5, Y5
+	VSUBPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -2931,38 +3105,40 @@ TEXT ·subBF16F16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VPMOVZXWD (CX), Y3
-	VPSLLD    $0x10, Y3, Y3
-	VCVTPH2PS (DX), Y4
-	VSUBPS    Y4, Y3, Y3
-	VPMOVZXWD 16(CX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VCVTPH2PS 16(DX), Y5
-	VSUBPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXWD  (CX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VCVTPH2PS  (DX), Y4
+	VSUBPS     Y4, Y3, Y3
+	VPMOVZXWD  16(CX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VCVTPH2PS  16(DX), Y5
+	VSUBPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3033,6 +3209,8 @@ TEXT ·subF16F16F16StreamAVX2(SB), NOSPLIT, $0-32
 loop:
 	CMPQ        BX, $0x00000010
 	JLT         done
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VCVTPH2PS   (CX), Y1
 	VCVTPH2PS   (DX), Y3
 	VSUBPS      Y3, Y1, Y1
@@ -3133,40 +3311,42 @@ TEXT ·subBF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VPMOVZXWD (CX), Y3
-	VPSLLD    $0x10, Y3, Y3
-	VPMOVZXWD (DX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VSUBPS    Y4, Y3, Y3
-	VPMOVZXWD 16(CX), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VPMOVZXWD 16(DX), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VSUBPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXWD  (CX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VPMOVZXWD  (DX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VSUBPS     Y4, Y3, Y3
+	VPMOVZXWD  16(CX), Y4
+	VPSLLD     $0x10, Y4, Y4
+	VPMOVZXWD  16(DX), Y5
+	VPSLLD     $0x10, Y5, Y5
+	VSUBPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3244,36 +3424,38 @@ TEXT ·subF32F16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VMOVUPS   (CX), Y3
-	VCVTPH2PS (DX), Y4
-	VSUBPS    Y4, Y3, Y3
-	VMOVUPS   32(CX), Y4
-	VCVTPH2PS 16(DX), Y5
-	VSUBPS    Y5, Y4, Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000020, DX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y3
+	VCVTPH2PS  (DX), Y4
+	VSUBPS     Y4, Y3, Y3
+	VMOVUPS    32(CX), Y4
+	VCVTPH2PS  16(DX), Y5
+	VSUBPS     Y5, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3340,25 +3522,27 @@ TEXT ·subF32F32F32StreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X1, Y1
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
-	VMOVUPS   (CX), Y1
-	VMOVUPS   (DX), Y2
-	VSUBPS    Y2, Y1, Y1
-	VMOVUPS   32(CX), Y2
-	VMOVUPS   32(DX), Y3
-	VSUBPS    Y3, Y2, Y2
-	VCMPPS    $0x03, Y1, Y1, Y3
-	VBLENDVPS Y3, Y0, Y1, Y1
-	VCMPPS    $0x03, Y2, Y2, Y3
-	VBLENDVPS Y3, Y0, Y2, Y2
-	VMOVNTDQ  Y1, (AX)
-	VMOVNTDQ  Y2, 32(AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, DX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000010, BX
-	JMP       loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y1
+	VMOVUPS    (DX), Y2
+	VSUBPS     Y2, Y1, Y1
+	VMOVUPS    32(CX), Y2
+	VMOVUPS    32(DX), Y3
+	VSUBPS     Y3, Y2, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VBLENDVPS  Y3, Y0, Y1, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y0, Y2, Y2
+	VMOVNTDQ   Y1, (AX)
+	VMOVNTDQ   Y2, 32(AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3429,31 +3613,32 @@ TEXT ·convertF16BF16StreamAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
-	VCVTPH2PS (CX), Y3
-	VCVTPH2PS 16(CX), Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, DX
-	JMP       loop
+	CMPQ       DX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VCVTPH2PS  (CX), Y3
+	VCVTPH2PS  16(CX), Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3519,6 +3704,7 @@ TEXT ·convertBF16F16StreamAVX2(SB), NOSPLIT, $0-24
 loop:
 	CMPQ        DX, $0x00000010
 	JLT         done
+	PREFETCHT0  2048(CX)
 	VPMOVZXWD   (CX), Y1
 	VPSLLD      $0x10, Y1, Y1
 	VPMOVZXWD   16(CX), Y3
@@ -3594,20 +3780,21 @@ TEXT ·convertF16F32StreamAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X1, Y1
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
-	VCVTPH2PS (CX), Y1
-	VCVTPH2PS 16(CX), Y2
-	VCMPPS    $0x03, Y1, Y1, Y3
-	VBLENDVPS Y3, Y0, Y1, Y1
-	VCMPPS    $0x03, Y2, Y2, Y3
-	VBLENDVPS Y3, Y0, Y2, Y2
-	VMOVNTDQ  Y1, (AX)
-	VMOVNTDQ  Y2, 32(AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000010, DX
-	JMP       loop
+	CMPQ       DX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VCVTPH2PS  (CX), Y1
+	VCVTPH2PS  16(CX), Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VBLENDVPS  Y3, Y0, Y1, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y0, Y2, Y2
+	VMOVNTDQ   Y1, (AX)
+	VMOVNTDQ   Y2, 32(AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3669,22 +3856,23 @@ TEXT ·convertBF16F32StreamAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X1, Y1
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
-	VPMOVZXWD (CX), Y1
-	VPSLLD    $0x10, Y1, Y1
-	VPMOVZXWD 16(CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VCMPPS    $0x03, Y1, Y1, Y3
-	VBLENDVPS Y3, Y0, Y1, Y1
-	VCMPPS    $0x03, Y2, Y2, Y3
-	VBLENDVPS Y3, Y0, Y2, Y2
-	VMOVNTDQ  Y1, (AX)
-	VMOVNTDQ  Y2, 32(AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000010, DX
-	JMP       loop
+	CMPQ       DX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VPMOVZXWD  (CX), Y1
+	VPSLLD     $0x10, Y1, Y1
+	VPMOVZXWD  16(CX), Y2
+	VPSLLD     $0x10, Y2, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VBLENDVPS  Y3, Y0, Y1, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y0, Y2, Y2
+	VMOVNTDQ   Y1, (AX)
+	VMOVNTDQ   Y2, 32(AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3748,6 +3936,7 @@ TEXT ·convertF32F16StreamAVX2(SB), NOSPLIT, $0-24
 loop:
 	CMPQ        DX, $0x00000010
 	JLT         done
+	PREFETCHT0  2048(CX)
 	VMOVUPS     (CX), Y1
 	VMOVUPS     32(CX), Y3
 	VCMPPS      $0x03, Y1, Y1, Y4
@@ -3832,31 +4021,32 @@ TEXT ·convertF32BF16StreamAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X2, Y2
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
-	VMOVUPS   (CX), Y3
-	VMOVUPS   32(CX), Y4
-	VCMPPS    $0x03, Y3, Y3, Y5
-	VBLENDVPS Y5, Y0, Y3, Y3
-	VCMPPS    $0x03, Y4, Y4, Y5
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VPSRLD    $0x10, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y5, Y3, Y3
-	VPSRLD    $0x10, Y3, Y3
-	VPSRLD    $0x10, Y4, Y5
-	VPAND     Y1, Y5, Y5
-	VPADDD    Y2, Y4, Y4
-	VPADDD    Y5, Y4, Y4
-	VPSRLD    $0x10, Y4, Y4
-	VPACKUSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VMOVNTDQ  Y3, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000020, AX
-	SUBQ      $0x00000010, DX
-	JMP       loop
+	CMPQ       DX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y3
+	VMOVUPS    32(CX), Y4
+	VCMPPS     $0x03, Y3, Y3, Y5
+	VBLENDVPS  Y5, Y0, Y3, Y3
+	VCMPPS     $0x03, Y4, Y4, Y5
+	VBLENDVPS  Y5, Y0, Y4, Y4
+	VPSRLD     $0x10, Y3, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y5, Y3, Y3
+	VPSRLD     $0x10, Y3, Y3
+	VPSRLD     $0x10, Y4, Y5
+	VPAND      Y1, Y5, Y5
+	VPADDD     Y2, Y4, Y4
+	VPADDD     Y5, Y4, Y4
+	VPSRLD     $0x10, Y4, Y4
+	VPACKUSDW  Y4, Y3, Y3
+	VPERMQ     $0xd8, Y3, Y3
+	VMOVNTDQ   Y3, (AX)
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -3977,17 +4167,19 @@ TEXT ·rooflineAddStreamAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X0, Y0
 
 loop:
-	CMPQ     BX, $0x00000010
-	JLT      done
-	VMOVDQU  (CX), Y0
-	VMOVDQU  (DX), Y1
-	VPADDW   Y1, Y0, Y0
-	VMOVNTDQ Y0, (AX)
-	ADDQ     $0x00000020, CX
-	ADDQ     $0x00000020, DX
-	ADDQ     $0x00000020, AX
-	SUBQ     $0x00000010, BX
-	JMP      loop
+	CMPQ       BX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVDQU    (CX), Y0
+	VMOVDQU    (DX), Y1
+	VPADDW     Y1, Y0, Y0
+	VMOVNTDQ   Y0, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, BX
+	JMP        loop
 
 done:
 	SFENCE
@@ -4011,14 +4203,15 @@ TEXT ·rooflineCopyStreamAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X0, Y0
 
 loop:
-	CMPQ     DX, $0x00000010
-	JLT      done
-	VMOVDQU  (CX), Y0
-	VMOVNTDQ Y0, (AX)
-	ADDQ     $0x00000020, CX
-	ADDQ     $0x00000020, AX
-	SUBQ     $0x00000010, DX
-	JMP      loop
+	CMPQ       DX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VMOVDQU    (CX), Y0
+	VMOVNTDQ   Y0, (AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000010, DX
+	JMP        loop
 
 done:
 	SFENCE
@@ -4042,16 +4235,17 @@ TEXT ·rooflineWidenStreamAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X0, Y0
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
-	VPMOVZXWD (CX), Y0
-	VMOVNTDQ  Y0, (AX)
-	VPMOVZXWD 16(CX), Y0
-	VMOVNTDQ  Y0, 32(AX)
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x00000010, DX
-	JMP       loop
+	CMPQ       DX, $0x00000010
+	JLT        done
+	PREFETCHT0 2048(CX)
+	VPMOVZXWD  (CX), Y0
+	VMOVNTDQ   Y0, (AX)
+	VPMOVZXWD  16(CX), Y0
+	VMOVNTDQ   Y0, 32(AX)
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, DX
+	JMP        loop
 
 done:
 	SFENCE

@@ -39,6 +39,7 @@ type machine struct {
 
 	nan, one, bias VecVirtual // 0x7fc00000, 1, 0x7fff in every lane
 	mask           OpmaskVirtual
+	quarters       VecVirtual // the order that undoes VPACKUSDW's
 }
 
 func (m *machine) vec() VecVirtual {
@@ -118,6 +119,11 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	for _, p := range pointers {
 		src = append(src, Mem{Base: p})
 	}
+	if stream {
+		for i, p := range pointers {
+			m.ahead(p, m.block()*size(in[i]))
+		}
+	}
 	body(Mem{Base: dst}, src)
 	for i, p := range pointers {
 		ADDQ(U32(uint32(m.block()*size(in[i]))), p)
@@ -133,10 +139,24 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	RET()
 }
 
+// distance is how far ahead of its reads a streaming loop asks for memory.
+const distance = 2048
+
+// ahead asks for n bytes at a distance from p.
+func (m *machine) ahead(p Register, n int) {
+	for i := 0; i < n; i += 64 {
+		PREFETCHT0(Mem{Base: p}.Offset(distance + i))
+	}
+}
+
 func (m *machine) constants() {
 	m.nan, m.one, m.bias = m.broadcast(0x7fc00000), m.broadcast(1), m.broadcast(0x7fff)
 	if m.wide {
-		m.mask = K()
+		m.mask, m.quarters = K(), ZMM()
+		order, x := GP64(), XMM()
+		MOVQ(U64(0x0705030106040200), order)
+		VMOVQ(order, x)
+		VPMOVZXBQ(x, m.quarters)
 	}
 }
 
@@ -233,15 +253,13 @@ func (m *machine) pair(lo, hi VecVirtual) VecVirtual {
 
 // packBF16 joins the low halves of the lanes of two registers.
 func (m *machine) packBF16(lo, hi VecVirtual) VecVirtual {
-	if m.wide {
-		a, b := YMM(), YMM()
-		VPMOVDW(lo, a)
-		VPMOVDW(hi, b)
-		return m.pair(a, b)
-	}
 	v := m.vec()
 	VPACKUSDW(hi, lo, v) // interleaves the quarters
-	VPERMQ(U8(0xd8), v, v)
+	if m.wide {
+		VPERMQ(v, m.quarters, v)
+	} else {
+		VPERMQ(U8(0xd8), v, v)
+	}
 	return v
 }
 
