@@ -46,12 +46,9 @@ const (
 func widenF16(dst, src []byte) {
 	for len(dst) >= 16 && len(src) >= 8 {
 		x := le.Uint64(src)
-		e := x & (exponent16 * lanes)
-		// A carry into the sign's place shows an exponent that is not zero;
-		// with the smallest step added, one that is all ones.
-		if ((e+exponent16*lanes)&^(e+0x0400*lanes))&(0x8000*lanes) == 0x8000*lanes {
-			le.PutUint64(dst, normalF16(uint32(x))|normalF16(uint32(x>>16))<<32)
-			le.PutUint64(dst[8:], normalF16(uint32(x>>32))|normalF16(uint32(x>>48))<<32)
+		if normal16(x) {
+			le.PutUint64(dst, uint64(normalF16(uint32(x)))|uint64(normalF16(uint32(x>>16)))<<32)
+			le.PutUint64(dst[8:], uint64(normalF16(uint32(x>>32)))|uint64(normalF16(uint32(x>>48)))<<32)
 		} else {
 			convertReference(dst[:16], F32, src, F16)
 		}
@@ -60,16 +57,24 @@ func widenF16(dst, src []byte) {
 	convertReference(dst, F32, src, F16)
 }
 
+// normal16 says whether four fp16 numbers are all normal. A carry into the
+// sign's place shows an exponent that is not zero; with the smallest step
+// added, one that is all ones.
+func normal16(x uint64) bool {
+	e := x & (exponent16 * lanes)
+	return ((e+exponent16*lanes)&^(e+0x0400*lanes))&(0x8000*lanes) == 0x8000*lanes
+}
+
 // normalF16 is the fp32 pattern of the normal number in the low 16 bits of h.
-func normalF16(h uint32) uint64 {
-	return uint64(h<<16&0x80000000 | (h&0x7fff)<<13 + (127-15)<<23)
+func normalF16(h uint32) uint32 {
+	return h<<16&0x80000000 | (h&0x7fff)<<13 + (127-15)<<23
 }
 
 // widenBF16 takes four elements at a time where none may be NaN.
 func widenBF16(dst, src []byte) {
 	for len(dst) >= 16 && len(src) >= 8 {
 		x := le.Uint64(src)
-		if ((x&(exponentBF16*lanes))+0x0080*lanes)&(0x8000*lanes) == 0 {
+		if finiteBF16(x) {
 			le.PutUint64(dst, x<<16&0xffff0000|x<<32&^0xffffffffffff)
 			le.PutUint64(dst[8:], x>>16&0xffff0000|x&^0xffffffffffff)
 		} else {
@@ -78,6 +83,12 @@ func widenBF16(dst, src []byte) {
 		dst, src = dst[16:], src[8:]
 	}
 	convertReference(dst, F32, src, BF16)
+}
+
+// finiteBF16 says whether four bf16 numbers are all finite: the exponent of
+// any other carries into the sign's place.
+func finiteBF16(x uint64) bool {
+	return ((x&(exponentBF16*lanes))+0x0080*lanes)&(0x8000*lanes) == 0
 }
 
 func narrowBF16(dst, src []byte) {

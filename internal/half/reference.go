@@ -120,8 +120,11 @@ const (
 	sub operation = 1 << 31
 )
 
-func (op operation) of(x, y float32) float32 {
-	return x + math.Float32frombits(math.Float32bits(y)^uint32(op))
+func (op operation) of(x, y float32) float32 { return x + op.turn(y) }
+
+// turn gives an operand the sign that it has in a sum.
+func (op operation) turn(x float32) float32 {
+	return math.Float32frombits(math.Float32bits(x) ^ uint32(op))
 }
 
 // combineReference is Add and Sub, one element at a time: the definition of
