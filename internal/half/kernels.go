@@ -1,5 +1,7 @@
 package half
 
+//go:generate go -C asm run . -pkg half -out ../zz_kernels_amd64.s -stubs ../zz_kernels_amd64.go -table ../zz_tables_amd64.go -neon ../zz_
+
 import (
 	"os"
 	"unsafe"

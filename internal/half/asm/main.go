@@ -33,9 +33,10 @@ func size(t string) int {
 // machine is an instruction set: how many fp32 lanes a register has, and its
 // constants.
 type machine struct {
-	name  string
-	wide  bool // AVX-512
-	lanes int
+	name   string
+	wide   bool // AVX-512
+	single bool // no streaming kernels, and only those for sums and conversions
+	lanes  int
 
 	nan, one, bias VecVirtual // 0x7fc00000, 1, 0x7fff in every lane
 	mask           OpmaskVirtual
@@ -66,7 +67,8 @@ var (
 )
 
 func main() {
-	table := flag.String("table", "", "Go file to write the dispatch tables to")
+	table := flag.String("table", "", "Go file for the dispatch tables of amd64")
+	neonFiles := flag.String("neon", "", "prefix of the files for arm64")
 	ConstraintExpr("amd64,!purego")
 	machines := []*machine{{name: "AVX512", wide: true, lanes: 16}, {name: "AVX2", lanes: 8}}
 	for _, m := range machines {
@@ -85,7 +87,11 @@ func main() {
 	transpose()
 	prefetch()
 	Generate()
-	if err := writeTables(*table, machines); err != nil {
+	err := writeTables(*table, "amd64", machines)
+	if err == nil {
+		err = writeNEON(*neonFiles+"kernels_arm64.s", *neonFiles+"kernels_arm64.go", *neonFiles+"tables_arm64.go")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "asm:", err)
 		os.Exit(1)
 	}
