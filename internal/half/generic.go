@@ -1,135 +1,106 @@
 package half
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
-var le = binary.LittleEndian
-
-// widen reads len(dst) elements of src.
-func widen(dst []float32, src []byte, from Type) {
-	src = src[:len(dst)*from.Size()]
-	switch from {
-	case F16:
+// convertGeneric converts by way of fp32, between any two types.
+func convertGeneric(dst []byte, to Type, src []byte, from Type) {
+	switch {
+	case from == F16 && to == F32:
 		widenF16(dst, src)
-	case BF16:
+	case from == BF16 && to == F32:
 		widenBF16(dst, src)
-	case F32:
-		for i := range dst {
-			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
+	case from == F32 && to == F16:
+		convertReference(dst, to, src, from)
+	case from == F32 && to == BF16:
+		narrowBF16(dst, src)
+	default:
+		s := scratches.Get().(*scratch)
+		defer scratches.Put(s)
+		for len(dst) > 0 {
+			n := min(tileLen, len(dst)/2)
+			convertGeneric(s.z[:4*n], F32, src[:2*n], from)
+			convertGeneric(dst[:2*n], to, s.z[:4*n], F32)
+			dst, src = dst[2*n:], src[2*n:]
 		}
 	}
 }
 
-// Four 16-bit lanes of one word, and the exponent's place in fp16.
+// combineGeneric does an operation on fp32 numbers in place of the first.
+func combineGeneric(x, y []byte, op operation) {
+	for len(x) >= 4 && len(y) >= 4 {
+		r := op.of(math.Float32frombits(le.Uint32(x)), math.Float32frombits(le.Uint32(y)))
+		le.PutUint32(x, canonical(r))
+		x, y = x[4:], y[4:]
+	}
+}
+
+// Four 16-bit lanes of one word, and the exponents' places.
 const (
-	lanes      = 0x0001000100010001
-	exponent16 = 0x7c00
+	lanes        = 0x0001000100010001
+	exponent16   = 0x7c00
+	exponentBF16 = 0x7f80
 )
 
 // widenF16 takes four elements at a time where all are normal: only then does
 // no exponent need a case of its own.
-func widenF16(dst []float32, src []byte) {
-	for len(dst) >= 4 && len(src) >= 8 {
+func widenF16(dst, src []byte) {
+	for len(dst) >= 16 && len(src) >= 8 {
 		x := le.Uint64(src)
-		e := x & (exponent16 * lanes)
-		// A carry into the sign's place shows an exponent that is not zero;
-		// with the smallest step added, one that is all ones.
-		if ((e+exponent16*lanes)&^(e+0x0400*lanes))&(0x8000*lanes) == 0x8000*lanes {
-			d := dst[:4:4]
-			d[0], d[1] = normalF16(uint32(x)), normalF16(uint32(x>>16))
-			d[2], d[3] = normalF16(uint32(x>>32)), normalF16(uint32(x>>48))
+		if normal16(x) {
+			le.PutUint64(dst, uint64(normalF16(uint32(x)))|uint64(normalF16(uint32(x>>16)))<<32)
+			le.PutUint64(dst[8:], uint64(normalF16(uint32(x>>32)))|uint64(normalF16(uint32(x>>48)))<<32)
 		} else {
-			for i := range 4 {
-				dst[i] = FromF16(uint16(x >> (16 * i)))
-			}
+			convertReference(dst[:16], F32, src, F16)
 		}
-		dst, src = dst[4:], src[8:]
+		dst, src = dst[16:], src[8:]
 	}
-	for i := range dst {
-		dst[i] = FromF16(le.Uint16(src[2*i:]))
-	}
+	convertReference(dst, F32, src, F16)
 }
 
-// normalF16 is the value of the normal number in the low 16 bits of h.
-func normalF16(h uint32) float32 {
-	return math.Float32frombits(h<<16&0x80000000 | (h&0x7fff)<<13 + (127-15)<<23)
+// normal16 says whether four fp16 numbers are all normal. A carry into the
+// sign's place shows an exponent that is not zero; with the smallest step
+// added, one that is all ones.
+func normal16(x uint64) bool {
+	e := x & (exponent16 * lanes)
+	return ((e+exponent16*lanes)&^(e+0x0400*lanes))&(0x8000*lanes) == 0x8000*lanes
 }
 
-func widenBF16(dst []float32, src []byte) {
-	for len(dst) >= 4 && len(src) >= 8 {
+// normalF16 is the fp32 pattern of the normal number in the low 16 bits of h.
+func normalF16(h uint32) uint32 {
+	return h<<16&0x80000000 | (h&0x7fff)<<13 + (127-15)<<23
+}
+
+// widenBF16 takes four elements at a time where none may be NaN.
+func widenBF16(dst, src []byte) {
+	for len(dst) >= 16 && len(src) >= 8 {
 		x := le.Uint64(src)
-		d := dst[:4:4]
-		d[0], d[1] = math.Float32frombits(uint32(x)<<16), math.Float32frombits(uint32(x)&0xffff0000)
-		d[2], d[3] = math.Float32frombits(uint32(x>>16)&0xffff0000), math.Float32frombits(uint32(x>>32)&0xffff0000)
-		dst, src = dst[4:], src[8:]
-	}
-	for i := range dst {
-		dst[i] = math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16)
-	}
-}
-
-// narrow rounds src to the type and writes it.
-func narrow(dst []byte, src []float32, to Type) {
-	dst = dst[:len(src)*to.Size()]
-	switch to {
-	case F16:
-		for i, f := range src {
-			le.PutUint16(dst[2*i:], ToF16(f))
-		}
-	case BF16:
-		narrowBF16(dst, src)
-	case F32:
-		for i, f := range src {
-			le.PutUint32(dst[4*i:], canonical(f))
-		}
-	}
-}
-
-func narrowBF16(dst []byte, src []float32) {
-	for len(src) >= 4 && len(dst) >= 8 {
-		s := src[:4:4]
-		le.PutUint64(dst, uint64(ToBF16(s[0]))|uint64(ToBF16(s[1]))<<16|uint64(ToBF16(s[2]))<<32|uint64(ToBF16(s[3]))<<48)
-		src, dst = src[4:], dst[8:]
-	}
-	for i, f := range src {
-		le.PutUint16(dst[2*i:], ToBF16(f))
-	}
-}
-
-// canonical is the pattern of f with every NaN made the same.
-func canonical(f float32) uint32 {
-	if f != f {
-		return nan32
-	}
-	return math.Float32bits(f)
-}
-
-// roundTile rounds to a narrower type in place.
-func roundTile(x []float32, t Type) {
-	for i, f := range x {
-		if t == F16 {
-			x[i] = FromF16(ToF16(f))
+		if finiteBF16(x) {
+			le.PutUint64(dst, x<<16&0xffff0000|x<<32&^0xffffffffffff)
+			le.PutUint64(dst[8:], x>>16&0xffff0000|x&^0xffffffffffff)
 		} else {
-			x[i] = FromBF16(ToBF16(f))
+			convertReference(dst[:16], F32, src, BF16)
 		}
+		dst, src = dst[16:], src[8:]
 	}
+	convertReference(dst, F32, src, BF16)
 }
 
-func addTile(x, y []float32) {
-	y = y[:len(x)]
-	for i := range x {
-		x[i] += y[i]
-	}
+// finiteBF16 says whether four bf16 numbers are all finite: the exponent of
+// any other carries into the sign's place.
+func finiteBF16(x uint64) bool {
+	return ((x&(exponentBF16*lanes))+0x0080*lanes)&(0x8000*lanes) == 0
 }
 
-func subTile(x, y []float32) {
-	y = y[:len(x)]
-	for i := range x {
-		x[i] -= y[i]
+func narrowBF16(dst, src []byte) {
+	for len(src) >= 16 && len(dst) >= 8 {
+		x, y := le.Uint64(src), le.Uint64(src[8:])
+		le.PutUint64(dst, halfBF16(uint32(x))|halfBF16(uint32(x>>32))<<16|halfBF16(uint32(y))<<32|halfBF16(uint32(y>>32))<<48)
+		src, dst = src[16:], dst[8:]
 	}
+	convertReference(dst, BF16, src, F32)
 }
+
+func halfBF16(bits uint32) uint64 { return uint64(ToBF16(math.Float32frombits(bits))) }
 
 // FirstNonFinite is the index of the first element that is infinite or NaN,
 // -1 when there is none.
@@ -144,9 +115,16 @@ func FirstNonFinite(src []byte, t Type) int {
 	}
 	exponent := uint16(exponent16)
 	if t == BF16 {
-		exponent = 0x7f80
+		exponent = exponentBF16
 	}
-	return firstFull16(src, exponent)
+	skip := 0
+	if body := len(src) / 2 &^ (kernelBlock - 1); body > 0 && active.firstFull != nil {
+		skip = active.firstFull(&src[0], body, uint32(exponent)*0x10001)
+	}
+	if i := firstFull16(src[2*skip:], exponent); i >= 0 {
+		return skip + i
+	}
+	return -1
 }
 
 // firstFull16 finds the first 16-bit element whose exponent bits are all set.

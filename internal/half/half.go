@@ -10,8 +10,20 @@
 // conversion to the same type copies the bits.
 //
 // A destination may be one of the sources, in full, when its elements are not
-// wider than that source's; other overlaps are not allowed.
+// wider than that source's; other overlaps are not allowed. Operands of
+// different lengths panic.
+//
+// Each operation exists as a reference, written for clarity (reference.go),
+// as tuned Go (generic.go), and as assembly for AVX-512, AVX2 and NEON, made
+// by the generators in asm. All give the same bits; kernels.go chooses.
 package half
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+var le = binary.LittleEndian
 
 // Type names a type of number as safetensors does.
 type Type string
@@ -40,15 +52,19 @@ func Sum(a, b Type) Type {
 	return F32
 }
 
-// Add writes a + b to dst. Lengths must agree: len(dst)/out.Size() elements
-// in each of the three.
+// Add writes a + b to dst: len(dst)/out.Size() elements, as many as a and b
+// have.
 func Add(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, addTile)
+	table := &active.add
+	if table[at.index()][bt.index()][out.index()].cached == nil {
+		a, at, b, bt = b, bt, a, at
+	}
+	combine(dst, out, a, at, b, bt, table, add)
 }
 
 // Sub writes a - b to dst, otherwise as Add.
 func Sub(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, subTile)
+	combine(dst, out, a, at, b, bt, &active.sub, sub)
 }
 
 // Convert writes the elements of src to dst.
@@ -58,40 +74,109 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 		copy(dst, src)
 		return
 	}
-	var tile [tileLen]float32
-	for len(dst) > 0 {
-		n := min(tileLen, len(dst)/to.Size())
-		widen(tile[:n], src, from)
-		narrow(dst, tile[:n], to)
-		src, dst = src[n*from.Size():], dst[n*to.Size():]
+	k := active.convert[from.index()][to.index()]
+	if k.cached == nil {
+		convertGeneric(dst, to, src, from)
+		return
 	}
+	s := split(dst, to, k.stream != nil)
+	run := k.cached
+	if s.stream {
+		convertFew(run, dst[:s.head*to.Size()], to, src, from)
+		run = k.stream
+	}
+	if s.body > 0 {
+		run(&dst[s.head*to.Size()], &src[s.head*from.Size()], s.body)
+	}
+	done := s.head + s.body
+	convertFew(k.cached, dst[done*to.Size():], to, src[done*from.Size():], from)
+}
+
+// convertFew runs a kernel on fewer elements than its block, in a copy.
+func convertFew(run unaryKernel, dst []byte, to Type, src []byte, from Type) {
+	if len(dst) == 0 {
+		return
+	}
+	s := scratches.Get().(*scratch)
+	copy(s.x[:], src[:len(dst)/to.Size()*from.Size()])
+	run(&s.z[0], &s.x[0], kernelBlock)
+	copy(dst, s.z[:])
+	scratches.Put(s)
 }
 
 // Floats writes the elements of src to dst, which is exact.
 func Floats(dst []float32, src []byte, from Type) {
 	checkLengths(len(dst), len(src)/from.Size())
-	widen(dst, src, from)
+	for i := range dst {
+		dst[i] = load(src[i*from.Size():], from)
+	}
 }
 
-// tileLen elements are widened, combined and narrowed at a time: three such
-// tiles of fp32 stay in the L1 cache.
-const tileLen = 1024
-
-// combine is widen, combine, round to the sum's type, narrow.
-func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op func(x, y []float32)) {
+// combine runs the kernel of an operation, or puts it together from others.
+func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
 	checkLengths(len(dst)/out.Size(), len(a)/at.Size())
 	checkLengths(len(dst)/out.Size(), len(b)/bt.Size())
-	sum := Sum(at, bt)
-	var x, y [tileLen]float32
+	k := table[at.index()][bt.index()][out.index()]
+	if k.cached == nil {
+		combineTiles(dst, out, a, at, b, bt, table, op)
+		return
+	}
+	s := split(dst, out, k.stream != nil)
+	run := k.cached
+	if s.stream {
+		combineFew(run, dst[:s.head*out.Size()], out, a, at, b, bt)
+		run = k.stream
+	}
+	if s.body > 0 {
+		run(&dst[s.head*out.Size()], &a[s.head*at.Size()], &b[s.head*bt.Size()], s.body)
+	}
+	done := s.head + s.body
+	combineFew(k.cached, dst[done*out.Size():], out, a[done*at.Size():], at, b[done*bt.Size():], bt)
+}
+
+// combineFew runs a kernel on fewer elements than its block, in a copy.
+func combineFew(run binaryKernel, dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
+	if len(dst) == 0 {
+		return
+	}
+	n := len(dst) / out.Size()
+	s := scratches.Get().(*scratch)
+	copy(s.x[:], a[:n*at.Size()])
+	copy(s.y[:], b[:n*bt.Size()])
+	run(&s.z[0], &s.x[0], &s.y[0], kernelBlock)
+	copy(dst, s.z[:])
+	scratches.Put(s)
+}
+
+// tileLen elements are widened, combined and narrowed at a time where there
+// is no kernel for the whole: three tiles of fp32 stay in the L1 cache.
+const tileLen = 1024
+
+// scratch is space for three tiles. Kernels are called by pointer, so that
+// arrays on the stack would be moved to the heap.
+type scratch struct{ x, y, z [4 * tileLen]byte }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	for len(dst) > 0 {
 		n := min(tileLen, len(dst)/out.Size())
-		widen(x[:n], a, at)
-		widen(y[:n], b, bt)
-		op(x[:n], y[:n])
-		if sum != F32 && sum != out {
-			roundTile(x[:n], sum)
+		x, y := s.x[:4*n], s.y[:4*n]
+		Convert(x, F32, a[:n*at.Size()], at)
+		Convert(y, F32, b[:n*bt.Size()], bt)
+		if table[iF32][iF32][iF32].cached != nil {
+			combine(x, F32, x, F32, y, F32, table, op)
+		} else {
+			combineGeneric(x, y, op)
 		}
-		narrow(dst, x[:n], out)
+		if sum := Sum(at, bt); sum != F32 && sum != out {
+			rounded := s.z[:n*sum.Size()]
+			Convert(rounded, sum, x, F32)
+			Convert(x, F32, rounded, sum)
+		}
+		Convert(dst[:n*out.Size()], out, x, F32)
 		a, b, dst = a[n*at.Size():], b[n*bt.Size():], dst[n*out.Size():]
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
@@ -75,25 +77,22 @@ func TestToBF16IsNearestEven(t *testing.T) {
 	}
 }
 
-// reference is the oracle of the slice operations, one element at a time.
-func reference(out Type, a []byte, at Type, b []byte, bt Type, sign float32) []byte {
+// oracle is the definition of the slice operations, one element at a time,
+// with x448/float16 for fp16 and the words of the standard for bf16.
+func oracle(out Type, a []byte, at Type, b []byte, bt Type, sign float32) []byte {
 	var dst []byte
 	for len(a) > 0 {
-		x, y := load(a, at), load(b, bt)
-		s := x + sign*y
-		switch Sum(at, bt) {
-		case F16:
-			s = FromF16(ToF16(s))
-		case BF16:
-			s = FromBF16(ToBF16(s))
+		s := value(a, at) + sign*value(b, bt)
+		if Sum(at, bt) != F32 {
+			s = value(pattern(nil, s, Sum(at, bt)), Sum(at, bt))
 		}
-		dst = store(dst, s, out)
+		dst = pattern(dst, s, out)
 		a, b = a[at.Size():], b[bt.Size():]
 	}
 	return dst
 }
 
-func load(b []byte, t Type) float32 {
+func value(b []byte, t Type) float32 {
 	switch t {
 	case F16:
 		return float16.Frombits(le.Uint16(b)).Float32()
@@ -103,14 +102,18 @@ func load(b []byte, t Type) float32 {
 	return math.Float32frombits(le.Uint32(b))
 }
 
-func store(dst []byte, f float32, t Type) []byte {
-	switch t {
-	case F16:
-		return le.AppendUint16(dst, ToF16(f))
-	case BF16:
-		return le.AppendUint16(dst, ToBF16(f))
+func pattern(dst []byte, f float32, t Type) []byte {
+	switch {
+	case t == F16 && f != f:
+		return le.AppendUint16(dst, nan16)
+	case t == F16:
+		return le.AppendUint16(dst, float16.Fromfloat32(f).Bits())
+	case t == BF16:
+		return le.AppendUint16(dst, ToBF16(f)) // proven by TestToBF16IsNearestEven
+	case f != f:
+		return le.AppendUint32(dst, nan32)
 	}
-	return le.AppendUint32(dst, canonical(f))
+	return le.AppendUint32(dst, math.Float32bits(f))
 }
 
 var types = []Type{F32, F16, BF16}
@@ -123,28 +126,148 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-func TestSlicesAgreeWithReference(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{0, 1, 2, 3, 7, 8, 1023, 1024, 1025, 3000} {
-		for _, at := range types {
-			for _, bt := range types {
-				for _, out := range types {
-					a, b := randomBytes(r, n*at.Size()+1)[1:], randomBytes(r, n*bt.Size()+3)[3:]
-					dst := make([]byte, n*out.Size())
-					Add(dst, out, a, at, b, bt)
-					require.True(t, bytes.Equal(reference(out, a, at, b, bt, 1), dst), "%d: %s+%s→%s", n, at, bt, out)
-					Sub(dst, out, a, at, b, bt)
-					require.True(t, bytes.Equal(reference(out, a, at, b, bt, -1), dst), "%d: %s-%s→%s", n, at, bt, out)
-				}
-			}
+// forEachKernel runs a test under every table that this machine has.
+func forEachKernel(t *testing.T, test func(t *testing.T)) {
+	for _, k := range all() {
+		t.Run(k.name, func(t *testing.T) {
+			defer func(k *kernels) { active = k }(active)
+			active = k
+			test(t)
+		})
+	}
+}
+
+// guarded is a slice of n bytes at an alignment, between canaries.
+type guarded struct {
+	all, part []byte
+}
+
+const canary = 0xa5
+
+func guard(n, alignment int) guarded {
+	all := make([]byte, n+3*64)
+	for i := range all {
+		all[i] = canary
+	}
+	start := 64 + (alignment+int(-uintptr(unsafe.Pointer(&all[64]))%64))%64
+	return guarded{all, all[start : start+n : start+n]}
+}
+
+// check fails when a byte beside the slice was written.
+func (g guarded) check(t *testing.T) {
+	t.Helper()
+	start := int(uintptr(unsafe.Pointer(unsafe.SliceData(g.part))) - uintptr(unsafe.Pointer(&g.all[0])))
+	for i, b := range g.all {
+		if (i < start || i >= start+len(g.part)) && b != canary {
+			t.Fatalf("byte %d beside a slice of %d was written", i-start, len(g.part))
 		}
 	}
 }
 
-func TestAddInPlace(t *testing.T) {
+// TestSlices checks every operation on every combination of types, with
+// lengths around the blocks' edges.
+func TestSlices(t *testing.T) {
+	forEachKernel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for _, n := range []int{0, 1, 31, 32, 33, 63, 64, 95, 1023, 1024, 1025, 3000} {
+			for _, at := range types {
+				for _, bt := range types {
+					for _, out := range types {
+						a, b := randomBytes(r, n*at.Size()+1)[1:], randomBytes(r, n*bt.Size()+3)[3:]
+						dst := guard(n*out.Size(), 2*(n%32))
+						Add(dst.part, out, a, at, b, bt)
+						require.True(t, bytes.Equal(oracle(out, a, at, b, bt, 1), dst.part), "%d: %s+%s→%s", n, at, bt, out)
+						Sub(dst.part, out, a, at, b, bt)
+						require.True(t, bytes.Equal(oracle(out, a, at, b, bt, -1), dst.part), "%d: %s-%s→%s", n, at, bt, out)
+						dst.check(t)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestLengthsAndAlignments takes every length to 1,100 at every alignment of
+// the destination, for one sum and one conversion, storing both ways.
+func TestLengthsAndAlignments(t *testing.T) {
+	defer func(n int) { streamFrom = n }(streamFrom)
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	forEachKernel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		a, b := randomBytes(r, 2*1100), randomBytes(r, 2*1100+1)[1:]
+		sum := oracle(BF16, a, F16, b, BF16, 1)
+		converted := make([]byte, len(a))
+		convertReference(converted, BF16, a, F16)
+		for _, streamFrom = range []int{0, 1 << 40} {
+			for n := 0; n <= 1100; n += step {
+				for alignment := range 64 {
+					dst := guard(2*n, alignment)
+					Add(dst.part, BF16, a[:2*n], F16, b[:2*n], BF16)
+					if !bytes.Equal(sum[:2*n], dst.part) {
+						t.Fatalf("sum of %d at alignment %d", n, alignment)
+					}
+					dst.check(t)
+				}
+				dst := guard(2*n, n%64)
+				Convert(dst.part, BF16, a[:2*n], F16)
+				require.True(t, bytes.Equal(converted[:2*n], dst.part), "conversion of %d", n)
+				dst.check(t)
+			}
+		}
+	})
+}
+
+// TestConversions takes all 2^16 patterns, and fp32 numbers around every
+// rounding edge, through every conversion.
+func TestConversions(t *testing.T) {
+	var all16, edges []byte
+	for i := range 1 << 16 {
+		all16 = le.AppendUint16(all16, uint16(i))
+		for _, low := range []uint32{0, 1, 0x0fff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001, 0xefff, 0xf000, 0xf001, 0xffff} {
+			edges = le.AppendUint32(edges, uint32(i)<<16|low)
+		}
+	}
+	forEachKernel(t, func(t *testing.T) {
+		for _, from := range types {
+			src := all16
+			if from == F32 {
+				src = edges
+			}
+			n := len(src) / from.Size()
+			for _, to := range types {
+				if to == from {
+					continue
+				}
+				want := make([]byte, n*to.Size())
+				convertReference(want, to, src, from)
+				got := make([]byte, n*to.Size())
+				Convert(got, to, src, from)
+				require.True(t, bytes.Equal(want, got), "%s to %s", from, to)
+			}
+		}
+	})
+}
+
+// TestExpectedKernelRuns fails when a machine that has an instruction set
+// does not use it.
+func TestExpectedKernelRuns(t *testing.T) {
+	if os.Getenv("KOALA_KERNEL") != "" {
+		t.Skip("KOALA_KERNEL is set")
+	}
+	require.Equal(t, expectedKernel(), Kernel())
+	require.Equal(t, "generic", choose("generic").name)
+	require.Equal(t, Kernel(), choose("no such kernel").name)
+}
+
+func TestAddInPlace(t *testing.T) { forEachKernel(t, testAddInPlace) }
+
+func testAddInPlace(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	a, b := randomBytes(r, 5000), randomBytes(r, 5000)
-	want := reference(BF16, a, F16, b, BF16, 1)
+	want := oracle(BF16, a, F16, b, BF16, 1)
 	inA, inB := bytes.Clone(a), bytes.Clone(b)
 	Add(inA, BF16, inA, F16, b, BF16)
 	require.Equal(t, want, inA)
@@ -164,18 +287,20 @@ func TestConvertToSameTypeCopies(t *testing.T) {
 	require.Equal(t, src, dst)
 }
 
-func TestFirstNonFinite(t *testing.T) {
+func TestFirstNonFinite(t *testing.T) { forEachKernel(t, testFirstNonFinite) }
+
+func testFirstNonFinite(t *testing.T) {
 	for _, typ := range types {
-		for n := range 40 {
+		for _, n := range []int{0, 1, 31, 32, 33, 64, 100} {
 			src := make([]byte, n*typ.Size())
 			for i := range n { // the largest finite number everywhere
-				store(src[i*typ.Size():i*typ.Size()], map[Type]float32{F16: 65504, BF16: 0x1.fep127, F32: math.MaxFloat32}[typ], typ)
+				store(src[i*typ.Size():], typ, map[Type]float32{F16: 65504, BF16: 0x1.fep127, F32: math.MaxFloat32}[typ])
 			}
 			require.Equal(t, -1, FirstNonFinite(src, typ))
 			for i := range n {
 				for _, bad := range []float64{math.Inf(1), math.Inf(-1), math.NaN()} {
 					one := bytes.Clone(src)
-					store(one[i*typ.Size():i*typ.Size()], float32(bad), typ)
+					store(one[i*typ.Size():], typ, float32(bad))
 					require.Equal(t, i, FirstNonFinite(one, typ))
 				}
 			}
@@ -183,59 +308,11 @@ func TestFirstNonFinite(t *testing.T) {
 	}
 }
 
-func TestTranspose(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	for _, shape := range [][2]int{{1, 1}, {1, 9}, {9, 1}, {4, 4}, {5, 7}, {32, 32}, {33, 65}, {64, 48}, {100, 31}} {
-		for _, size := range []int{2, 4} {
-			for _, permuted := range []bool{false, true} {
-				rows, cols := shape[0], shape[1]
-				src := randomBytes(r, rows*cols*size)
-				var order []int32
-				if permuted {
-					for _, v := range r.Perm(cols) {
-						order = append(order, int32(v))
-					}
-				}
-				dst := make([]byte, len(src))
-				Transpose(dst, src, rows, cols, size, order)
-				for y := range rows {
-					for x := range cols {
-						to := x
-						if permuted {
-							to = int(order[x])
-						}
-						require.Equal(t, src[(y*cols+x)*size:][:size], dst[(to*rows+y)*size:][:size])
-					}
-				}
-			}
-		}
-	}
-}
-
-func BenchmarkAdd(b *testing.B) {
-	r := rand.New(rand.NewPCG(7, 8))
-	const n = 1 << 20
-	x, y, dst := smallHalves(r, n, F16), smallHalves(r, n, BF16), make([]byte, 2*n)
-	b.SetBytes(2 * n) // of output
-	for b.Loop() {
-		Add(dst, BF16, x, F16, y, BF16)
-	}
-}
-
-func BenchmarkTranspose(b *testing.B) {
-	src := make([]byte, 2048*2048*2)
-	dst := make([]byte, len(src))
-	b.SetBytes(int64(len(src)))
-	for b.Loop() {
-		Transpose(dst, src, 2048, 2048, 2, nil)
-	}
-}
-
 // smallHalves are values as weights have them: around ±0.02.
 func smallHalves(r *rand.Rand, n int, t Type) []byte {
 	var b []byte
 	for range n {
-		b = store(b, float32(r.NormFloat64()*0.02), t)
+		b = pattern(b, float32(r.NormFloat64()*0.02), t)
 	}
 	return b
 }

@@ -1,41 +1,126 @@
 package half
 
-// block is the edge of the squares that Transpose works in: small enough that
-// the lines of both sides stay in the L1 cache.
-const block = 32
+import "sync"
+
+// square is the edge of the blocks in which matrices are turned: long enough
+// that a row of either side is worth the visit to its page, and small enough
+// for the L2 cache.
+const square = 512
+
+// turnedBlock holds a turned block, its rows a cache line further apart than
+// they are long: at a power of two they would all want the same few places of
+// the L1 cache.
+type turnedBlock struct {
+	bytes [square * (4*square + 64)]byte
+	to    [square]int // offsets of the rows
+}
+
+var turnedBlocks = sync.Pool{New: func() any { return new(turnedBlock) }}
 
 // Transpose writes the transpose of src, rows × cols elements of size 2 or 4
 // bytes, row-major, to dst. The element (r, c) goes to dst's row order[c],
 // column r; a nil order is the identity. dst and src must not overlap, and
 // order must be a permutation of 0 … cols-1.
 func Transpose(dst, src []byte, rows, cols, size int, order []int32) {
-	if len(dst) != rows*cols*size || len(src) != len(dst) || order != nil && len(order) != cols {
-		panic("half: lengths do not fit the shape")
+	checkLengths(len(dst), rows*cols*size)
+	eachTurned(src, rows, cols, size, order, func(at int, row []byte) {
+		copy(dst[at*size:], row)
+	})
+}
+
+// AddTransposed writes a + b to dst, where b is as src is to Transpose and
+// dst and a are as dst is: b is rows × cols, the others cols × rows. The
+// rules of Add hold, and dst must not overlap b.
+func AddTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32) {
+	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, Add)
+}
+
+// SubTransposed writes a - b, otherwise as AddTransposed.
+func SubTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32) {
+	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, Sub)
+}
+
+func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32,
+	op func([]byte, Type, []byte, Type, []byte, Type)) {
+	checkLengths(len(dst)/out.Size(), rows*cols)
+	checkLengths(len(a)/at.Size(), rows*cols)
+	eachTurned(b, rows, cols, bt.Size(), order, func(first int, row []byte) {
+		end := first + len(row)/bt.Size()
+		ask(a, at.Size(), first+rowsAhead*rows, end-first)
+		ask(dst, out.Size(), first+rowsAhead*rows, end-first)
+		op(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt)
+	})
+}
+
+// rowsAhead is how early a piece of a row is asked for: it lies on a page of
+// its own, where the processor does not look ahead by itself.
+const rowsAhead = 6
+
+// ask prefetches n elements from the first on, if they are there.
+func ask(b []byte, size, first, n int) {
+	if active.prefetch != nil && (first+n)*size <= len(b) {
+		active.prefetch(&b[first*size], n*size)
 	}
-	move := move16
-	if size == 4 {
-		move = move32
+}
+
+// eachTurned turns a matrix block by block and gives each piece of a row of
+// its transpose, with the index of the piece's first element there.
+func eachTurned(src []byte, rows, cols, size int, order []int32, piece func(first int, row []byte)) {
+	checkLengths(len(src), rows*cols*size)
+	if order != nil {
+		checkLengths(len(order), cols)
 	}
-	var to [block]int // dst offset of each column of the square
-	for c := 0; c < cols; c += block {
-		width := min(block, cols-c)
-		for i := range width {
-			row := c + i
-			if order != nil {
-				row = int(order[row])
+	block := turnedBlocks.Get().(*turnedBlock)
+	defer turnedBlocks.Put(block)
+	for c := 0; c < cols; c += square {
+		width := min(square, cols-c)
+		for r := 0; r < rows; r += square {
+			height := min(square, rows-r)
+			pitch := height*size + 64
+			for i := range width {
+				block.to[i] = i * pitch
 			}
-			to[i] = row * rows * size
-		}
-		for r := 0; r < rows; r += block {
-			move(dst, src[(r*cols+c)*size:], cols, r, min(block, rows-r), to[:width])
+			turn(block.bytes[:], src[(r*cols+c)*size:], cols, height, block.to[:width], size)
+			for i := range width {
+				row := c + i
+				if order != nil {
+					row = int(order[row])
+				}
+				piece(row*rows+r, block.bytes[i*pitch:i*pitch+height*size])
+			}
 		}
 	}
 }
 
-// move16 transposes one square: height rows of src, stride elements apart, to
-// the columns from r on of the dst rows that begin at the offsets to. Four
-// rows by four columns are turned in registers.
-func move16(dst, src []byte, stride, r, height int, to []int) {
+// turn transposes a block: height rows of src, stride elements apart, to the
+// columns of the dst rows that begin at the offsets to.
+func turn(dst, src []byte, stride, height int, to []int, size int) {
+	if size == 4 {
+		move32(dst, src, stride, height, to)
+	} else {
+		turn16(dst, src, stride, height, to)
+	}
+}
+
+// turn16 is turn for elements of two bytes.
+func turn16(dst, src []byte, stride, height int, to []int) {
+	y, x := 0, 0
+	if kernel := active.transpose8; kernel != nil && len(to) >= 16 {
+		x = len(to) &^ 15
+		for ; y+8 <= height; y += 8 {
+			kernel(&dst[2*y], &src[2*y*stride], 2*stride, &to[0], x)
+		}
+	}
+	if y > 0 && x < len(to) {
+		move16(dst, src[2*x:], stride, y, to[x:])
+	}
+	if y < height {
+		move16(dst[2*y:], src[2*y*stride:], stride, height-y, to)
+	}
+}
+
+// move16 turns four rows by four columns in registers.
+func move16(dst, src []byte, stride, height int, to []int) {
 	y := 0
 	for ; y+4 <= height; y += 4 {
 		x := 0
@@ -45,22 +130,21 @@ func move16(dst, src []byte, stride, r, height int, to []int) {
 			a, b := le.Uint64(src[p:]), le.Uint64(src[p+2*stride:])
 			c, d := le.Uint64(src[p+4*stride:]), le.Uint64(src[p+6*stride:])
 			ab, cd := pairs(a, b), pairs(c, d)
-			q := 2 * (r + y)
-			le.PutUint64(dst[to[x]+q:], ab&low32|cd<<32)
-			le.PutUint64(dst[to[x+1]+q:], ab>>32|cd&^low32)
+			le.PutUint64(dst[to[x]+2*y:], ab&low32|cd<<32)
+			le.PutUint64(dst[to[x+1]+2*y:], ab>>32|cd&^low32)
 			ab, cd = pairs(a>>32, b>>32), pairs(c>>32, d>>32)
-			le.PutUint64(dst[to[x+2]+q:], ab&low32|cd<<32)
-			le.PutUint64(dst[to[x+3]+q:], ab>>32|cd&^low32)
+			le.PutUint64(dst[to[x+2]+2*y:], ab&low32|cd<<32)
+			le.PutUint64(dst[to[x+3]+2*y:], ab>>32|cd&^low32)
 		}
 		for ; x < len(to); x++ {
 			for k := range 4 {
-				le.PutUint16(dst[to[x]+2*(r+y+k):], le.Uint16(src[at+2*(k*stride+x):]))
+				le.PutUint16(dst[to[x]+2*(y+k):], le.Uint16(src[at+2*(k*stride+x):]))
 			}
 		}
 	}
 	for ; y < height; y++ {
 		for x, row := range to {
-			le.PutUint16(dst[row+2*(r+y):], le.Uint16(src[2*(y*stride+x):]))
+			le.PutUint16(dst[row+2*y:], le.Uint16(src[2*(y*stride+x):]))
 		}
 	}
 }
@@ -72,10 +156,10 @@ func pairs(a, b uint64) uint64 {
 	return a&0xffff | b&0xffff<<16 | a&0xffff0000<<16 | b&0xffff0000<<32
 }
 
-func move32(dst, src []byte, stride, r, height int, to []int) {
+func move32(dst, src []byte, stride, height int, to []int) {
 	for y := range height {
 		for x, row := range to {
-			le.PutUint32(dst[row+4*(r+y):], le.Uint32(src[4*(y*stride+x):]))
+			le.PutUint32(dst[row+4*y:], le.Uint32(src[4*(y*stride+x):]))
 		}
 	}
 }

@@ -68,3 +68,77 @@ func ToBF16(f float32) uint16 {
 	}
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
+
+// canonical is the pattern of f with every NaN made the same.
+func canonical(f float32) uint32 {
+	if f != f {
+		return nan32
+	}
+	return math.Float32bits(f)
+}
+
+// load is the first element of b.
+func load(b []byte, t Type) float32 {
+	switch t {
+	case F16:
+		return FromF16(le.Uint16(b))
+	case BF16:
+		return FromBF16(le.Uint16(b))
+	}
+	return math.Float32frombits(le.Uint32(b))
+}
+
+// store rounds f to the first element of b.
+func store(b []byte, t Type, f float32) {
+	switch t {
+	case F16:
+		le.PutUint16(b, ToF16(f))
+	case BF16:
+		le.PutUint16(b, ToBF16(f))
+	default:
+		le.PutUint32(b, canonical(f))
+	}
+}
+
+// round is f rounded to a type.
+func round(f float32, t Type) float32 {
+	switch t {
+	case F16:
+		return FromF16(ToF16(f))
+	case BF16:
+		return FromBF16(ToBF16(f))
+	}
+	return f
+}
+
+// operation is a sum, or the sum with the second operand's sign turned, which
+// is the difference.
+type operation uint32
+
+const (
+	add operation = 0
+	sub operation = 1 << 31
+)
+
+func (op operation) of(x, y float32) float32 { return x + op.turn(y) }
+
+// turn gives an operand the sign that it has in a sum.
+func (op operation) turn(x float32) float32 {
+	return math.Float32frombits(math.Float32bits(x) ^ uint32(op))
+}
+
+// combineReference is Add and Sub, one element at a time: the definition of
+// what every kernel does.
+func combineReference(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation) {
+	for i := range len(dst) / out.Size() {
+		r := op.of(load(a[i*at.Size():], at), load(b[i*bt.Size():], bt))
+		store(dst[i*out.Size():], out, round(r, Sum(at, bt)))
+	}
+}
+
+// convertReference is Convert to another type, one element at a time.
+func convertReference(dst []byte, to Type, src []byte, from Type) {
+	for i := range len(dst) / to.Size() {
+		store(dst[i*to.Size():], to, load(src[i*from.Size():], from))
+	}
+}

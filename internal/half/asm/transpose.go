@@ -1,0 +1,111 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// transpose emits the kernel that turns 8 rows of 16-bit elements: 16 columns
+// at a time, as two squares of 8 × 8, one in each half of the registers.
+func transpose() {
+	TEXT("transpose8AVX2", NOSPLIT, "func(dst, src *byte, stride int, to *int, cols int)")
+	Pragma("noescape")
+	Doc("transpose8AVX2 writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.")
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	stride := Load(Param("stride"), GP64())
+	to := Load(Param("to"), GP64())
+	cols := Load(Param("cols"), GP64())
+	stride3 := GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+	lower := GP64() // the fifth row
+
+	Label("loop")
+	TESTQ(cols, cols)
+	JLE(LabelRef("done"))
+	LEAQ(Mem{Base: src, Index: stride, Scale: 4}, lower)
+	var r [8]VecVirtual
+	for i := range r {
+		r[i] = YMM()
+		base := src
+		if i >= 4 {
+			base = lower
+		}
+		switch i % 4 {
+		case 0:
+			VMOVDQU(Mem{Base: base}, r[i])
+		case 3:
+			VMOVDQU(Mem{Base: base, Index: stride3, Scale: 1}, r[i])
+		default:
+			VMOVDQU(Mem{Base: base, Index: stride, Scale: uint8(i % 4)}, r[i])
+		}
+	}
+	ahead(src, stride, stride3)
+	for c, v := range turned(r) {
+		at := GP64()
+		MOVQ(Mem{Base: to}.Offset(8*c), at)
+		VMOVDQU(v.AsX(), Mem{Base: dst, Index: at, Scale: 1})
+		MOVQ(Mem{Base: to}.Offset(8*(c+8)), at)
+		VEXTRACTI128(U8(1), v, Mem{Base: dst, Index: at, Scale: 1})
+	}
+	ADDQ(U8(32), src)
+	ADDQ(U32(128), to)
+	SUBQ(U8(16), cols)
+	JMP(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// ahead asks for the same columns of the next 8 rows: they lie on other pages,
+// where the processor does not look ahead by itself.
+func ahead(src, stride, stride3 Register) {
+	p := GP64()
+	LEAQ(Mem{Base: src, Index: stride, Scale: 8}, p)
+	for range 2 {
+		PREFETCHT0(Mem{Base: p})
+		PREFETCHT0(Mem{Base: p, Index: stride, Scale: 1})
+		PREFETCHT0(Mem{Base: p, Index: stride, Scale: 2})
+		PREFETCHT0(Mem{Base: p, Index: stride3, Scale: 1})
+		LEAQ(Mem{Base: p, Index: stride, Scale: 4}, p)
+	}
+}
+
+// turned transposes in three rounds of interleaving: by 16, 32 and 64 bits.
+func turned(r [8]VecVirtual) [8]VecVirtual {
+	var a, b, c [8]VecVirtual
+	for i := range a {
+		a[i], b[i], c[i] = YMM(), YMM(), YMM()
+	}
+	for i := range 4 {
+		VPUNPCKLWD(r[2*i+1], r[2*i], a[2*i])
+		VPUNPCKHWD(r[2*i+1], r[2*i], a[2*i+1])
+	}
+	for i := range 2 {
+		VPUNPCKLDQ(a[4*i+2], a[4*i], b[4*i])
+		VPUNPCKHDQ(a[4*i+2], a[4*i], b[4*i+1])
+		VPUNPCKLDQ(a[4*i+3], a[4*i+1], b[4*i+2])
+		VPUNPCKHDQ(a[4*i+3], a[4*i+1], b[4*i+3])
+	}
+	for i := range 4 {
+		VPUNPCKLQDQ(b[4+i], b[i], c[2*i])
+		VPUNPCKHQDQ(b[4+i], b[i], c[2*i+1])
+	}
+	return c
+}
+
+// prefetch emits a loop that asks for n bytes.
+func prefetch() {
+	TEXT("prefetchAVX2", NOSPLIT, "func(p *byte, n int)")
+	Pragma("noescape")
+	Doc("prefetchAVX2 brings n bytes from p on into the caches.")
+	p := Load(Param("p"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	PREFETCHT0(Mem{Base: p})
+	ADDQ(U8(64), p)
+	SUBQ(U8(64), n)
+	JG(LabelRef("loop"))
+	RET()
+}

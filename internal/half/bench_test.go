@@ -1,0 +1,93 @@
+package half
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/x448/float16"
+)
+
+// large is the size in bytes of the arrays of the benchmarks that measure
+// memory: far larger than any cache together.
+const large = 256 << 20
+
+// arrays are two sources and a destination of the same number of elements.
+func arrays(n int) (a, b, dst []byte) {
+	r := rand.New(rand.NewPCG(7, 8))
+	few := smallHalves(r, 1<<16, F16)
+	a, b, dst = make([]byte, 4*n), make([]byte, 4*n), make([]byte, 4*n)
+	for i := 0; i < len(a); i += copy(a[i:], few) {
+		copy(b[i:], few)
+		copy(dst[i:], few) // so that its pages exist
+	}
+	return a, b, dst
+}
+
+// eachKernel runs a benchmark under every table, and under each with both
+// ways to store.
+func eachKernel(b *testing.B, name string, bytes int, run func()) {
+	defer func(k *kernels) { active = k }(active)
+	for _, k := range all() {
+		b.Run(name+"/"+k.name, func(b *testing.B) {
+			active = k
+			b.SetBytes(int64(bytes)) // of output
+			for b.Loop() {
+				run()
+			}
+		})
+	}
+}
+
+// BenchmarkMemory measures arrays far larger than the caches beside the
+// roofline of each: the same reads and writes without arithmetic.
+//
+//	go test ./internal/half -run xxx -bench Memory -cpu 1
+func BenchmarkMemory(b *testing.B) {
+	n := large / 2
+	x, y, dst := arrays(n)
+	rooflines(b, n, x, y, dst)
+	for _, c := range []struct {
+		out, a, b Type
+		op        func([]byte, Type, []byte, Type, []byte, Type)
+		name      string
+	}{
+		{BF16, F16, BF16, Add, "add"}, {F16, F16, F16, Add, "add"}, {BF16, BF16, F16, Sub, "sub"}, {F16, F16, F16, Sub, "sub"},
+	} {
+		eachKernel(b, fmt.Sprintf("%s %s %s to %s", c.name, c.a, c.b, c.out), 2*n, func() {
+			c.op(dst[:2*n], c.out, x[:2*n], c.a, y[:2*n], c.b)
+		})
+	}
+	for _, c := range [][2]Type{{F16, BF16}, {BF16, F16}, {F16, F32}, {BF16, F32}} {
+		eachKernel(b, fmt.Sprintf("convert %s to %s", c[0], c[1]), n*c[1].Size(), func() {
+			Convert(dst[:n*c[1].Size()], c[1], x[:2*n], c[0])
+		})
+	}
+}
+
+// BenchmarkCache measures arrays that stay in the L1 and the L2 cache.
+func BenchmarkCache(b *testing.B) {
+	x, y, dst := arrays(1 << 18)
+	for _, n := range []int{4 << 10, 256 << 10} {
+		eachKernel(b, fmt.Sprintf("add F16 BF16 to BF16/%d KiB", n>>9), 2*n, func() {
+			Add(dst[:2*n], BF16, x[:2*n], F16, y[:2*n], BF16)
+		})
+	}
+	b.Run("plain Go loop", func(b *testing.B) {
+		const n = 4 << 10
+		b.SetBytes(2 * n)
+		for b.Loop() {
+			combineReference(dst[:2*n], BF16, x[:2*n], F16, y[:2*n], BF16, add)
+		}
+	})
+	b.Run("x448", func(b *testing.B) {
+		const n = 4 << 10
+		b.SetBytes(2 * n)
+		for b.Loop() {
+			for i := 0; i < 2*n; i += 2 {
+				s := float16.Frombits(le.Uint16(x[i:])).Float32() + float16.Frombits(le.Uint16(y[i:])).Float32()
+				le.PutUint16(dst[i:], float16.Fromfloat32(s).Bits())
+			}
+		}
+	})
+}

@@ -1,0 +1,5 @@
+//go:build arm64 && !purego
+
+package half
+
+func expectedKernel() string { return "NEON" }

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package half
+
+import "testing"
+
+func rooflines(b *testing.B, n int, x, y, dst []byte) {}

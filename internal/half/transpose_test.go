@@ -1,0 +1,105 @@
+package half
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// shapes stand around the edges of the tiles and of the kernel's squares.
+var shapes = [][2]int{{1, 1}, {1, 9}, {9, 1}, {4, 4}, {5, 7}, {8, 16}, {16, 16}, {7, 17}, {33, 65}, {64, 64}, {65, 48}, {100, 31}, {129, 300}, {513, 530}}
+
+// permutation is nil, or a random order of n.
+func permutation(r *rand.Rand, n int, some bool) []int32 {
+	if !some {
+		return nil
+	}
+	order := make([]int32, n)
+	for i, v := range r.Perm(n) {
+		order[i] = int32(v)
+	}
+	return order
+}
+
+// at is where an order puts i.
+func at(order []int32, i int) int {
+	if order == nil {
+		return i
+	}
+	return int(order[i])
+}
+
+func TestTranspose(t *testing.T) {
+	forEachKernel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, shape := range shapes {
+			for _, size := range []int{2, 4} {
+				for _, permuted := range []bool{false, true} {
+					rows, cols := shape[0], shape[1]
+					src := randomBytes(r, rows*cols*size)
+					order := permutation(r, cols, permuted)
+					dst := guard(len(src), 2*(rows%32))
+					Transpose(dst.part, src, rows, cols, size, order)
+					for y := range rows {
+						for x := range cols {
+							require.Equal(t, src[(y*cols+x)*size:][:size], dst.part[(at(order, x)*rows+y)*size:][:size])
+						}
+					}
+					dst.check(t)
+				}
+			}
+		}
+	})
+}
+
+func TestCombineTransposed(t *testing.T) {
+	forEachKernel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for _, shape := range shapes {
+			for _, c := range [][3]Type{{F16, BF16, BF16}, {F16, F16, F16}, {F32, F16, BF16}, {BF16, F32, F32}} {
+				for _, permuted := range []bool{false, true} {
+					rows, cols := shape[0], shape[1]
+					a, b := randomBytes(r, rows*cols*c[0].Size()), randomBytes(r, rows*cols*c[1].Size())
+					order := permutation(r, cols, permuted)
+					turned := make([]byte, len(b)) // b as dst has it
+					size := c[1].Size()
+					for y := range rows {
+						for x := range cols {
+							copy(turned[(at(order, x)*rows+y)*size:][:size], b[(y*cols+x)*size:])
+						}
+					}
+					dst := guard(rows*cols*c[2].Size(), 0)
+					AddTransposed(dst.part, c[2], a, c[0], b, c[1], rows, cols, order)
+					require.True(t, bytes.Equal(oracle(c[2], a, c[0], turned, c[1], 1), dst.part), "%v %v", shape, c)
+					SubTransposed(dst.part, c[2], a, c[0], b, c[1], rows, cols, order)
+					require.True(t, bytes.Equal(oracle(c[2], a, c[0], turned, c[1], -1), dst.part), "%v %v", shape, c)
+					dst.check(t)
+				}
+			}
+		}
+	})
+}
+
+// BenchmarkTransposed measures the transposed sum of fp16 and bf16 on shapes
+// from the smallest to the largest, beside the plain sum of as many elements.
+//
+//	go test ./internal/half -run xxx -bench Transposed -cpu 1
+func BenchmarkTransposed(b *testing.B) {
+	x, y, dst := arrays(32000 * 8192)
+	for _, shape := range [][2]int{{16, 16}, {64, 64}, {256, 256}, {1000, 1000}, {4096, 4096}, {4096, 11008}, {11008, 4096}, {32000, 8192}} {
+		rows, cols := shape[0], shape[1]
+		n := 2 * rows * cols
+		eachKernel(b, fmt.Sprintf("%d×%d/sum of turned", rows, cols), n, func() {
+			AddTransposed(dst[:n], BF16, x[:n], F16, y[:n], BF16, cols, rows, nil)
+		})
+		eachKernel(b, fmt.Sprintf("%d×%d/sum", rows, cols), n, func() {
+			Add(dst[:n], BF16, x[:n], F16, y[:n], BF16)
+		})
+		eachKernel(b, fmt.Sprintf("%d×%d/turned", rows, cols), n, func() {
+			Transpose(dst[:n], y[:n], cols, rows, 2, nil)
+		})
+	}
+}

@@ -1,0 +1,127 @@
+package weights
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/koala-go/sdk/internal/half"
+	"github.com/x448/float16"
+)
+
+// Array is a slice of numbers as checkpoints store them: little-endian bytes,
+// row-major, at any alignment, and their type.
+type Array struct {
+	DType DType // F16, BF16 or F32
+	Data  []byte
+}
+
+// Len is the number of elements; bytes after the last whole one do not count.
+func (a Array) Len() int {
+	if !a.DType.IsWeight() {
+		return 0
+	}
+	return len(a.Data) / int(a.DType.Size())
+}
+
+// Add writes a + b to dst, element by element, by the rules of numpy with
+// ml_dtypes: operands of one type are added in that type, any others in fp32,
+// and the sum is rounded to dst's type. Each rounding is to nearest, ties to
+// even; denormals are kept, overflow becomes infinite, every NaN the one quiet
+// NaN of its type. The bits are the same on every machine.
+//
+// All three have the same number of elements. dst may share its memory with a
+// or b, in full, if its elements are not wider; other overlaps give wrong
+// results. It is an error, and nothing is written, when lengths differ or a
+// type is not one of the three.
+func Add(dst, a, b Array) error {
+	if err := check(dst, a, b); err != nil {
+		return err
+	}
+	half.Add(dst.Data, dst.DType.kernel(), a.Data, a.DType.kernel(), b.Data, b.DType.kernel())
+	return nil
+}
+
+// Sub writes a - b to dst, otherwise as Add.
+func Sub(dst, a, b Array) error {
+	if err := check(dst, a, b); err != nil {
+		return err
+	}
+	half.Sub(dst.Data, dst.DType.kernel(), a.Data, a.DType.kernel(), b.Data, b.DType.kernel())
+	return nil
+}
+
+// ConvertArray writes src to dst, rounded as by Add. To the same type it
+// copies the bits.
+func ConvertArray(dst, src Array) error {
+	if err := check(dst, src); err != nil {
+		return err
+	}
+	half.Convert(dst.Data, dst.DType.kernel(), src.Data, src.DType.kernel())
+	return nil
+}
+
+// AddTransposed writes a + bᵀ to dst, where dst and a are matrices of rows ×
+// cols and b is one of cols × rows. Rules and errors are Add's; dst must not
+// share memory with b.
+func AddTransposed(dst, a, b Array, rows, cols int) error {
+	if err := check(dst, a, b); err != nil {
+		return err
+	}
+	if rows < 0 || cols < 0 || rows*cols != dst.Len() {
+		return fmt.Errorf("%d elements are no %d × %d matrix", dst.Len(), rows, cols)
+	}
+	half.AddTransposed(dst.Data, dst.DType.kernel(), a.Data, a.DType.kernel(), b.Data, b.DType.kernel(), cols, rows, nil)
+	return nil
+}
+
+// FirstNonFinite is the index of the first element that is infinite or NaN,
+// -1 when there is none.
+func FirstNonFinite(a Array) int {
+	if a.Len() == 0 {
+		return -1
+	}
+	return half.FirstNonFinite(a.Data[:a.Len()*int(a.DType.Size())], a.DType.kernel())
+}
+
+// Magnitude says how large the elements of an array are.
+type Magnitude = half.Magnitude
+
+// Measure looks at every element once.
+func Measure(a Array) Magnitude {
+	if a.Len() == 0 {
+		return Magnitude{}
+	}
+	return half.Measure(a.Data[:a.Len()*int(a.DType.Size())], a.DType.kernel())
+}
+
+// Halves is an Array over the memory of x448/float16 values: nothing is
+// copied, and what is written to one is seen in the other. On a big-endian
+// machine it copies.
+func Halves(v []float16.Float16) Array {
+	if !littleEndian() {
+		b := make([]byte, 0, 2*len(v))
+		for _, h := range v {
+			b = append(b, byte(h), byte(h>>8))
+		}
+		return Array{F16, b}
+	}
+	return Array{F16, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 2*len(v))}
+}
+
+func littleEndian() bool {
+	one := uint16(1)
+	return *(*byte)(unsafe.Pointer(&one)) == 1
+}
+
+// check compares types and lengths.
+func check(dst Array, operands ...Array) error {
+	for _, a := range append(operands, dst) {
+		if !a.DType.IsWeight() {
+			return fmt.Errorf("an array is of type %q, not F16, BF16 or F32: %w", a.DType, ErrUnsupported)
+		}
+		if a.Len() != dst.Len() || len(a.Data)%int(a.DType.Size()) != 0 {
+			return fmt.Errorf("an array of %d bytes of %s does not have the result's %d elements", len(a.Data), a.DType, dst.Len())
+		}
+	}
+	return nil
+}
