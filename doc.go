@@ -14,8 +14,8 @@
 //     file that runs as it is.
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors and
-// flax (the formats), half (the arithmetic), vfs (files), testmodel (models
-// made of a seed), fixture (shared test files).
+// flax (the formats), half and cpu (the arithmetic and its kernels), vfs
+// (files), testmodel (models made of a seed), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights → diff → cmd and
 // examples. A test fails on any other edge.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
@@ -48,7 +49,7 @@ func beChild() {
 		Progress: func(Progress) {
 			if calls++; fmt.Sprint(calls) == job[4] {
 				fmt.Println("ready")
-				select {}
+				time.Sleep(time.Hour)
 			}
 		},
 	})

@@ -94,7 +94,7 @@ func openRooted(dir, name string) (File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return regular(root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0))
+	return regular(root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|largeFile, 0))
 }
 
 func openLink(dir, name string, follow bool) (File, error) {

@@ -7,6 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// largeFile opens files of 2 GiB and more on 32-bit systems, where os.Root
+// does not ask for them by itself.
+const largeFile = unix.O_LARGEFILE
+
 // reserve gives the file its length and blocks, so that a full disk shows
 // before the work and not within it. Where the file system cannot reserve,
 // only the length is set.

@@ -66,6 +66,29 @@ func TestOpen(t *testing.T) {
 	require.Error(t, err, "the directory is a file")
 }
 
+// TestLargeFile opens a sparse file of more than 2 GiB, which 32-bit systems
+// must be asked for.
+func TestLargeFile(t *testing.T) {
+	const size = 3 << 30
+	dir := t.TempDir()
+	path := write(t, dir, "large", "")
+	if err := os.Truncate(path, size); err != nil {
+		t.Skipf("this file system has no sparse files of 3 GiB: %v", err)
+	}
+	for _, open := range []func() (File, error){
+		func() (File, error) { return OS.Open(path) },
+		func() (File, error) { return OS.OpenIn(dir, "large", false) },
+	} {
+		f, err := open()
+		require.NoError(t, err)
+		require.EqualValues(t, int64(size), f.Size())
+		n, err := f.ReadAt(make([]byte, 8), size-8)
+		require.NoError(t, err)
+		require.Equal(t, 8, n)
+		require.NoError(t, f.Close())
+	}
+}
+
 func TestCreate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "new")
