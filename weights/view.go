@@ -83,10 +83,10 @@ func (v *View) Rows() int64 { return v.rows }
 func (v *View) RowBytes() int64 { return v.cols * v.DType.Size() }
 
 // Step is the number of rows that blocks should be a multiple of: a whole
-// head where heads are reordered and turned, else 1. Other blocks are read
+// head where the rows of heads are reordered, else 1. Other blocks are read
 // too, at the cost of reading whole heads.
 func (v *View) Step() int64 {
-	if v.turned && v.order.head > 0 && !v.orderCols {
+	if v.order.head > 0 && !v.orderCols {
 		return v.order.head
 	}
 	return 1
@@ -95,7 +95,7 @@ func (v *View) Step() int64 {
 // Scratch is the number of bytes of scratch space that ReadRows needs for a
 // block of n rows that begins and ends at multiples of Step.
 func (v *View) Scratch(n int64) int64 {
-	if !v.turned {
+	if v.asStored() {
 		return 0
 	}
 	return n * v.RowBytes()
@@ -107,43 +107,46 @@ func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 	if first < 0 || n < 0 || n > v.rows-first || int64(len(dst)) != n*v.RowBytes() {
 		return fmt.Errorf("rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
 	}
-	switch {
-	case !v.turned && v.order.head == 0:
+	if v.asStored() {
 		return v.tensor.read(dst, first*v.RowBytes())
-	case !v.turned:
-		return v.readOrdered(dst, first)
 	}
 	step := v.Step()
 	if from, to := first/step*step, (first+n+step-1)/step*step; from != first || to != first+n {
 		wide := make([]byte, (to-from)*v.RowBytes())
-		err := v.readTurned(wide, from, to-from, nil)
+		err := v.readBlock(wide, from, to-from, nil)
 		copy(dst, wide[(first-from)*v.RowBytes():])
 		return err
 	}
-	return v.readTurned(dst, first, n, scratch)
+	return v.readBlock(dst, first, n, scratch)
 }
 
-// readOrdered reads row by row.
-func (v *View) readOrdered(dst []byte, first int64) error {
-	size := v.RowBytes()
-	for r := first; len(dst) > 0; r++ {
-		if err := v.tensor.read(dst[:size], v.order.stored(r)*size); err != nil {
-			return err
-		}
-		dst = dst[size:]
+// asStored is true when the view's rows are the store's.
+func (v *View) asStored() bool { return !v.turned && v.order.head == 0 }
+
+// readBlock reads a block of whole steps that is not as it is stored.
+func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
+	if need := v.Scratch(n); int64(len(scratch)) < need {
+		scratch = make([]byte, need)
 	}
+	scratch = scratch[:len(dst)]
+	if v.turned {
+		return v.readTurned(dst, first, n, scratch)
+	}
+	if err := v.tensor.read(scratch, first*v.RowBytes()); err != nil {
+		return err
+	}
+	order := make([]int32, n)
+	for r := range n {
+		order[r] = int32(v.order.stored(first+r) - first)
+	}
+	half.PermuteRows(dst, scratch, int(v.RowBytes()), order)
 	return nil
 }
 
 // readTurned gathers a block of columns of the store, which is the block of
 // rows, and transposes it.
-func (v *View) readTurned(dst []byte, first, n int64, scratch []byte) error {
+func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
 	size := v.DType.Size()
-	need := v.cols * n * size
-	if int64(len(scratch)) < need {
-		scratch = make([]byte, need)
-	}
-	gathered := scratch[:need]
 	for c := range v.cols {
 		row := c
 		if v.orderCols {

@@ -188,36 +188,64 @@ func TestSlices(t *testing.T) {
 }
 
 // TestLengthsAndAlignments takes every length to 1,100 at every alignment of
-// the destination, for one sum and one conversion, storing both ways.
+// the destination, and other ones of the sources, through every kernel there
+// is of the machine's tables, storing both ways.
 func TestLengthsAndAlignments(t *testing.T) {
 	defer func(n int) { streamFrom = n }(streamFrom)
 	step := 1
 	if testing.Short() {
-		step = 7
+		step = 13
 	}
+	const most = 1100
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
-		a, b := randomBytes(r, 2*1100), randomBytes(r, 2*1100+1)[1:]
-		sum := oracle(BF16, a, F16, b, BF16, 1)
-		converted := make([]byte, len(a))
-		convertReference(converted, BF16, a, F16)
-		for _, streamFrom = range []int{0, 1 << 40} {
-			for n := 0; n <= 1100; n += step {
-				for alignment := range 64 {
-					dst := guard(2*n, alignment)
-					Add(dst.part, BF16, a[:2*n], F16, b[:2*n], BF16)
-					if !bytes.Equal(sum[:2*n], dst.part) {
-						t.Fatalf("sum of %d at alignment %d", n, alignment)
-					}
-					dst.check(t)
+		a, b := randomBytes(r, 4*most+64), randomBytes(r, 4*most+64)
+		for _, x := range types {
+			for _, out := range types {
+				if active.convert[x.index()][out.index()].cached != nil {
+					eachLength(t, most, step, x, x, out, a, b, func(dst []byte, a, _ []byte) { Convert(dst, out, a, x) },
+						func(dst []byte, a, _ []byte) { convertReference(dst, out, a, x) })
 				}
-				dst := guard(2*n, n%64)
-				Convert(dst.part, BF16, a[:2*n], F16)
-				require.True(t, bytes.Equal(converted[:2*n], dst.part), "conversion of %d", n)
-				dst.check(t)
+				for _, y := range types {
+					if active.add[x.index()][y.index()][out.index()].cached != nil {
+						eachLength(t, most, step, x, y, out, a, b, func(dst []byte, a, b []byte) { Add(dst, out, a, x, b, y) },
+							func(dst []byte, a, b []byte) { combineReference(dst, out, a, x, b, y, add) })
+					}
+					if active.sub[x.index()][y.index()][out.index()].cached != nil {
+						eachLength(t, most, step, x, y, out, a, b, func(dst []byte, a, b []byte) { Sub(dst, out, a, x, b, y) },
+							func(dst []byte, a, b []byte) { combineReference(dst, out, a, x, b, y, sub) })
+					}
+				}
 			}
 		}
 	})
+}
+
+// eachLength compares an operation with its reference.
+func eachLength(t *testing.T, most, step int, x, y, out Type, a, b []byte, run, reference func(dst, a, b []byte)) {
+	t.Helper()
+	for _, streamFrom = range []int{0, 1 << 40} {
+		for alignment := range 64 {
+			a, b := a[63-alignment:], b[alignment/2:]
+			want := make([]byte, most*out.Size())
+			reference(want, a[:most*x.Size()], b[:most*y.Size()])
+			dst := guard(most*out.Size(), alignment)
+			canaries := bytes.Repeat([]byte{canary}, len(dst.part))
+			for n := alignment % step; n <= most; n += step {
+				part := dst.part[: n*out.Size() : n*out.Size()]
+				run(part, a[:n*x.Size()], b[:n*y.Size()])
+				if !bytes.Equal(want[:len(part)], part) {
+					t.Fatalf("%d elements of %s and %s to %s at alignment %d", n, x, y, out, alignment)
+				}
+				behind := dst.part[len(part):min(len(part)+64, len(dst.part))]
+				if !bytes.Equal(canaries[:len(behind)], behind) {
+					t.Fatalf("%d elements of %s and %s to %s at alignment %d: a byte behind was written", n, x, y, out, alignment)
+				}
+				copy(part, canaries)
+			}
+			dst.check(t)
+		}
+	}
 }
 
 // TestConversions takes all 2^16 patterns, and fp32 numbers around every

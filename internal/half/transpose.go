@@ -163,3 +163,14 @@ func move32(dst, src []byte, stride, height int, to []int) {
 		}
 	}
 }
+
+// PermuteRows writes the rows of src in another order: row r of dst is row
+// order[r] of src. Both are len(order) rows of rowBytes bytes, and do not
+// overlap. The rotary orders of checkpoints are such permutations.
+func PermuteRows(dst, src []byte, rowBytes int, order []int32) {
+	checkLengths(len(dst), len(order)*rowBytes)
+	checkLengths(len(src), len(dst))
+	for i, r := range order {
+		copy(dst[i*rowBytes:(i+1)*rowBytes], src[int(r)*rowBytes:])
+	}
+}

@@ -103,3 +103,18 @@ func BenchmarkTransposed(b *testing.B) {
 		})
 	}
 }
+
+func TestPermuteRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, n := range []int{0, 1, 5, 64} {
+		for _, size := range []int{1, 2, 33, 4096} {
+			src, order := randomBytes(r, n*size), permutation(r, n, true)
+			dst := guard(n*size, 3)
+			PermuteRows(dst.part, src, size, order)
+			for i := range n {
+				require.Equal(t, src[at(order, i)*size:][:size], dst.part[i*size:][:size])
+			}
+			dst.check(t)
+		}
+	}
+}

@@ -168,6 +168,6 @@ func TestLinkLoop(t *testing.T) {
 	require.NoError(t, os.Symlink("name", filepath.Join(rev, "name")))
 	for _, follow := range []bool{false, true} {
 		_, err := OS.OpenIn(rev, "name", follow)
-		require.Error(t, err)
+		require.ErrorContains(t, err, filepath.Join(rev, "name"))
 	}
 }

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -94,7 +95,11 @@ func openRooted(dir, name string) (File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return regular(root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|largeFile, 0))
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|largeFile, 0)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		at.Path = filepath.Join(dir, name) // os.Root gives the name alone
+	}
+	return regular(f, err)
 }
 
 func openLink(dir, name string, follow bool) (File, error) {

@@ -32,5 +32,19 @@ func (osFS) Lock(path string) (io.Closer, error) {
 		}
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
+	if !stillNames(path, d) { // the other run finished and took it away
+		d.Close()
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: ErrBusy}
+	}
 	return d, nil
+}
+
+// stillNames says whether a path still names an open directory.
+func stillNames(path string, d *os.File) bool {
+	is, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	was, err := d.Stat()
+	return err == nil && os.SameFile(is, was)
 }
