@@ -224,7 +224,7 @@ func TestLengthsAndAlignments(t *testing.T) {
 // eachLength compares an operation with its reference.
 func eachLength(t *testing.T, most, step int, x, y, out Type, a, b []byte, run, reference func(dst, a, b []byte)) {
 	t.Helper()
-	for _, streamFrom = range []int{0, 1 << 40} {
+	for _, streamFrom = range []int{0, math.MaxInt} {
 		for alignment := range 64 {
 			a, b := a[63-alignment:], b[alignment/2:]
 			want := make([]byte, most*out.Size())
