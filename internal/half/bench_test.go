@@ -3,6 +3,7 @@ package half
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/x448/float16"
@@ -90,4 +91,25 @@ func BenchmarkCache(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkThreads adds the same arrays with one goroutine and with two.
+func BenchmarkThreads(b *testing.B) {
+	const n = large
+	x, y, dst := arrays(n / 2)
+	for threads := 1; threads <= 2; threads++ {
+		b.Run(fmt.Sprint(threads), func(b *testing.B) {
+			b.SetBytes(n)
+			for b.Loop() {
+				var group sync.WaitGroup
+				for from := 0; from < n; from += n / threads {
+					group.Go(func() {
+						to := from + n/threads
+						Add(dst[from:to], BF16, x[from:to], F16, y[from:to], BF16)
+					})
+				}
+				group.Wait()
+			}
+		})
+	}
 }

@@ -55,16 +55,12 @@ func Sum(a, b Type) Type {
 // Add writes a + b to dst: len(dst)/out.Size() elements, as many as a and b
 // have.
 func Add(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	table := &active.add
-	if table[at.index()][bt.index()][out.index()].cached == nil {
-		a, at, b, bt = b, bt, a, at
-	}
-	combine(dst, out, a, at, b, bt, table, add)
+	combine(dst, out, a, at, b, bt, add, len(dst))
 }
 
 // Sub writes a - b to dst, otherwise as Add.
 func Sub(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, &active.sub, sub)
+	combine(dst, out, a, at, b, bt, sub, len(dst))
 }
 
 // Convert writes the elements of src to dst.
@@ -79,7 +75,7 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 		convertGeneric(dst, to, src, from)
 		return
 	}
-	s := split(dst, to, k.stream != nil)
+	s := split(dst, to, len(dst), k.stream != nil)
 	run := k.cached
 	if s.stream {
 		convertFew(run, dst[:s.head*to.Size()], to, src, from)
@@ -113,15 +109,20 @@ func Floats(dst []float32, src []byte, from Type) {
 }
 
 // combine runs the kernel of an operation, or puts it together from others.
-func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
+// dst is a part of a result of whole bytes.
+func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation, whole int) {
 	checkLengths(len(dst)/out.Size(), len(a)/at.Size())
 	checkLengths(len(dst)/out.Size(), len(b)/bt.Size())
-	k := table[at.index()][bt.index()][out.index()]
+	k := active.find(op, at, bt, out)
+	if k.cached == nil && op == add { // the other way round it may have one
+		a, at, b, bt = b, bt, a, at
+		k = active.find(op, at, bt, out)
+	}
 	if k.cached == nil {
-		combineTiles(dst, out, a, at, b, bt, table, op)
+		combineTiles(dst, out, a, at, b, bt, op)
 		return
 	}
-	s := split(dst, out, k.stream != nil)
+	s := split(dst, out, whole, k.stream != nil)
 	run := k.cached
 	if s.stream {
 		combineFew(run, dst[:s.head*out.Size()], out, a, at, b, bt)
@@ -158,7 +159,7 @@ type scratch struct{ x, y, z [4 * tileLen]byte }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, table *[3][3][3]pair[binaryKernel], op operation) {
+func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	for len(dst) > 0 {
@@ -166,8 +167,8 @@ func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, ta
 		x, y := s.x[:4*n], s.y[:4*n]
 		Convert(x, F32, a[:n*at.Size()], at)
 		Convert(y, F32, b[:n*bt.Size()], bt)
-		if table[iF32][iF32][iF32].cached != nil {
-			combine(x, F32, x, F32, y, F32, table, op)
+		if active.find(op, F32, F32, F32).cached != nil {
+			combine(x, F32, x, F32, y, F32, op, len(x))
 		} else {
 			combineGeneric(x, y, op)
 		}

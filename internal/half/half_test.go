@@ -207,11 +207,11 @@ func TestLengthsAndAlignments(t *testing.T) {
 						func(dst []byte, a, _ []byte) { convertReference(dst, out, a, x) })
 				}
 				for _, y := range types {
-					if active.add[x.index()][y.index()][out.index()].cached != nil {
+					if active.find(add, x, y, out).cached != nil {
 						eachLength(t, most, step, x, y, out, a, b, func(dst []byte, a, b []byte) { Add(dst, out, a, x, b, y) },
 							func(dst []byte, a, b []byte) { combineReference(dst, out, a, x, b, y, add) })
 					}
-					if active.sub[x.index()][y.index()][out.index()].cached != nil {
+					if active.find(sub, x, y, out).cached != nil {
 						eachLength(t, most, step, x, y, out, a, b, func(dst []byte, a, b []byte) { Sub(dst, out, a, x, b, y) },
 							func(dst []byte, a, b []byte) { combineReference(dst, out, a, x, b, y, sub) })
 					}

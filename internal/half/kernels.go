@@ -51,6 +51,15 @@ type kernels struct {
 	prefetch   func(p *byte, n int)
 }
 
+// find is the kernel of an operation.
+func (k *kernels) find(op operation, a, b, out Type) pair[binaryKernel] {
+	table := &k.add
+	if op == sub {
+		table = &k.sub
+	}
+	return table[a.index()][b.index()][out.index()]
+}
+
 // generic is the table without assembly.
 var generic = kernels{name: "generic"}
 
@@ -86,9 +95,10 @@ type parts struct {
 	stream     bool
 }
 
-func split(dst []byte, t Type, canStream bool) parts {
+// split plans a result that is a part of one of whole bytes.
+func split(dst []byte, t Type, whole int, canStream bool) parts {
 	var p parts
-	if len(dst) >= streamFrom && canStream {
+	if whole >= streamFrom && canStream {
 		gap := int(-uintptr(unsafe.Pointer(unsafe.SliceData(dst))) % 64)
 		if p.stream = gap%t.Size() == 0; p.stream {
 			p.head = min(gap, len(dst)) / t.Size()

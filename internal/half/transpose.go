@@ -2,17 +2,17 @@ package half
 
 import "sync"
 
-// square is the edge of the blocks in which matrices are turned: long enough
-// that a row of either side is worth the visit to its page, and small enough
-// for the L2 cache.
-const square = 512
+// Matrices are turned in blocks: long enough on both sides that a piece of a
+// row is worth the visit to its page, and small enough for the L2 cache. The
+// lines that 16 columns fill at once stay in the L1 cache.
+const blockRows, blockCols = 1024, 256
 
 // turnedBlock holds a turned block, its rows a cache line further apart than
 // they are long: at a power of two they would all want the same few places of
 // the L1 cache.
 type turnedBlock struct {
-	bytes [square * (4*square + 64)]byte
-	to    [square]int // offsets of the rows
+	bytes [blockCols * (4*blockRows + 64)]byte
+	to    [blockCols]int // offsets of the rows
 }
 
 var turnedBlocks = sync.Pool{New: func() any { return new(turnedBlock) }}
@@ -32,23 +32,21 @@ func Transpose(dst, src []byte, rows, cols, size int, order []int32) {
 // dst and a are as dst is: b is rows × cols, the others cols × rows. The
 // rules of Add hold, and dst must not overlap b.
 func AddTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32) {
-	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, Add)
+	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, add)
 }
 
 // SubTransposed writes a - b, otherwise as AddTransposed.
 func SubTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32) {
-	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, Sub)
+	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, sub)
 }
 
-func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32,
-	op func([]byte, Type, []byte, Type, []byte, Type)) {
+func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32, op operation) {
 	checkLengths(len(dst)/out.Size(), rows*cols)
 	checkLengths(len(a)/at.Size(), rows*cols)
 	eachTurned(b, rows, cols, bt.Size(), order, func(first int, row []byte) {
 		end := first + len(row)/bt.Size()
 		ask(a, at.Size(), first+rowsAhead*rows, end-first)
-		ask(dst, out.Size(), first+rowsAhead*rows, end-first)
-		op(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt)
+		combine(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt, op, 0)
 	})
 }
 
@@ -72,10 +70,10 @@ func eachTurned(src []byte, rows, cols, size int, order []int32, piece func(firs
 	}
 	block := turnedBlocks.Get().(*turnedBlock)
 	defer turnedBlocks.Put(block)
-	for c := 0; c < cols; c += square {
-		width := min(square, cols-c)
-		for r := 0; r < rows; r += square {
-			height := min(square, rows-r)
+	for c := 0; c < cols; c += blockCols {
+		width := min(blockCols, cols-c)
+		for r := 0; r < rows; r += blockRows {
+			height := min(blockRows, rows-r)
 			pitch := height*size + 64
 			for i := range width {
 				block.to[i] = i * pitch
