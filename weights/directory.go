@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -29,7 +30,7 @@ func join(dir, name string) string { return filepath.Join(dir, name) }
 func (c *Checkpoint) openDir() error {
 	c.dir = c.Path
 	c.Format = FormatSafetensors
-	f, err := c.fs.OpenIn(c.dir, singleName, c.options.FollowLinks)
+	f, err := c.openBeside(singleName)
 	if err == nil {
 		return c.addFile(f, join(c.dir, singleName))
 	}
@@ -76,7 +77,7 @@ func (c *Checkpoint) openShards(text []byte) error {
 		return formatError(c.Format, path, err)
 	}
 	for _, name := range shards {
-		f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
+		f, err := c.openBeside(name)
 		if notExist(err) {
 			return whole(c.Format, path, ErrMalformed, "shard %s is missing", name)
 		}
@@ -89,6 +90,23 @@ func (c *Checkpoint) openShards(text []byte) error {
 	}
 	return c.checkIndex(path, shardOf)
 }
+
+// openBeside opens a file in the checkpoint's directory.
+func (c *Checkpoint) openBeside(name string) (vfs.File, error) {
+	f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
+	if errors.Is(err, ErrLink) {
+		return nil, &linkError{err}
+	}
+	return f, err
+}
+
+// linkError adds what to do to the refusal of a link.
+type linkError struct{ err error }
+
+func (e *linkError) Error() string {
+	return e.err.Error() + ": put the file itself there, or allow links, as FollowLinks in the options or --follow-links on the command line"
+}
+func (e *linkError) Unwrap() error { return e.err }
 
 // readIndex reads the weight_map: tensor name → shard. metadata is passed
 // over; its total_size is wrong too often to be a check.
@@ -162,7 +180,7 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 	if c.dir == "" {
 		return nil, fs.ErrNotExist
 	}
-	f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
+	f, err := c.openBeside(name)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ func TestLinkedShards(t *testing.T) {
 			require.NoError(t, os.Rename(filepath.Join(dir, "sub", "inside"), outside))
 			_, err := weights.Open(dir, nil)
 			require.ErrorIs(t, err, weights.ErrLink)
+			require.ErrorContains(t, err, "--follow-links")
 			require.ErrorContains(t, err, outside, "the error names where the link goes")
 			require.ErrorContains(t, err, path)
 			c := open(t, dir, &weights.OpenOptions{FollowLinks: true})
