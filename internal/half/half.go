@@ -55,12 +55,12 @@ func Sum(a, b Type) Type {
 // Add writes a + b to dst: len(dst)/out.Size() elements, as many as a and b
 // have.
 func Add(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, add, len(dst))
+	combine(dst, out, a, at, b, bt, add)
 }
 
 // Sub writes a - b to dst, otherwise as Add.
 func Sub(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
-	combine(dst, out, a, at, b, bt, sub, len(dst))
+	combine(dst, out, a, at, b, bt, sub)
 }
 
 // Convert writes the elements of src to dst.
@@ -75,7 +75,7 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 		convertGeneric(dst, to, src, from)
 		return
 	}
-	s := split(dst, to, len(dst), k.stream != nil)
+	s := split(dst, to, k.stream != nil)
 	run := k.cached
 	if s.stream {
 		convertFew(run, dst[:s.head*to.Size()], to, src, from)
@@ -109,8 +109,7 @@ func Floats(dst []float32, src []byte, from Type) {
 }
 
 // combine runs the kernel of an operation, or puts it together from others.
-// dst is a part of a result of whole bytes.
-func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation, whole int) {
+func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation) {
 	checkLengths(len(dst)/out.Size(), len(a)/at.Size())
 	checkLengths(len(dst)/out.Size(), len(b)/bt.Size())
 	k := active.find(op, at, bt, out)
@@ -122,7 +121,7 @@ func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op oper
 		combineTiles(dst, out, a, at, b, bt, op)
 		return
 	}
-	s := split(dst, out, whole, k.stream != nil)
+	s := split(dst, out, k.stream != nil)
 	run := k.cached
 	if s.stream {
 		combineFew(run, dst[:s.head*out.Size()], out, a, at, b, bt)
@@ -168,7 +167,7 @@ func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op
 		Convert(x, F32, a[:n*at.Size()], at)
 		Convert(y, F32, b[:n*bt.Size()], bt)
 		if active.find(op, F32, F32, F32).cached != nil {
-			combine(x, F32, x, F32, y, F32, op, len(x))
+			combine(x, F32, x, F32, y, F32, op)
 		} else {
 			combineGeneric(x, y, op)
 		}

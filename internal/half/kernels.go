@@ -95,10 +95,9 @@ type parts struct {
 	stream     bool
 }
 
-// split plans a result that is a part of one of whole bytes.
-func split(dst []byte, t Type, whole int, canStream bool) parts {
+func split(dst []byte, t Type, canStream bool) parts {
 	var p parts
-	if whole >= streamFrom && canStream {
+	if len(dst) >= streamFrom && canStream {
 		gap := int(-uintptr(unsafe.Pointer(unsafe.SliceData(dst))) % 64)
 		if p.stream = gap%t.Size() == 0; p.stream {
 			p.head = min(gap, len(dst)) / t.Size()

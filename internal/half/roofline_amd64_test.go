@@ -35,4 +35,4 @@ func rooflines(b *testing.B, n int, x, y, dst []byte) {
 }
 
 // aligned drops bytes up to an aligned place.
-func aligned(b []byte) []byte { return b[split(b, F16, len(b), true).head*2:] }
+func aligned(b []byte) []byte { return b[split(b, F16, true).head*2:] }

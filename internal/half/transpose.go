@@ -46,7 +46,7 @@ func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Typ
 	eachTurned(b, rows, cols, bt.Size(), order, func(first int, row []byte) {
 		end := first + len(row)/bt.Size()
 		ask(a, at.Size(), first+rowsAhead*rows, end-first)
-		combine(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt, op, 0)
+		combine(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt, op)
 	})
 }
 
@@ -61,13 +61,19 @@ func ask(b []byte, size, first, n int) {
 	}
 }
 
+// shortRow is up to how many elements the rows of a transpose are given
+// together, where they stand one after the other.
+const shortRow = 128
+
 // eachTurned turns a matrix block by block and gives each piece of a row of
-// its transpose, with the index of the piece's first element there.
+// its transpose, or several short rows, with the index of the first element
+// there.
 func eachTurned(src []byte, rows, cols, size int, order []int32, piece func(first int, row []byte)) {
 	checkLengths(len(src), rows*cols*size)
 	if order != nil {
 		checkLengths(len(order), cols)
 	}
+	together := order == nil && rows <= shortRow
 	block := turnedBlocks.Get().(*turnedBlock)
 	defer turnedBlocks.Put(block)
 	for c := 0; c < cols; c += blockCols {
@@ -75,10 +81,17 @@ func eachTurned(src []byte, rows, cols, size int, order []int32, piece func(firs
 		for r := 0; r < rows; r += blockRows {
 			height := min(blockRows, rows-r)
 			pitch := height*size + 64
+			if together {
+				pitch = height * size
+			}
 			for i := range width {
 				block.to[i] = i * pitch
 			}
 			turn(block.bytes[:], src[(r*cols+c)*size:], cols, height, block.to[:width], size)
+			if together {
+				piece(c*rows, block.bytes[:width*pitch])
+				continue
+			}
 			for i := range width {
 				row := c + i
 				if order != nil {

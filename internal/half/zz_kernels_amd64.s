@@ -23,10 +23,10 @@ TEXT ·addF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VCVTPH2PS (CX), Z4
 	VPMOVZXWD (DX), Z5
 	VPSLLD    $0x10, Z5, Z5
@@ -56,7 +56,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -81,10 +81,10 @@ TEXT ·addF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VCVTPH2PS  (CX), Z4
@@ -116,7 +116,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -142,10 +142,10 @@ TEXT ·addF16F16F16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
 	VCVTPH2PS    (CX), Z1
 	VCVTPH2PS    (DX), Z3
 	VADDPS       Z3, Z1, Z1
@@ -164,7 +164,7 @@ loop:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, BX
-	JMP          loop
+	JNZ          loop
 
 done:
 	VZEROUPPER
@@ -189,10 +189,10 @@ TEXT ·addF16F16F16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
 	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
 	VCVTPH2PS    (CX), Z1
@@ -213,7 +213,7 @@ loop:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, BX
-	JMP          loop
+	JNZ          loop
 
 done:
 	SFENCE
@@ -239,10 +239,10 @@ TEXT ·addBF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VPMOVZXWD (CX), Z4
 	VPSLLD    $0x10, Z4, Z4
 	VPMOVZXWD (DX), Z5
@@ -274,7 +274,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -299,10 +299,10 @@ TEXT ·addBF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VPMOVZXWD  (CX), Z4
@@ -336,7 +336,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -362,10 +362,10 @@ TEXT ·addF16BF16F16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
 	VCVTPH2PS    (CX), Z1
 	VPMOVZXWD    (DX), Z3
 	VPSLLD       $0x10, Z3, Z3
@@ -386,7 +386,7 @@ loop:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, BX
-	JMP          loop
+	JNZ          loop
 
 done:
 	VZEROUPPER
@@ -411,10 +411,10 @@ TEXT ·addF16BF16F16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
 	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
 	VCVTPH2PS    (CX), Z1
@@ -437,7 +437,7 @@ loop:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, BX
-	JMP          loop
+	JNZ          loop
 
 done:
 	SFENCE
@@ -463,10 +463,10 @@ TEXT ·addF16BF16F32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VCVTPH2PS (CX), Z1
 	VPMOVZXWD (DX), Z2
 	VPSLLD    $0x10, Z2, Z2
@@ -485,7 +485,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -510,10 +510,10 @@ TEXT ·addF16BF16F32StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VCVTPH2PS  (CX), Z1
@@ -534,7 +534,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -560,10 +560,10 @@ TEXT ·addF32BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VMOVUPS   (CX), Z4
 	VPMOVZXWD (DX), Z5
 	VPSLLD    $0x10, Z5, Z5
@@ -593,7 +593,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -618,10 +618,10 @@ TEXT ·addF32BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2112(CX)
 	PREFETCHT0 2048(DX)
@@ -654,7 +654,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -680,10 +680,10 @@ TEXT ·addF32F32F32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VMOVUPS   (CX), Z1
 	VMOVUPS   (DX), Z2
 	VADDPS    Z2, Z1, Z1
@@ -700,7 +700,7 @@ loop:
 	ADDQ      $0x00000080, DX
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -725,10 +725,10 @@ TEXT ·addF32F32F32StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2112(CX)
 	PREFETCHT0 2048(DX)
@@ -749,7 +749,7 @@ loop:
 	ADDQ       $0x00000080, DX
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -775,10 +775,10 @@ TEXT ·subF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VCVTPH2PS (CX), Z4
 	VPMOVZXWD (DX), Z5
 	VPSLLD    $0x10, Z5, Z5
@@ -808,7 +808,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -833,10 +833,10 @@ TEXT ·subF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VCVTPH2PS  (CX), Z4
@@ -868,7 +868,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -894,10 +894,10 @@ TEXT ·subBF16F16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VPMOVZXWD (CX), Z4
 	VPSLLD    $0x10, Z4, Z4
 	VCVTPH2PS (DX), Z5
@@ -927,7 +927,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -952,10 +952,10 @@ TEXT ·subBF16F16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VPMOVZXWD  (CX), Z4
@@ -987,7 +987,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1013,10 +1013,10 @@ TEXT ·subF16F16F16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
 	VCVTPH2PS    (CX), Z1
 	VCVTPH2PS    (DX), Z3
 	VSUBPS       Z3, Z1, Z1
@@ -1035,7 +1035,7 @@ loop:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, BX
-	JMP          loop
+	JNZ          loop
 
 done:
 	VZEROUPPER
@@ -1060,10 +1060,10 @@ TEXT ·subF16F16F16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ         BX, $0x00000020
-	JLT          done
 	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
 	VCVTPH2PS    (CX), Z1
@@ -1084,7 +1084,7 @@ loop:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, BX
-	JMP          loop
+	JNZ          loop
 
 done:
 	SFENCE
@@ -1110,10 +1110,10 @@ TEXT ·subBF16BF16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VPMOVZXWD (CX), Z4
 	VPSLLD    $0x10, Z4, Z4
 	VPMOVZXWD (DX), Z5
@@ -1145,7 +1145,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1170,10 +1170,10 @@ TEXT ·subBF16BF16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VPMOVZXWD  (CX), Z4
@@ -1207,7 +1207,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1233,10 +1233,10 @@ TEXT ·subF32F16BF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VMOVUPS   (CX), Z4
 	VCVTPH2PS (DX), Z5
 	VSUBPS    Z5, Z4, Z4
@@ -1264,7 +1264,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1289,10 +1289,10 @@ TEXT ·subF32F16BF16StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2112(CX)
 	PREFETCHT0 2048(DX)
@@ -1323,7 +1323,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1349,10 +1349,10 @@ TEXT ·subF32F32F32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VMOVUPS   (CX), Z1
 	VMOVUPS   (DX), Z2
 	VSUBPS    Z2, Z1, Z1
@@ -1369,7 +1369,7 @@ loop:
 	ADDQ      $0x00000080, DX
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1394,10 +1394,10 @@ TEXT ·subF32F32F32StreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2112(CX)
 	PREFETCHT0 2048(DX)
@@ -1418,7 +1418,7 @@ loop:
 	ADDQ       $0x00000080, DX
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1443,10 +1443,10 @@ TEXT ·convertF16BF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
 	VCVTPH2PS (CX), Z4
 	VCVTPH2PS 32(CX), Z5
 	VCMPPS    $0x03, Z4, Z4, K1
@@ -1469,7 +1469,7 @@ loop:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1493,10 +1493,10 @@ TEXT ·convertF16BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VCVTPH2PS  (CX), Z4
 	VCVTPH2PS  32(CX), Z5
@@ -1520,7 +1520,7 @@ loop:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1545,10 +1545,10 @@ TEXT ·convertBF16F16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
 	VPMOVZXWD    (CX), Z1
 	VPSLLD       $0x10, Z1, Z1
 	VPMOVZXWD    32(CX), Z3
@@ -1564,7 +1564,7 @@ loop:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, DX
-	JMP          loop
+	JNZ          loop
 
 done:
 	VZEROUPPER
@@ -1588,10 +1588,10 @@ TEXT ·convertBF16F16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
 	PREFETCHT0   2048(CX)
 	VPMOVZXWD    (CX), Z1
 	VPSLLD       $0x10, Z1, Z1
@@ -1608,7 +1608,7 @@ loop:
 	ADDQ         $0x00000040, CX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, DX
-	JMP          loop
+	JNZ          loop
 
 done:
 	SFENCE
@@ -1633,10 +1633,10 @@ TEXT ·convertF16F32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
 	VCVTPH2PS (CX), Z1
 	VCVTPH2PS 32(CX), Z2
 	VCMPPS    $0x03, Z1, Z1, K1
@@ -1648,7 +1648,7 @@ loop:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x00000020, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1672,10 +1672,10 @@ TEXT ·convertF16F32StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VCVTPH2PS  (CX), Z1
 	VCVTPH2PS  32(CX), Z2
@@ -1688,7 +1688,7 @@ loop:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x00000020, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1713,10 +1713,10 @@ TEXT ·convertBF16F32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
 	VPMOVZXWD (CX), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(CX), Z2
@@ -1730,7 +1730,7 @@ loop:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x00000020, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1754,10 +1754,10 @@ TEXT ·convertBF16F32StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VPMOVZXWD  (CX), Z1
 	VPSLLD     $0x10, Z1, Z1
@@ -1772,7 +1772,7 @@ loop:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x00000020, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1797,10 +1797,10 @@ TEXT ·convertF32F16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
 	VMOVUPS      (CX), Z1
 	VMOVUPS      64(CX), Z3
 	VCMPPS       $0x03, Z1, Z1, K1
@@ -1814,7 +1814,7 @@ loop:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, DX
-	JMP          loop
+	JNZ          loop
 
 done:
 	VZEROUPPER
@@ -1838,10 +1838,10 @@ TEXT ·convertF32F16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X1
 	VPMOVZXBQ    X1, Z1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ         DX, $0x00000020
-	JLT          done
 	PREFETCHT0   2048(CX)
 	PREFETCHT0   2112(CX)
 	VMOVUPS      (CX), Z1
@@ -1857,7 +1857,7 @@ loop:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000020, DX
-	JMP          loop
+	JNZ          loop
 
 done:
 	SFENCE
@@ -1882,10 +1882,10 @@ TEXT ·convertF32BF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
 	VMOVUPS   (CX), Z4
 	VMOVUPS   64(CX), Z5
 	VCMPPS    $0x03, Z4, Z4, K1
@@ -1908,7 +1908,7 @@ loop:
 	ADDQ      $0x00000080, CX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -1932,10 +1932,10 @@ TEXT ·convertF32BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X3
 	VPMOVZXBQ    X3, Z3
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2112(CX)
 	VMOVUPS    (CX), Z4
@@ -1960,7 +1960,7 @@ loop:
 	ADDQ       $0x00000080, CX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -1986,10 +1986,10 @@ TEXT ·rooflineAddAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X0
 	VPMOVZXBQ    X0, Z0
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000020
-	JLT       done
 	VMOVDQU64 (CX), Z0
 	VMOVDQU64 (DX), Z1
 	VPADDW    Z1, Z0, Z0
@@ -1998,7 +1998,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2022,16 +2022,16 @@ TEXT ·rooflineCopyAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X0
 	VPMOVZXBQ    X0, Z0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
 	VMOVDQU64 (CX), Z0
 	VMOVDQU64 Z0, (AX)
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000020, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2055,10 +2055,10 @@ TEXT ·rooflineWidenAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X0
 	VPMOVZXBQ    X0, Z0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000020
-	JLT       done
 	VPMOVZXWD (CX), Z0
 	VMOVDQU64 Z0, (AX)
 	VPMOVZXWD 32(CX), Z0
@@ -2066,7 +2066,7 @@ loop:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x00000020, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2091,10 +2091,10 @@ TEXT ·rooflineAddStreamAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $0x0705030106040200, SI
 	VMOVQ        SI, X0
 	VPMOVZXBQ    X0, Z0
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VMOVDQU64  (CX), Z0
@@ -2105,7 +2105,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2130,17 +2130,17 @@ TEXT ·rooflineCopyStreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X0
 	VPMOVZXBQ    X0, Z0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VMOVDQU64  (CX), Z0
 	VMOVNTDQ   Z0, (AX)
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000020, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2165,10 +2165,10 @@ TEXT ·rooflineWidenStreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         $0x0705030106040200, BX
 	VMOVQ        BX, X0
 	VPMOVZXBQ    X0, Z0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000020
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VPMOVZXWD  (CX), Z0
 	VMOVNTDQ   Z0, (AX)
@@ -2177,7 +2177,7 @@ loop:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x00000020, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2228,10 +2228,10 @@ TEXT ·addF16BF16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VCVTPH2PS (CX), Y3
 	VPMOVZXWD (DX), Y4
 	VPSLLD    $0x10, Y4, Y4
@@ -2261,7 +2261,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2283,10 +2283,10 @@ TEXT ·addF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VCVTPH2PS  (CX), Y3
@@ -2318,7 +2318,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2341,10 +2341,10 @@ TEXT ·addF16F16F16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ        BX, $0x00000010
-	JLT         done
 	VCVTPH2PS   (CX), Y1
 	VCVTPH2PS   (DX), Y3
 	VADDPS      Y3, Y1, Y1
@@ -2363,7 +2363,7 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, BX
-	JMP         loop
+	JNZ         loop
 
 done:
 	VZEROUPPER
@@ -2385,10 +2385,10 @@ TEXT ·addF16F16F16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ        BX, $0x00000010
-	JLT         done
 	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
 	VCVTPH2PS   (CX), Y1
@@ -2409,7 +2409,7 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, BX
-	JMP         loop
+	JNZ         loop
 
 done:
 	SFENCE
@@ -2432,10 +2432,10 @@ TEXT ·addBF16BF16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VPMOVZXWD (CX), Y3
 	VPSLLD    $0x10, Y3, Y3
 	VPMOVZXWD (DX), Y4
@@ -2467,7 +2467,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2489,10 +2489,10 @@ TEXT ·addBF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VPMOVZXWD  (CX), Y3
@@ -2526,7 +2526,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2549,10 +2549,10 @@ TEXT ·addF16BF16F16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ        BX, $0x00000010
-	JLT         done
 	VCVTPH2PS   (CX), Y1
 	VPMOVZXWD   (DX), Y3
 	VPSLLD      $0x10, Y3, Y3
@@ -2573,7 +2573,7 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, BX
-	JMP         loop
+	JNZ         loop
 
 done:
 	VZEROUPPER
@@ -2595,10 +2595,10 @@ TEXT ·addF16BF16F16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ        BX, $0x00000010
-	JLT         done
 	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
 	VCVTPH2PS   (CX), Y1
@@ -2621,7 +2621,7 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, BX
-	JMP         loop
+	JNZ         loop
 
 done:
 	SFENCE
@@ -2644,10 +2644,10 @@ TEXT ·addF16BF16F32AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VCVTPH2PS (CX), Y1
 	VPMOVZXWD (DX), Y2
 	VPSLLD    $0x10, Y2, Y2
@@ -2666,7 +2666,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2688,10 +2688,10 @@ TEXT ·addF16BF16F32StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VCVTPH2PS  (CX), Y1
@@ -2712,7 +2712,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2735,10 +2735,10 @@ TEXT ·addF32BF16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VMOVUPS   (CX), Y3
 	VPMOVZXWD (DX), Y4
 	VPSLLD    $0x10, Y4, Y4
@@ -2768,7 +2768,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2790,10 +2790,10 @@ TEXT ·addF32BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VMOVUPS    (CX), Y3
@@ -2825,7 +2825,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2848,10 +2848,10 @@ TEXT ·addF32F32F32AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VMOVUPS   (CX), Y1
 	VMOVUPS   (DX), Y2
 	VADDPS    Y2, Y1, Y1
@@ -2868,7 +2868,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2890,10 +2890,10 @@ TEXT ·addF32F32F32StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VMOVUPS    (CX), Y1
@@ -2912,7 +2912,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -2935,10 +2935,10 @@ TEXT ·subF16BF16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VCVTPH2PS (CX), Y3
 	VPMOVZXWD (DX), Y4
 	VPSLLD    $0x10, Y4, Y4
@@ -2968,7 +2968,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -2990,10 +2990,10 @@ TEXT ·subF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VCVTPH2PS  (CX), Y3
@@ -3025,7 +3025,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3048,10 +3048,10 @@ TEXT ·subBF16F16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VPMOVZXWD (CX), Y3
 	VPSLLD    $0x10, Y3, Y3
 	VCVTPH2PS (DX), Y4
@@ -3081,7 +3081,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3103,10 +3103,10 @@ TEXT ·subBF16F16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VPMOVZXWD  (CX), Y3
@@ -3138,7 +3138,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3161,10 +3161,10 @@ TEXT ·subF16F16F16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ        BX, $0x00000010
-	JLT         done
 	VCVTPH2PS   (CX), Y1
 	VCVTPH2PS   (DX), Y3
 	VSUBPS      Y3, Y1, Y1
@@ -3183,7 +3183,7 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, BX
-	JMP         loop
+	JNZ         loop
 
 done:
 	VZEROUPPER
@@ -3205,10 +3205,10 @@ TEXT ·subF16F16F16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ        BX, $0x00000010
-	JLT         done
 	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
 	VCVTPH2PS   (CX), Y1
@@ -3229,7 +3229,7 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, BX
-	JMP         loop
+	JNZ         loop
 
 done:
 	SFENCE
@@ -3252,10 +3252,10 @@ TEXT ·subBF16BF16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VPMOVZXWD (CX), Y3
 	VPSLLD    $0x10, Y3, Y3
 	VPMOVZXWD (DX), Y4
@@ -3287,7 +3287,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3309,10 +3309,10 @@ TEXT ·subBF16BF16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VPMOVZXWD  (CX), Y3
@@ -3346,7 +3346,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3369,10 +3369,10 @@ TEXT ·subF32F16BF16AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VMOVUPS   (CX), Y3
 	VCVTPH2PS (DX), Y4
 	VSUBPS    Y4, Y3, Y3
@@ -3400,7 +3400,7 @@ loop:
 	ADDQ      $0x00000020, DX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3422,10 +3422,10 @@ TEXT ·subF32F16BF16StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VMOVUPS    (CX), Y3
@@ -3455,7 +3455,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3478,10 +3478,10 @@ TEXT ·subF32F32F32AVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ      BX, $0x00000010
-	JLT       done
 	VMOVUPS   (CX), Y1
 	VMOVUPS   (DX), Y2
 	VSUBPS    Y2, Y1, Y1
@@ -3498,7 +3498,7 @@ loop:
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000010, BX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3520,10 +3520,10 @@ TEXT ·subF32F32F32StreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VMOVUPS    (CX), Y1
@@ -3542,7 +3542,7 @@ loop:
 	ADDQ       $0x00000040, DX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3564,10 +3564,10 @@ TEXT ·convertF16BF16AVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
 	VCVTPH2PS (CX), Y3
 	VCVTPH2PS 16(CX), Y4
 	VCMPPS    $0x03, Y3, Y3, Y5
@@ -3590,7 +3590,7 @@ loop:
 	ADDQ      $0x00000020, CX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3611,10 +3611,10 @@ TEXT ·convertF16BF16StreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VCVTPH2PS  (CX), Y3
 	VCVTPH2PS  16(CX), Y4
@@ -3638,7 +3638,7 @@ loop:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3660,10 +3660,10 @@ TEXT ·convertBF16F16AVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ        DX, $0x00000010
-	JLT         done
 	VPMOVZXWD   (CX), Y1
 	VPSLLD      $0x10, Y1, Y1
 	VPMOVZXWD   16(CX), Y3
@@ -3679,7 +3679,7 @@ loop:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, DX
-	JMP         loop
+	JNZ         loop
 
 done:
 	VZEROUPPER
@@ -3700,10 +3700,10 @@ TEXT ·convertBF16F16StreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ        DX, $0x00000010
-	JLT         done
 	PREFETCHT0  2048(CX)
 	VPMOVZXWD   (CX), Y1
 	VPSLLD      $0x10, Y1, Y1
@@ -3720,7 +3720,7 @@ loop:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, DX
-	JMP         loop
+	JNZ         loop
 
 done:
 	SFENCE
@@ -3742,10 +3742,10 @@ TEXT ·convertF16F32AVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
 	VCVTPH2PS (CX), Y1
 	VCVTPH2PS 16(CX), Y2
 	VCMPPS    $0x03, Y1, Y1, Y3
@@ -3757,7 +3757,7 @@ loop:
 	ADDQ      $0x00000020, CX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000010, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3778,10 +3778,10 @@ TEXT ·convertF16F32StreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VCVTPH2PS  (CX), Y1
 	VCVTPH2PS  16(CX), Y2
@@ -3794,7 +3794,7 @@ loop:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000010, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3816,10 +3816,10 @@ TEXT ·convertBF16F32AVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
 	VPMOVZXWD (CX), Y1
 	VPSLLD    $0x10, Y1, Y1
 	VPMOVZXWD 16(CX), Y2
@@ -3833,7 +3833,7 @@ loop:
 	ADDQ      $0x00000020, CX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000010, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -3854,10 +3854,10 @@ TEXT ·convertBF16F32StreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VPMOVZXWD  (CX), Y1
 	VPSLLD     $0x10, Y1, Y1
@@ -3872,7 +3872,7 @@ loop:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000010, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -3894,10 +3894,10 @@ TEXT ·convertF32F16AVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ        DX, $0x00000010
-	JLT         done
 	VMOVUPS     (CX), Y1
 	VMOVUPS     32(CX), Y3
 	VCMPPS      $0x03, Y1, Y1, Y4
@@ -3911,7 +3911,7 @@ loop:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, DX
-	JMP         loop
+	JNZ         loop
 
 done:
 	VZEROUPPER
@@ -3932,10 +3932,10 @@ TEXT ·convertF32F16StreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ        DX, $0x00000010
-	JLT         done
 	PREFETCHT0  2048(CX)
 	VMOVUPS     (CX), Y1
 	VMOVUPS     32(CX), Y3
@@ -3950,7 +3950,7 @@ loop:
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000010, DX
-	JMP         loop
+	JNZ         loop
 
 done:
 	SFENCE
@@ -3972,10 +3972,10 @@ TEXT ·convertF32BF16AVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
 	VMOVUPS   (CX), Y3
 	VMOVUPS   32(CX), Y4
 	VCMPPS    $0x03, Y3, Y3, Y5
@@ -3998,7 +3998,7 @@ loop:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x00000010, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -4019,10 +4019,10 @@ TEXT ·convertF32BF16StreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VMOVUPS    (CX), Y3
 	VMOVUPS    32(CX), Y4
@@ -4046,7 +4046,7 @@ loop:
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -4069,10 +4069,10 @@ TEXT ·rooflineAddAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ    BX, $0x00000010
-	JLT     done
 	VMOVDQU (CX), Y0
 	VMOVDQU (DX), Y1
 	VPADDW  Y1, Y0, Y0
@@ -4081,7 +4081,7 @@ loop:
 	ADDQ    $0x00000020, DX
 	ADDQ    $0x00000020, AX
 	SUBQ    $0x00000010, BX
-	JMP     loop
+	JNZ     loop
 
 done:
 	VZEROUPPER
@@ -4102,16 +4102,16 @@ TEXT ·rooflineCopyAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ    DX, $0x00000010
-	JLT     done
 	VMOVDQU (CX), Y0
 	VMOVDQU Y0, (AX)
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, AX
 	SUBQ    $0x00000010, DX
-	JMP     loop
+	JNZ     loop
 
 done:
 	VZEROUPPER
@@ -4132,10 +4132,10 @@ TEXT ·rooflineWidenAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ      DX, $0x00000010
-	JLT       done
 	VPMOVZXWD (CX), Y0
 	VMOVDQU   Y0, (AX)
 	VPMOVZXWD 16(CX), Y0
@@ -4143,7 +4143,7 @@ loop:
 	ADDQ      $0x00000020, CX
 	ADDQ      $0x00000040, AX
 	SUBQ      $0x00000010, DX
-	JMP       loop
+	JNZ       loop
 
 done:
 	VZEROUPPER
@@ -4165,10 +4165,10 @@ TEXT ·rooflineAddStreamAVX2(SB), NOSPLIT, $0-32
 	MOVL         $0x00007fff, SI
 	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
+	TESTQ        BX, BX
+	JZ           done
 
 loop:
-	CMPQ       BX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	PREFETCHT0 2048(DX)
 	VMOVDQU    (CX), Y0
@@ -4179,7 +4179,7 @@ loop:
 	ADDQ       $0x00000020, DX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, BX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -4201,17 +4201,17 @@ TEXT ·rooflineCopyStreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VMOVDQU    (CX), Y0
 	VMOVNTDQ   Y0, (AX)
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, AX
 	SUBQ       $0x00000010, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE
@@ -4233,10 +4233,10 @@ TEXT ·rooflineWidenStreamAVX2(SB), NOSPLIT, $0-24
 	MOVL         $0x00007fff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
+	TESTQ        DX, DX
+	JZ           done
 
 loop:
-	CMPQ       DX, $0x00000010
-	JLT        done
 	PREFETCHT0 2048(CX)
 	VPMOVZXWD  (CX), Y0
 	VMOVNTDQ   Y0, (AX)
@@ -4245,7 +4245,7 @@ loop:
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000040, AX
 	SUBQ       $0x00000010, DX
-	JMP        loop
+	JNZ        loop
 
 done:
 	SFENCE

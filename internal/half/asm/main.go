@@ -118,9 +118,9 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	}
 	n := Load(Param("n"), GP64())
 	m.constants()
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
 	Label("loop")
-	CMPQ(n, U32(uint32(m.block())))
-	JLT(LabelRef("done"))
 	var src []Mem
 	for _, p := range pointers {
 		src = append(src, Mem{Base: p})
@@ -136,7 +136,7 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	}
 	ADDQ(U32(uint32(m.block()*size(out))), dst)
 	SUBQ(U32(uint32(m.block())), n)
-	JMP(LabelRef("loop"))
+	JNZ(LabelRef("loop"))
 	Label("done")
 	if stream {
 		SFENCE()
