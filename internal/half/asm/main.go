@@ -39,6 +39,7 @@ type machine struct {
 	lanes  int
 
 	nan, one, bias VecVirtual // 0x7fc00000, 1, 0x7fff in every lane
+	last           VecVirtual // 0x10000, the last bit that bf16 keeps
 	mask           OpmaskVirtual
 	quarters       VecVirtual // the order that undoes VPACKUSDW's
 }
@@ -158,6 +159,7 @@ func (m *machine) ahead(p Register, n int) {
 func (m *machine) constants() {
 	m.nan, m.one, m.bias = m.broadcast(0x7fc00000), m.broadcast(1), m.broadcast(0x7fff)
 	if m.wide {
+		m.last = m.broadcast(0x10000)
 		m.mask, m.quarters = K(), ZMM()
 		order, x := GP64(), XMM()
 		MOVQ(U64(0x0705030106040200), order)
@@ -206,15 +208,17 @@ func (m *machine) canonical(v VecVirtual) {
 // roundBF16 leaves the bf16 pattern in the low half of every lane: adding
 // 0x7fff, and one more where the pattern would be odd, rounds to nearest even.
 func (m *machine) roundBF16(v VecVirtual) {
-	odd := m.vec()
-	VPSRLD(U8(16), v, odd)
 	if m.wide {
-		VPANDD(m.one, odd, odd)
+		VPTESTMD(m.last, v, m.mask)
+		VPADDD(m.bias, v, v)
+		VPADDD(m.one, v, m.mask, v)
 	} else {
+		odd := m.vec()
+		VPSRLD(U8(16), v, odd)
 		VPAND(m.one, odd, odd)
+		VPADDD(m.bias, v, v)
+		VPADDD(odd, v, v)
 	}
-	VPADDD(m.bias, v, v)
-	VPADDD(odd, v, v)
 	VPSRLD(U8(16), v, v)
 }
 
