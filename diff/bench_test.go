@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 )
@@ -62,7 +63,7 @@ func floor(b *testing.B, out string, inputs ...string) int64 {
 	b.Helper()
 	info, err := os.Stat(inputs[0])
 	require.NoError(b, err)
-	f, err := os.Create(out)
+	f, err := vfs.OS.Create(out, info.Size()) // reserves the space, as a recovery does
 	require.NoError(b, err)
 	const piece = 1 << 20
 	var group sync.WaitGroup
