@@ -249,9 +249,9 @@ func TestRounded(t *testing.T) {
 	m := testmodel.Tiny
 	rounded := func(p weights.Param, row, col int) uint16 { return toBF16(fromF16(m.Base(p, row, col))) }
 	write(t, m, x.base, testmodel.Options{Format: hf, DType: weights.BF16, Values: rounded})
-	requireCheck(t, x, CheckRounded, "base "+x.base+" is in bf16")
+	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
 	x.delta, x.do = target(t, x), makeIt
-	requireCheck(t, x, CheckRounded, "base "+x.base+" is in bf16")
+	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
 	x.opts.Allow = []string{CheckSwapped}
 	requireCheck(t, x, CheckRounded, "base")
 	x.opts.Allow = []string{CheckRounded}
@@ -262,6 +262,25 @@ func TestRounded(t *testing.T) {
 	x.base, x.do = x.delta, convertIt
 	require.NoError(t, convertIt(t, x), "and what is converted")
 }
+
+// TestRoundedAndStoredWider has a base that went through bf16 and is in fp16
+// or fp32 again, which its type does not show.
+func TestRoundedAndStoredWider(t *testing.T) {
+	for _, dtype := range []weights.DType{weights.F16, weights.F32} {
+		x := newTrial(t)
+		require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: weights.BF16})))
+		require.NoError(t, do(Convert(t.Context(), x.out+"1", x.out+"2", &Options{DType: dtype})))
+		x.base = x.out + "2"
+		requireCheck(t, x, CheckRounded, "of the weights looked at in base")
+	}
+	x := newTrial(t) // fp16 in fp32 is as good
+	require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: weights.F32})))
+	x.base = x.out + "1"
+	require.NoError(t, recoverIt(t, x))
+}
+
+// do drops a report.
+func do(_ *Report, err error) error { return err }
 
 // TestUnreadableInputs names the input.
 func TestUnreadableInputs(t *testing.T) {
