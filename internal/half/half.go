@@ -84,6 +84,9 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 	if s.body > 0 {
 		run(&dst[s.head*to.Size()], &src[s.head*from.Size()], s.body)
 	}
+	if s.stream {
+		active.fence()
+	}
 	done := s.head + s.body
 	convertFew(k.cached, dst[done*to.Size():], to, src[done*from.Size():], from)
 }
@@ -129,6 +132,9 @@ func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op oper
 	}
 	if s.body > 0 {
 		run(&dst[s.head*out.Size()], &a[s.head*at.Size()], &b[s.head*bt.Size()], s.body)
+	}
+	if s.stream {
+		active.fence()
 	}
 	done := s.head + s.body
 	combineFew(k.cached, dst[done*out.Size():], out, a[done*at.Size():], at, b[done*bt.Size():], bt)

@@ -49,6 +49,7 @@ type kernels struct {
 	firstFull  func(src *byte, n int, exponent uint32) int
 	transpose8 func(dst, src *byte, stride int, to *int, cols int)
 	prefetch   func(p *byte, n int)
+	fence      func() // after kernels that stored past the caches
 }
 
 // find is the kernel of an operation.

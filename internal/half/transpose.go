@@ -43,11 +43,22 @@ func SubTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, r
 func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32, op operation) {
 	checkLengths(len(dst)/out.Size(), rows*cols)
 	checkLengths(len(a)/at.Size(), rows*cols)
+	stream := active.find(op, at, bt, out).stream
+	if p := split(dst, out, stream != nil); !p.stream || p.head > 0 || rows%kernelBlock != 0 {
+		stream = nil // some piece would not be aligned, or not whole blocks
+	}
 	eachTurned(b, rows, cols, bt.Size(), order, func(first int, row []byte) {
 		end := first + len(row)/bt.Size()
 		ask(a, at.Size(), first+rowsAhead*rows, end-first)
+		if stream != nil {
+			stream(&dst[first*out.Size()], &a[first*at.Size()], &row[0], end-first)
+			return
+		}
 		combine(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt, op)
 	})
+	if stream != nil {
+		active.fence()
+	}
 }
 
 // rowsAhead is how early a piece of a row is asked for: it lies on a page of

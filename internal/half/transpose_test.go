@@ -56,6 +56,13 @@ func TestTranspose(t *testing.T) {
 }
 
 func TestCombineTransposed(t *testing.T) {
+	testCombineTransposed(t, shapes)
+	defer func(n int) { streamFrom = n }(streamFrom)
+	streamFrom = 0 // as for results far larger than the caches
+	testCombineTransposed(t, [][2]int{{32, 5}, {48, 48}, {64, 64}, {1024, 33}, {1056, 300}, {100, 100}})
+}
+
+func testCombineTransposed(t *testing.T, shapes [][2]int) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for _, shape := range shapes {

@@ -9,7 +9,7 @@ package half
 //go:noescape
 func addF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16BF16StreamAVX512 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16BF16BF16StreamAVX512 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -19,7 +19,7 @@ func addF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16F16F16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16F16F16StreamAVX512 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16F16F16StreamAVX512 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -29,7 +29,7 @@ func addF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addBF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addBF16BF16BF16StreamAVX512 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addBF16BF16BF16StreamAVX512 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -39,7 +39,7 @@ func addBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F16StreamAVX512 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16BF16F16StreamAVX512 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -49,7 +49,7 @@ func addF16BF16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F32AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F32StreamAVX512 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16BF16F32StreamAVX512 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -59,7 +59,7 @@ func addF16BF16F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF32BF16BF16StreamAVX512 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF32BF16BF16StreamAVX512 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -69,7 +69,7 @@ func addF32BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32F32F32AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF32F32F32StreamAVX512 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF32F32F32StreamAVX512 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -79,7 +79,7 @@ func addF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF16BF16BF16StreamAVX512 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF16BF16BF16StreamAVX512 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -89,7 +89,7 @@ func subF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16F16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subBF16F16BF16StreamAVX512 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subBF16F16BF16StreamAVX512 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -99,7 +99,7 @@ func subBF16F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16F16F16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF16F16F16StreamAVX512 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF16F16F16StreamAVX512 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -109,7 +109,7 @@ func subF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subBF16BF16BF16StreamAVX512 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subBF16BF16BF16StreamAVX512 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -119,7 +119,7 @@ func subBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF32F16BF16StreamAVX512 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF32F16BF16StreamAVX512 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -129,7 +129,7 @@ func subF32F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F32F32AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF32F32F32StreamAVX512 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF32F32F32StreamAVX512 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -139,7 +139,7 @@ func subF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func convertF16BF16AVX512(dst *byte, a *byte, n int)
 
-// convertF16BF16StreamAVX512 rounds F16 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF16BF16StreamAVX512 rounds F16 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16BF16StreamAVX512(dst *byte, a *byte, n int)
@@ -149,7 +149,7 @@ func convertF16BF16StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F16AVX512(dst *byte, a *byte, n int)
 
-// convertBF16F16StreamAVX512 rounds BF16 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertBF16F16StreamAVX512 rounds BF16 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F16StreamAVX512(dst *byte, a *byte, n int)
@@ -159,7 +159,7 @@ func convertBF16F16StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertF16F32AVX512(dst *byte, a *byte, n int)
 
-// convertF16F32StreamAVX512 rounds F16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF16F32StreamAVX512 rounds F16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16F32StreamAVX512(dst *byte, a *byte, n int)
@@ -169,7 +169,7 @@ func convertF16F32StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F32AVX512(dst *byte, a *byte, n int)
 
-// convertBF16F32StreamAVX512 rounds BF16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertBF16F32StreamAVX512 rounds BF16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F32StreamAVX512(dst *byte, a *byte, n int)
@@ -179,7 +179,7 @@ func convertBF16F32StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32F16AVX512(dst *byte, a *byte, n int)
 
-// convertF32F16StreamAVX512 rounds F32 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF32F16StreamAVX512 rounds F32 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32F16StreamAVX512(dst *byte, a *byte, n int)
@@ -189,7 +189,7 @@ func convertF32F16StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32BF16AVX512(dst *byte, a *byte, n int)
 
-// convertF32BF16StreamAVX512 rounds F32 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF32BF16StreamAVX512 rounds F32 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32BF16StreamAVX512(dst *byte, a *byte, n int)
@@ -209,17 +209,17 @@ func rooflineCopyAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func rooflineWidenAVX512(dst *byte, a *byte, n int)
 
-// rooflineAddStreamAVX512 adds 16-bit integers: what a sum of halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes.
+// rooflineAddStreamAVX512 adds 16-bit integers: what a sum of halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineAddStreamAVX512(dst *byte, a *byte, b *byte, n int)
 
-// rooflineCopyStreamAVX512 copies: what a conversion between halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes.
+// rooflineCopyStreamAVX512 copies: what a conversion between halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineCopyStreamAVX512(dst *byte, a *byte, n int)
 
-// rooflineWidenStreamAVX512 extends 16-bit integers to 32 bits: what widening costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes.
+// rooflineWidenStreamAVX512 extends 16-bit integers to 32 bits: what widening costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineWidenStreamAVX512(dst *byte, a *byte, n int)
@@ -234,7 +234,7 @@ func firstFullAVX512(src *byte, n int, exponent uint32) int
 //go:noescape
 func addF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16BF16StreamAVX2 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16BF16BF16StreamAVX2 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -244,7 +244,7 @@ func addF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16F16F16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16F16F16StreamAVX2 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16F16F16StreamAVX2 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -254,7 +254,7 @@ func addF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addBF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addBF16BF16BF16StreamAVX2 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addBF16BF16BF16StreamAVX2 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -264,7 +264,7 @@ func addBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F16StreamAVX2 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16BF16F16StreamAVX2 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -274,7 +274,7 @@ func addF16BF16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F32AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F32StreamAVX2 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF16BF16F32StreamAVX2 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -284,7 +284,7 @@ func addF16BF16F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF32BF16BF16StreamAVX2 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF32BF16BF16StreamAVX2 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -294,7 +294,7 @@ func addF32BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32F32F32AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF32F32F32StreamAVX2 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// addF32F32F32StreamAVX2 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -304,7 +304,7 @@ func addF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF16BF16BF16StreamAVX2 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF16BF16BF16StreamAVX2 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -314,7 +314,7 @@ func subF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16F16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subBF16F16BF16StreamAVX2 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subBF16F16BF16StreamAVX2 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -324,7 +324,7 @@ func subBF16F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16F16F16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF16F16F16StreamAVX2 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF16F16F16StreamAVX2 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -334,7 +334,7 @@ func subF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subBF16BF16BF16StreamAVX2 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subBF16BF16BF16StreamAVX2 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -344,7 +344,7 @@ func subBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF32F16BF16StreamAVX2 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF32F16BF16StreamAVX2 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -354,7 +354,7 @@ func subF32F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F32F32AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF32F32F32StreamAVX2 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// subF32F32F32StreamAVX2 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -364,7 +364,7 @@ func subF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func convertF16BF16AVX2(dst *byte, a *byte, n int)
 
-// convertF16BF16StreamAVX2 rounds F16 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF16BF16StreamAVX2 rounds F16 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16BF16StreamAVX2(dst *byte, a *byte, n int)
@@ -374,7 +374,7 @@ func convertF16BF16StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F16AVX2(dst *byte, a *byte, n int)
 
-// convertBF16F16StreamAVX2 rounds BF16 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertBF16F16StreamAVX2 rounds BF16 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F16StreamAVX2(dst *byte, a *byte, n int)
@@ -384,7 +384,7 @@ func convertBF16F16StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertF16F32AVX2(dst *byte, a *byte, n int)
 
-// convertF16F32StreamAVX2 rounds F16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF16F32StreamAVX2 rounds F16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16F32StreamAVX2(dst *byte, a *byte, n int)
@@ -394,7 +394,7 @@ func convertF16F32StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F32AVX2(dst *byte, a *byte, n int)
 
-// convertBF16F32StreamAVX2 rounds BF16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertBF16F32StreamAVX2 rounds BF16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F32StreamAVX2(dst *byte, a *byte, n int)
@@ -404,7 +404,7 @@ func convertBF16F32StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32F16AVX2(dst *byte, a *byte, n int)
 
-// convertF32F16StreamAVX2 rounds F32 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF32F16StreamAVX2 rounds F32 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32F16StreamAVX2(dst *byte, a *byte, n int)
@@ -414,7 +414,7 @@ func convertF32F16StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32BF16AVX2(dst *byte, a *byte, n int)
 
-// convertF32BF16StreamAVX2 rounds F32 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes.
+// convertF32BF16StreamAVX2 rounds F32 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32BF16StreamAVX2(dst *byte, a *byte, n int)
@@ -434,17 +434,17 @@ func rooflineCopyAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func rooflineWidenAVX2(dst *byte, a *byte, n int)
 
-// rooflineAddStreamAVX2 adds 16-bit integers: what a sum of halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes.
+// rooflineAddStreamAVX2 adds 16-bit integers: what a sum of halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineAddStreamAVX2(dst *byte, a *byte, b *byte, n int)
 
-// rooflineCopyStreamAVX2 copies: what a conversion between halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes.
+// rooflineCopyStreamAVX2 copies: what a conversion between halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineCopyStreamAVX2(dst *byte, a *byte, n int)
 
-// rooflineWidenStreamAVX2 extends 16-bit integers to 32 bits: what widening costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes.
+// rooflineWidenStreamAVX2 extends 16-bit integers to 32 bits: what widening costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineWidenStreamAVX2(dst *byte, a *byte, n int)
@@ -463,3 +463,6 @@ func transpose8AVX2(dst *byte, src *byte, stride int, to *int, cols int)
 //
 //go:noescape
 func prefetchAVX2(p *byte, n int)
+
+// fenceSSE2 makes stores past the caches visible before any store that follows.
+func fenceSSE2()

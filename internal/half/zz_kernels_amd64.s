@@ -121,7 +121,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -224,7 +223,6 @@ loop:
 	JNZ          loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -349,7 +347,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -456,7 +453,6 @@ loop:
 	JNZ          loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -559,7 +555,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -681,7 +676,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -782,7 +776,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -903,7 +896,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1024,7 +1016,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1127,7 +1118,6 @@ loop:
 	JNZ          loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1252,7 +1242,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1370,7 +1359,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1471,7 +1459,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1575,7 +1562,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1669,7 +1655,6 @@ loop:
 	JNZ          loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1755,7 +1740,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1845,7 +1829,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1936,7 +1919,6 @@ loop:
 	JNZ          loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2041,7 +2023,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2198,7 +2179,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2236,7 +2216,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2276,7 +2255,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2417,7 +2395,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2508,7 +2485,6 @@ loop:
 	JNZ         loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2625,7 +2601,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2720,7 +2695,6 @@ loop:
 	JNZ         loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2811,7 +2785,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2924,7 +2897,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3011,7 +2983,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3124,7 +3095,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3237,7 +3207,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3328,7 +3297,6 @@ loop:
 	JNZ         loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3445,7 +3413,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3554,7 +3521,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3641,7 +3607,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3737,7 +3702,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3819,7 +3783,6 @@ loop:
 	JNZ         loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3893,7 +3856,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3971,7 +3933,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4049,7 +4010,6 @@ loop:
 	JNZ         loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4145,7 +4105,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4278,7 +4237,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4310,7 +4268,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4344,7 +4301,6 @@ loop:
 	JNZ        loop
 
 done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4488,4 +4444,10 @@ loop:
 	ADDQ       $0x40, AX
 	SUBQ       $0x40, CX
 	JG         loop
+	RET
+
+// func fenceSSE2()
+// Requires: MMX+
+TEXT ·fenceSSE2(SB), NOSPLIT, $0
+	SFENCE
 	RET

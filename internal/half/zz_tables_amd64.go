@@ -81,6 +81,7 @@ var kernelsAVX512 = kernels{
 	firstFull:  firstFullAVX512,
 	transpose8: transpose8AVX2,
 	prefetch:   prefetchAVX2,
+	fence:      fenceSSE2,
 }
 
 var kernelsAVX2 = kernels{
@@ -160,4 +161,5 @@ var kernelsAVX2 = kernels{
 	firstFull:  firstFullAVX2,
 	transpose8: transpose8AVX2,
 	prefetch:   prefetchAVX2,
+	fence:      fenceSSE2,
 }

@@ -87,6 +87,7 @@ func main() {
 	}
 	transpose()
 	prefetch()
+	fence()
 	Generate()
 	err := writeTables(*table, "amd64", machines)
 	if err == nil {
@@ -107,7 +108,7 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	}
 	if stream {
 		name += "Stream"
-		doc += " It stores past the caches; dst must be aligned to 64 bytes."
+		doc += " It stores past the caches; dst must be aligned to 64 bytes, and fence must follow."
 	}
 	TEXT(name+m.name, NOSPLIT, signature)
 	Pragma("noescape")
@@ -139,9 +140,6 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	SUBQ(U32(uint32(m.block())), n)
 	JNZ(LabelRef("loop"))
 	Label("done")
-	if stream {
-		SFENCE()
-	}
 	VZEROUPPER()
 	RET()
 }

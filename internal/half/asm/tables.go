@@ -27,7 +27,7 @@ func writeTables(path, arch string, machines []*machine) error {
 		}
 		fmt.Fprint(&b, "},\n")
 		if !m.single {
-			fmt.Fprintf(&b, "firstFull: firstFull%s,\ntranspose8: transpose8AVX2,\nprefetch: prefetchAVX2,\n", m.name)
+			fmt.Fprintf(&b, "firstFull: firstFull%s,\ntranspose8: transpose8AVX2,\nprefetch: prefetchAVX2,\nfence: fenceSSE2,\n", m.name)
 		}
 		fmt.Fprint(&b, "}\n")
 	}

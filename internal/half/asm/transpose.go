@@ -109,3 +109,12 @@ func prefetch() {
 	JG(LabelRef("loop"))
 	RET()
 }
+
+// fence emits what must stand between streaming stores and whoever is told
+// that they are done.
+func fence() {
+	TEXT("fenceSSE2", NOSPLIT, "func()")
+	Doc("fenceSSE2 makes stores past the caches visible before any store that follows.")
+	SFENCE()
+	RET()
+}
