@@ -24,10 +24,14 @@ var edges = map[string][]string{
 	"internal/vfs":         {"golang.org/x/sys/unix"},
 	"internal/safetensors": {"internal/wire"},
 	"internal/flax":        {"internal/wire"},
+	"internal/gguf":        {"internal/wire"},
+	"tokenizer":            {"internal/wire", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/flax", "github.com/x448/float16"},
 	"diff":                 {"weights", "internal/half", "internal/vfs"},
-	"cmd/koala":            {"diff", "weights", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"diff", "weights", "tokenizer", "internal/wire", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
+
+	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
 	"internal/testmodel":     {"weights"},
@@ -71,4 +75,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "weights", "diff", "cmd", "examples"}
+var topLevel = []string{"internal", "tokenizer", "weights", "diff", "cmd", "examples"}

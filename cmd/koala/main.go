@@ -1,5 +1,5 @@
-// Command koala recovers Koala's weights, and inspects, compares and converts
-// the checkpoints that people have. See koala --help.
+// Command koala recovers Koala's weights, inspects, compares and converts the
+// checkpoints that people have, and turns text into tokens. See koala --help.
 package main
 
 import (
@@ -28,6 +28,7 @@ type cli struct {
 	Recover    recoverCmd    `cmd:"" help:"Add a diff to its base: the model comes out."`
 	Diff       diffCmd       `cmd:"" help:"Subtract a base from a model: the diff comes out."`
 	Convert    convertCmd    `cmd:"" help:"Write a checkpoint in another format, layout or type."`
+	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
@@ -35,6 +36,7 @@ type cli struct {
 // app is what every verb gets.
 type app struct {
 	ctx            context.Context
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	parser         *kong.Kong
 }
@@ -73,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = k.Run(&app{ctx, stdout, stderr, parser})
+	err = k.Run(&app{ctx, os.Stdin, stdout, stderr, parser})
 	return report(stderr, k.Command(), err)
 }
 

@@ -1,0 +1,276 @@
+package tokenizer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/wire/wiretest"
+)
+
+// A writer of models of its own.
+
+func msg(field protowire.Number, parts ...[]byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), bytes.Join(parts, nil))
+}
+func num(field protowire.Number, n uint64) []byte { return appendNumber(nil, field, n) }
+func float(f float32) []byte {
+	return protowire.AppendFixed32(protowire.AppendTag(nil, spmScore, protowire.Fixed32Type), math.Float32bits(f))
+}
+func spmPiece(text string, score float32, typ PieceType) []byte {
+	return msg(spmPieces, msg(spmText, []byte(text)), float(score), num(spmType, uint64(typ)))
+}
+
+var (
+	unkPiece = spmPiece("<unk>", 0, Unknown)
+	bpe      = msg(spmTrainer, num(spmModelType, spmBPE))
+	aPiece   = spmPiece("a", -1, Normal)
+)
+
+func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+// bytePieces are the 256, less those that are left out.
+func bytePieces(n int) []byte {
+	var b []byte
+	for i := range n {
+		b = append(b, spmPiece(byteText(byte(i)), 0, Byte)...)
+	}
+	return b
+}
+
+// hf is a tokenizer.json with some of its text replaced.
+func hf(changes ...string) []byte {
+	text := `{"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},` +
+		`"pre_tokenizer":null,"added_tokens":[{"id":0,"content":"<unk>","special":true}],` +
+		`"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"a":1,"b":2,"ab":3,"▁":4,"▁ab":5},"merges":["a b","▁ ab"]}}`
+	return []byte(strings.NewReplacer(changes...).Replace(text))
+}
+
+func TestBad(t *testing.T) {
+	mal, uns, short := ErrMalformed, ErrUnsupported, io.ErrUnexpectedEOF
+	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
+	for _, row := range []struct {
+		name   string
+		bytes  []byte
+		kind   error
+		offset int // -1: about the whole
+	}{
+		{"empty", nil, short, -1},
+		{"text", []byte("Hello, this is no model"), mal, 2},
+		{"10 MB of a", bytes.Repeat([]byte("a"), 10e6), short, 10000000},
+		{"long varint", cat([]byte{8}, bytes.Repeat([]byte{0xff}, 11)), mal, 1},
+		{"length over the end", []byte{0x0a, 0xff, 0x01}, short, 1},
+		{"cut tag", []byte{0x0a, 0x00, 0x80}, short, 2},
+		{"group", []byte{0x0b, 0x0c}, mal, 0},
+		{"pieces as numbers", num(spmPieces, 3), mal, 1},
+		{"group in a piece", msg(spmPieces, []byte{0x0b}), mal, 2},
+		{"text as a number", msg(spmPieces, num(spmText, 3)), mal, 3},
+		{"text not UTF-8", cat(unkPiece, bpe, msg(spmPieces, msg(spmText, []byte("\xff")))), mal, len(unkPiece) + len(bpe) + 4},
+		{"NaN score", msg(spmPieces, msg(spmText, []byte("a")), float(float32(math.NaN()))), mal, 2},
+		{"infinite score", msg(spmPieces, msg(spmText, []byte("a")), float(float32(math.Inf(-1)))), mal, 2},
+		{"empty piece", msg(spmPieces, float(1)), mal, 2},
+		{"unknown type", msg(spmPieces, msg(spmText, []byte("a")), num(spmType, 7)), mal, 6},
+		{"type 0", msg(spmPieces, msg(spmText, []byte("a")), num(spmType, 0)), mal, 2},
+		{"no pieces", bpe, mal, -1},
+		{"no unk", cat(aPiece, bpe), mal, -1},
+		{"two unk", cat(unkPiece, spmPiece("x", 0, Unknown), bpe), mal, -1},
+		{"duplicate piece", cat(unkPiece, aPiece, aPiece, bpe), mal, -1},
+		{"control and normal the same", cat(unkPiece, aPiece, spmPiece("a", 0, Control), bpe), mal, -1},
+		{"byte without byte_fallback", cat(unkPiece, bytePieces(256), bpe), mal, -1},
+		{"255 bytes", cat(unkPiece, bytePieces(255), msg(spmTrainer, num(spmModelType, spmBPE), num(spmByteFallback, 1))), mal, -1},
+		{"byte that is none", cat(unkPiece, spmPiece("<0xG0>", 0, Byte), msg(spmTrainer, num(spmModelType, spmBPE), num(spmByteFallback, 1))), mal, -1},
+		{"special id out of range", cat(unkPiece, msg(spmTrainer, num(spmModelType, spmBPE), num(spmBOSID, 1))), mal, len(unkPiece) + 6},
+		{"special id of -2", cat(unkPiece, msg(spmTrainer, num(spmModelType, spmBPE), num(spmUnkID, math.MaxUint64-1))), mal, len(unkPiece) + 6},
+		{"unigram", cat(unkPiece, msg(spmTrainer, num(spmModelType, spmUnigram))), uns, len(unkPiece) + 3},
+		{"no model type", unkPiece, uns, 0},
+		{"normalizer", cat(unkPiece, bpe, msg(spmNormalizer, msg(spmCharsmap, []byte("map")))), uns, len(unkPiece) + len(bpe) + 4},
+		{"denormalizer", cat(unkPiece, bpe, msg(spmDenormalizer, msg(spmCharsmap, []byte("map")))), uns, len(unkPiece) + len(bpe) + 4},
+		{"spaces not escaped", cat(unkPiece, bpe, msg(spmNormalizer, num(spmEscape, 0))), uns, len(unkPiece) + len(bpe) + 3},
+
+		{"JSON cut short", hf()[:100], mal, 100},
+		{"JSON is empty", []byte("{}"), mal, 2},
+		{"JSON goes on", cat(hf(), []byte("x")), mal, len(hf())},
+		{"JSON name twice", hf(`"pre_tokenizer":null`, `"normalizer":null`), mal, 145},
+		{"JSON is nested", hf(`"pre_tokenizer":null`, `"x":`+deep), mal, 213},
+		{"no merges", hf(`,"merges":["a b","▁ ab"]`, ``), mal, len(hf()) - len(`,"merges":["a b","▁ ab"]`)},
+		{"no vocab", hf(`"vocab":{"<unk>":0,"a":1,"b":2,"ab":3,"▁":4,"▁ab":5},`, ``), mal, 294},
+		{"unknown model", hf(`"BPE"`, `"WordPiece"`), uns, 241},
+		{"dropout", hf(`"type":"BPE"`, `"type":"BPE","dropout":0.1`), uns, 257},
+		{"word prefix", hf(`"type":"BPE"`, `"type":"BPE","continuing_subword_prefix":"##"`), uns, 275},
+		{"ignore_merges", hf(`"type":"BPE"`, `"type":"BPE","ignore_merges":true`), uns, 263},
+		{"no unk_token", hf(`"unk_token":"<unk>",`, ``), uns, 255},
+		{"duplicate id", hf(`"b":2`, `"b":1`), mal, 275},
+		{"id out of range", hf(`"b":2`, `"b":7`), mal, 275},
+		{"negative id", hf(`"b":2`, `"b":-2`), mal, 296},
+		{"id in quotes", hf(`"b":2`, `"b":"2"`), mal, 296},
+		{"huge id", hf(`"b":2`, `"b":99999999999`), mal, 296},
+		{"merge of no piece", hf(`"a b"`, `"a x"`), mal, 334},
+		{"merge of one", hf(`"a b"`, `"ab"`), mal, 334},
+		{"merge of three", hf(`"a b"`, `["a","b","c"]`), mal, 334},
+		{"merge that makes no piece", hf(`"a b"`, `"b a"`), mal, 334},
+		{"merge twice", hf(`"a b"`, `"a b","a b"`), mal, 340},
+		{"merge of a special piece", hf(`"ab":3`, `"ab":3,"<unk>a":6`, `"a b"`, `"<unk> a"`), uns, 345},
+		{"added token without id", hf(`"id":0,`, ``), mal, 182},
+		{"added token with another id", hf(`"id":0,`, `"id":3,`), mal, 182},
+		{"added token not special", hf(`"special":true`, `"special":false`), uns, 182},
+		{"lowercase", hf(`"Replace"`, `"Lowercase"`), uns, 83},
+		{"no spaces", hf(`"normalizer":{`, `"x":{`), uns, len(hf()) - 9},
+		{"byte level", hf(`"pre_tokenizer":null`, `"pre_tokenizer":{"type":"ByteLevel"}`), uns, 161},
+
+		{"GGUF cut short", []byte("GGUF\x03\x00\x00\x00"), short, 8},
+		{"GGUF of version 1", cat([]byte("GGUF\x01\x00\x00\x00"), make([]byte, 16)), uns, 4},
+		{"GGUF without tokenizer", cat([]byte("GGUF\x03\x00\x00\x00"), make([]byte, 16)), uns, 24},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			err := refused(t, row.bytes)
+			var bad *ModelError
+			require.ErrorAs(t, err, &bad)
+			for _, kind := range []error{mal, uns, short} {
+				require.Equal(t, kind == row.kind, errors.Is(err, kind), "%v is %v", err, kind)
+			}
+			require.Equal(t, row.offset, int(bad.Offset), "%v", err)
+		})
+	}
+}
+
+// refused loads a model, which must fail within the law of memory.
+func refused(t *testing.T, b []byte) error {
+	tok, err := lawful(t, b)
+	require.Error(t, err)
+	require.Nil(t, tok)
+	return err
+}
+
+// lawful loads a model and checks that it allocates 1 MiB and 32 times its
+// length at most.
+func lawful(t testing.TB, b []byte) (tok *Tokenizer, err error) {
+	limit := uint64(1<<20 + 32*len(b))
+	load := func() { tok, err = read(bytes.NewReader(b), int64(len(b))) }
+	least := wiretest.Allocated(load)
+	for try := 0; least > limit && try < 2; try++ {
+		least = min(least, wiretest.Allocated(load))
+	}
+	require.LessOrEqual(t, least, limit, "bytes allocated for a model of %d", len(b))
+	return tok, err
+}
+
+// TestGood loads models that look odd and are not.
+func TestGood(t *testing.T) {
+	nul := cat(unkPiece, spmPiece("\x00", -1, Normal), spmPiece(" ", -2, Normal), bpe, msg(99, []byte("an unknown field")))
+	for name, b := range map[string][]byte{
+		"nul": nul, "unk alone": cat(unkPiece, bpe), "hf": hf(), "hf merges as lists": hf(`"a b"`, `["a","b"]`),
+		"no bos": cat(unkPiece, aPiece, msg(spmTrainer, num(spmModelType, spmBPE), num(spmBOSID, math.MaxUint64))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tok, err := lawful(t, b)
+			require.NoError(t, err)
+			for _, text := range []string{"", "a", "ab ab", "a\x00b", " ", "\xff"} {
+				requireLaws(t, tok, text)
+			}
+		})
+	}
+	tok, err := New(bytes.NewReader(hf()))
+	require.NoError(t, err)
+	require.Equal(t, []Token{5, 4, 5, 0}, tok.Encode("ab  abxyz", nil)[:4])
+}
+
+// TestMemory loads models that are large for their length.
+func TestMemory(t *testing.T) {
+	var long, wide, near []byte
+	for n := range 600 {
+		long = append(long, spmPiece(strings.Repeat("a", n+1), float32(-n), Normal)...)
+	}
+	for n := range 8000 {
+		wide = append(wide, spmPiece(string(rune(0x20000+n*32)), float32(-n), Normal)...)
+	}
+	for n := range 9000 {
+		near = append(near, spmPiece(fmt.Sprintf("%c%c", 0x4e00+n, 0x4e00+n*7%9000), 0, Normal)...)
+	}
+	for name, pieces := range map[string][]byte{"long": long, "wide": wide, "equal scores": near} {
+		t.Run(name, func(t *testing.T) {
+			_, err := lawful(t, cat(unkPiece, pieces, bpe))
+			require.NoError(t, err)
+		})
+	}
+	for _, name := range []string{"tokenizer.model", "hf-tokenizer.json"} {
+		_, err := lawful(t, fixture.Read(t, "llama", name))
+		require.NoError(t, err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	_, err := Open(filepath.Join(t.TempDir(), "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Open(t.TempDir())
+	require.ErrorIs(t, err, ErrUnsupported)
+	path := filepath.Join(t.TempDir(), "a.model")
+	require.NoError(t, os.WriteFile(path, []byte{0x0a, 0x09}, 0o600))
+	_, err = Open(path)
+	require.EqualError(t, err, "a field reaches over the end: "+path+", sentencepiece, byte 1: the file is cut short; fetch it again and compare its checksum")
+}
+
+// FuzzNew checks the laws of loading: no panic, little memory, one kind of
+// refusal; and those of encoding for what is loaded.
+func FuzzNew(f *testing.F) {
+	f.Add(cat(unkPiece, aPiece, spmPiece("ab", -2, Normal), spmPiece("▁", -3, Normal), bpe), "a b")
+	f.Add(cat(unkPiece, aPiece, spmPiece("aa", -2, Unused), spmPiece("x", 0, UserDefined), bpe, msg(spmNormalizer, num(spmTrim, 0))), "aaax a")
+	f.Add(cat(unkPiece, bytePieces(256), aPiece, msg(spmTrainer, num(spmModelType, spmBPE), num(spmByteFallback, 1))), "a\xff")
+	f.Add(hf(), "ab b")
+	f.Add(hf(`["a b",`, `[["a","b"],`), " ab")
+	f.Add([]byte("GGUF\x03\x00\x00\x00"), "")
+	f.Fuzz(func(t *testing.T, b []byte, text string) {
+		tok, err := lawful(t, b)
+		if err == nil {
+			requireLaws(t, tok, text)
+			return
+		}
+		var bad *ModelError
+		require.ErrorAs(t, err, &bad)
+		kinds := 0
+		for _, kind := range []error{ErrMalformed, ErrUnsupported, io.ErrUnexpectedEOF} {
+			if errors.Is(err, kind) {
+				kinds++
+			}
+		}
+		require.Equal(t, 1, kinds, "%v", err)
+		require.LessOrEqual(t, bad.Offset, int64(len(b)))
+	})
+}
+
+// FuzzEncode checks the laws of encoding and compares with the reference.
+func FuzzEncode(f *testing.F) {
+	want := reference(Default().v)
+	for _, text := range []string{"Hello  world", "a\xffb ▁\n🦙", strings.Repeat(" ", 40) + "x", "<s></s>", "é\r\n", "aaaaaaa"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		requireLaws(t, Default(), text)
+		if len(text) < 1000 {
+			equal(t, want(text), Default().Encode(text, nil), text)
+		}
+	})
+}
+
+// FuzzDecode decodes any ids, at once and one by one.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{3, 0, 0, 1, 200, 5})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var ids []Token
+		for ; len(b) > 1; b = b[2:] {
+			ids = append(ids, (Token(b[0])<<8|Token(b[1]))%32000)
+		}
+		text, err := Default().Decode(ids)
+		require.NoError(t, err)
+		requireStreamed(t, Default(), ids, text)
+	})
+}

@@ -1,0 +1,102 @@
+package tokenizer
+
+import (
+	"io"
+	"math"
+	"unicode/utf8"
+
+	"github.com/koala-go/sdk/internal/gguf"
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// ggml is the beginning of the names of the tokenizer's metadata.
+const ggml = "tokenizer.ggml."
+
+// readGGUF reads the vocabulary in a GGUF file, as llama.cpp does for models of
+// the kind "llama".
+func readGGUF(r io.ReaderAt, size int64) (*vocabulary, error) {
+	m, err := gguf.ReadMetadata(r, size)
+	if err != nil {
+		return nil, err
+	}
+	v := newVocabulary(KindGGUF)
+	v.trim = false
+	g := ggufReader{v, m}
+	for _, step := range []func() error{g.kind, g.pieces, g.settings, g.special, v.unique} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+type ggufReader struct {
+	v *vocabulary
+	m *gguf.Metadata
+}
+
+// get finds a value; what it lacks has no items.
+func (g *ggufReader) get(name string) *gguf.Value {
+	if v := g.m.Values[ggml+name]; v != nil {
+		return v
+	}
+	return &gguf.Value{Offset: g.m.End}
+}
+
+func (g *ggufReader) kind() error {
+	if model := g.get("model"); model.Text(0) != "llama" {
+		return wire.Unsupported(model.Offset, "", "the tokenizer is of the kind %q instead of %q", model.Text(0), "llama")
+	}
+	if chars := g.get("precompiled_charsmap"); chars.Len > 0 {
+		return wire.Unsupported(chars.Offset, "", "a normalizer other than identity")
+	}
+	return nil
+}
+
+// pieces reads the three arrays that describe them.
+func (g *ggufReader) pieces() error {
+	tokens, scores, types := g.get("tokens"), g.get("scores"), g.get("token_type")
+	if !tokens.List || tokens.Type != gguf.String || scores.Len != tokens.Len || types.Len != tokens.Len {
+		return wire.Malformed(tokens.Offset, "", "%d tokens, %d scores, %d types", tokens.Len, scores.Len, types.Len)
+	}
+	g.v.pieces = make([]piece, tokens.Len)
+	for i := range g.v.pieces {
+		text := tokens.Text(i)
+		score, okScore := scores.Float(i)
+		typ, okType := types.Int(i)
+		if !okScore || !okType || typ < int64(Normal) || typ > int64(Byte) || !utf8.ValidString(text) {
+			return wire.Malformed(tokens.Offset, "", "token %d has no score, no known type or is not UTF-8", i)
+		}
+		g.v.pieces[i] = piece{text, float32(score), PieceType(typ)}
+		g.v.byteFallback = g.v.byteFallback || PieceType(typ) == Byte
+	}
+	return nil
+}
+
+func (g *ggufReader) settings() error {
+	if on, ok := g.get("add_space_prefix").Int(0); ok && on == 0 {
+		g.v.prefix = prefixNever
+	}
+	if on, ok := g.get("remove_extra_whitespaces").Int(0); ok && on != 0 {
+		g.v.trim = true
+	}
+	return nil
+}
+
+// special reads the ids of special tokens; 2^32-1 means none.
+func (g *ggufReader) special() error {
+	for name, to := range map[string]*Token{
+		"bos_token_id": &g.v.bos, "eos_token_id": &g.v.eos, "padding_token_id": &g.v.pad, "unknown_token_id": new(Token),
+	} {
+		v := g.get(name)
+		id, ok := v.Int(0)
+		switch {
+		case !ok || id == math.MaxUint32 || id == -1:
+		case id < 0 || id >= int64(len(g.v.pieces)):
+			return wire.Malformed(v.Offset, "", "%s is %d, but there are %d tokens", name, id, len(g.v.pieces))
+		default:
+			*to = Token(id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package tokenizer
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// vocabularyOf is a model with byte fallback whose pieces score less and less.
+func vocabularyOf(pieces ...string) *vocabulary {
+	v := newVocabulary(KindSentencePiece)
+	v.byteFallback, v.trim = true, false
+	v.pieces = append(v.pieces, piece{"<unk>", 0, Unknown})
+	for b := range 256 {
+		v.pieces = append(v.pieces, piece{byteText(byte(b)), 0, Byte})
+	}
+	for i, text := range pieces {
+		v.pieces = append(v.pieces, piece{text, float32(-i), Normal})
+	}
+	return v
+}
+
+// TestPaths has for each fast path a model that breaks its assumption: the
+// path must be off and the tokens right.
+func TestPaths(t *testing.T) {
+	letters := []string{"▁", "a", "b", "c", "d"}
+	runs := []string{"▁a", "ab", "▁ab", "▁▁", "▁▁▁"}
+	for _, row := range []struct {
+		name   string
+		pieces []string
+		change func(v *vocabulary)
+		runs   bool
+		fast   bool
+	}{
+		{"all hold", runs, func(v *vocabulary) { score(v, "▁▁▁", scoreOf(v, "▁▁")) }, true, true},
+		{"runs of different scores", runs, nil, false, true},
+		{"runs before other pieces", runs, func(v *vocabulary) { score(v, "▁▁▁", 1); score(v, "▁▁", 1) }, false, false},
+		{"a run is missing", append(runs, "▁▁▁▁▁"), func(v *vocabulary) {
+			score(v, "▁▁▁", -99)
+			score(v, "▁▁", -99)
+			score(v, "▁▁▁▁▁", -99)
+		}, false, false},
+		{"▁ inside of a piece", []string{"a▁", "a▁b", "▁a"}, nil, false, true},
+		{"▁ before a run", []string{"▁▁", "▁▁a"}, nil, false, true},
+		{"no ▁ alone", []string{"▁a", "▁ab"}, func(v *vocabulary) { rename(v, "▁", "x") }, false, true},
+		{"equal scores", []string{"ab", "bc", "abc"}, func(v *vocabulary) { score(v, "ab", scoreOf(v, "bc")) }, true, false},
+		{"a piece that is never made", []string{"ab", "bcd"}, nil, true, false},
+		{"a piece that encodes to others", []string{"bc", "ab", "abc", "abcd", "cd"}, func(v *vocabulary) { score(v, "abcd", 5) }, true, false},
+		{"a character that is no piece", []string{"az", "zz", "▁az"}, nil, true, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v := vocabularyOf(append(letters, row.pieces...)...)
+			if row.change != nil {
+				row.change(v)
+			}
+			tok, err := newTokenizer(v)
+			require.NoError(t, err)
+			p := tok.Properties()
+			require.Equal(t, []bool{row.runs, row.fast}, []bool{p.CutAtRuns, p.Linear})
+			requireSmall(t, tok, 2000)
+		})
+	}
+}
+
+func find(v *vocabulary, text string) *piece {
+	for id := range v.pieces {
+		if v.pieces[id].text == text {
+			return &v.pieces[id]
+		}
+	}
+	panic("no piece " + text)
+}
+
+func score(v *vocabulary, text string, to float32)      { find(v, text).score = to }
+func scoreOf(v *vocabulary, text string) float32        { return find(v, text).score }
+func rename(v *vocabulary, text string, becomes string) { find(v, text).text = becomes }
+
+// requireSmall compares with the reference on texts of a few letters.
+func requireSmall(t *testing.T, tok *Tokenizer, n int) {
+	want := reference(tok.v)
+	r := rand.New(rand.NewPCG(*seed, 6))
+	for range n {
+		text := glue(r, 14, "a", "b", "c", "d", " ", "  ", "▁", "z", "\xff", "\n", "ab", "abc")
+		equal(t, want(text), tok.Encode(text, nil), text)
+	}
+	requireLaws(t, tok, strings.Repeat("ab ▁c", 10))
+}
+
+// TestRandomVocabularies compares random models of all properties with the
+// reference.
+func TestRandomVocabularies(t *testing.T) {
+	r := rand.New(rand.NewPCG(*seed, 7))
+	kinds := map[[2]bool]int{}
+	for range rounds(t) / 40 {
+		pieces := randomPieces(r)
+		v, shuffled := vocabularyOf(pieces...), r.IntN(2) == 0
+		for id := 257; id < len(v.pieces); id++ {
+			if shuffled && r.IntN(3) == 0 {
+				v.pieces[id].score = float32(-r.IntN(len(pieces)))
+			}
+		}
+		tok, err := newTokenizer(v)
+		require.NoError(t, err)
+		kinds[[2]bool{tok.runs != nil, tok.fast}]++
+		requireSmall(t, tok, 100)
+	}
+	require.Len(t, kinds, 4, "%v", kinds)
+}
+
+// randomPieces joins letters and pieces to others, or letters alone.
+func randomPieces(r *rand.Rand) []string {
+	pieces := []string{"▁", "a", "b", "c"}
+	seen := map[string]bool{"▁": true, "a": true, "b": true, "c": true}
+	for range r.IntN(14) {
+		text := pieces[r.IntN(len(pieces))] + pieces[r.IntN(len(pieces))]
+		if r.IntN(20) == 0 {
+			text = glue(r, 6, "a", "b", "c", "▁", "ab", "▁▁")
+		}
+		if r.IntN(8) > 0 {
+			text = strings.ReplaceAll(text, spaceText, "")
+			text = strings.Repeat(spaceText, r.IntN(2)) + text
+		}
+		if text != "" && !seen[text] {
+			seen[text] = true
+			pieces = append(pieces, text)
+		}
+	}
+	return pieces[r.IntN(2):]
+}

@@ -1,0 +1,248 @@
+package tokenizer
+
+import (
+	"errors"
+	"io"
+	"math"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// Field numbers of sentencepiece_model.proto.
+const (
+	spmPieces, spmTrainer, spmNormalizer, spmDenormalizer = 1, 2, 3, 5
+
+	spmText, spmScore, spmType = 1, 2, 3
+
+	spmModelType, spmVocabSize, spmSuffix, spmByteFallback                   = 3, 4, 24, 35
+	spmUnkID, spmBOSID, spmEOSID, spmPADID                                   = 40, 41, 42, 43
+	spmUnkSurface, spmUnkPiece, spmBOSPiece, spmEOSPiece, spmPADPiece        = 44, 45, 46, 47, 48
+	spmName, spmCharsmap, spmDummyPrefix, spmTrim, spmEscape                 = 1, 2, 3, 4, 5
+	spmUnigram, spmBPE                                                uint64 = 1, 2
+)
+
+// field is one field of a protobuf message.
+type field struct {
+	number protowire.Number
+	kind   protowire.Type
+	bytes  []byte // of a string, bytes or message
+	value  uint64 // of a number
+	at     int64  // offset of the bytes or of the number
+}
+
+// fields calls f for each field of a message that begins at an offset of the
+// file.
+func fields(b []byte, at int64, f func(field) error) error {
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return spmError(at, n)
+		}
+		x := field{number: number, kind: kind, at: at + int64(n)}
+		size := n
+		switch kind {
+		case protowire.VarintType:
+			x.value, n = protowire.ConsumeVarint(b[size:])
+		case protowire.Fixed32Type:
+			var v uint32
+			v, n = protowire.ConsumeFixed32(b[size:])
+			x.value = uint64(v)
+		case protowire.Fixed64Type:
+			x.value, n = protowire.ConsumeFixed64(b[size:])
+		case protowire.BytesType:
+			x.bytes, n = protowire.ConsumeBytes(b[size:])
+		default:
+			return wire.Malformed(at, "", "field %d is a group or of an unknown wire type", number)
+		}
+		if n < 0 {
+			return spmError(x.at, n)
+		}
+		x.at += int64(n - len(x.bytes))
+		if kind != protowire.BytesType {
+			x.at -= int64(n)
+		}
+		if err := f(x); err != nil {
+			return err
+		}
+		b, at = b[size+n:], at+int64(size+n)
+	}
+	return nil
+}
+
+// spmError is what a negative length of protowire says.
+func spmError(at int64, n int) error {
+	if err := protowire.ParseError(n); !errors.Is(err, io.ErrUnexpectedEOF) {
+		return wire.Malformed(at, "", "a number is too long or a tag is 0")
+	}
+	return wire.Truncated(at, "", "a field reaches over the end")
+}
+
+// is checks a field's wire type.
+func (x *field) is(kind protowire.Type) error {
+	if x.kind != kind {
+		return wire.Malformed(x.at, "", "field %d has the wire type %d instead of %d", x.number, x.kind, kind)
+	}
+	return nil
+}
+
+func (x *field) flag(p *bool) error {
+	*p = x.value != 0
+	return x.is(protowire.VarintType)
+}
+
+func (x *field) text(p *string) error {
+	if *p = string(x.bytes); !utf8.ValidString(*p) {
+		return wire.Malformed(x.at, "", "field %d is not UTF-8", x.number)
+	}
+	return x.is(protowire.BytesType)
+}
+
+// spmReader reads a SentencePiece model.
+type spmReader struct {
+	*vocabulary
+	byID    map[Token]int64 // special ids in the trainer's settings → offset
+	special [3]string       // texts of BOS, EOS and PAD
+	bpe     bool
+	kindAt  int64
+}
+
+// readSPM reads a SentencePiece model: a protobuf message.
+func readSPM(b []byte) (*vocabulary, error) {
+	r := spmReader{vocabulary: newVocabulary(KindSentencePiece), byID: map[Token]int64{}, special: [3]string{"<s>", "</s>", "<pad>"}}
+	if err := r.preallocate(b); err != nil {
+		return nil, err
+	}
+	err := fields(b, 0, func(x field) error {
+		switch x.number {
+		case spmPieces, spmTrainer, spmNormalizer, spmDenormalizer:
+			if err := x.is(protowire.BytesType); err != nil {
+				return err
+			}
+		}
+		switch x.number {
+		case spmPieces:
+			return r.readPiece(x)
+		case spmTrainer:
+			return fields(x.bytes, x.at, r.readTrainer)
+		case spmNormalizer:
+			return fields(x.bytes, x.at, r.readNormalizer)
+		case spmDenormalizer:
+			return fields(x.bytes, x.at, r.refuseCharsmap)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.vocabulary, r.finish()
+}
+
+// preallocate makes room for the pieces, which it counts.
+func (r *spmReader) preallocate(b []byte) error {
+	n := 0
+	err := fields(b, 0, func(x field) error {
+		if x.number == spmPieces {
+			n++
+		}
+		return nil
+	})
+	r.pieces = make([]piece, 0, n)
+	return err
+}
+
+func (r *spmReader) readPiece(message field) error {
+	p := piece{typ: Normal}
+	err := fields(message.bytes, message.at, func(x field) error {
+		switch x.number {
+		case spmText:
+			return x.text(&p.text)
+		case spmScore:
+			p.score = math.Float32frombits(uint32(x.value))
+			return x.is(protowire.Fixed32Type)
+		case spmType:
+			if x.value > uint64(Byte) {
+				return wire.Malformed(x.at, "", "piece has the unknown type %d", x.value)
+			}
+			p.typ = PieceType(x.value)
+			return x.is(protowire.VarintType)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.check(); err != nil {
+		return &wire.Error{Offset: message.at, Err: err}
+	}
+	r.pieces = append(r.pieces, p)
+	return nil
+}
+
+func (r *spmReader) readTrainer(x field) error {
+	switch x.number {
+	case spmModelType:
+		r.bpe, r.kindAt = x.value == spmBPE, x.at
+		return x.is(protowire.VarintType)
+	case spmSuffix:
+		return x.flag(&r.suffix)
+	case spmByteFallback:
+		return x.flag(&r.byteFallback)
+	case spmUnkID, spmBOSID, spmEOSID, spmPADID:
+		r.byID[Token(int32(x.value))] = x.at
+		return x.is(protowire.VarintType)
+	case spmUnkSurface:
+		return x.text(&r.unkSurface)
+	case spmBOSPiece, spmEOSPiece, spmPADPiece:
+		return x.text(&r.special[x.number-spmBOSPiece])
+	}
+	return nil
+}
+
+func (r *spmReader) readNormalizer(x field) error {
+	switch x.number {
+	case spmDummyPrefix:
+		if x.value == 0 {
+			r.prefix = prefixNever
+		}
+		return x.is(protowire.VarintType)
+	case spmTrim:
+		return x.flag(&r.trim)
+	case spmEscape:
+		if x.value == 0 {
+			return wire.Unsupported(x.at, "", "escape_whitespaces is off")
+		}
+	}
+	return r.refuseCharsmap(x)
+}
+
+func (r *spmReader) refuseCharsmap(x field) error {
+	if x.number == spmCharsmap && len(x.bytes) > 0 {
+		return wire.Unsupported(x.at, "", "a normalizer other than identity")
+	}
+	return nil
+}
+
+// finish checks what needs the whole model.
+func (r *spmReader) finish() error {
+	if len(r.pieces) > 0 && !r.bpe {
+		return wire.Unsupported(r.kindAt, "", "the model is no BPE model (unigram is the default)")
+	}
+	for id, at := range r.byID {
+		if id < -1 || int(id) >= len(r.pieces) {
+			return wire.Malformed(at, "", "special id %d, but there are %d pieces", id, len(r.pieces))
+		}
+	}
+	for id := range r.pieces {
+		if p := &r.pieces[id]; p.typ == Control {
+			for i, to := range []*Token{&r.bos, &r.eos, &r.pad} {
+				if p.text == r.special[i] {
+					*to = Token(id)
+				}
+			}
+		}
+	}
+	return r.unique()
+}
