@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 
 	"github.com/koala-go/sdk/internal/half"
@@ -84,14 +85,24 @@ func FirstNonFinite(a Array) int {
 }
 
 // Magnitude says how large the elements of an array are.
-type Magnitude = half.Magnitude
+type Magnitude struct {
+	Count      int
+	NonFinite  int     // how many are infinite or NaN; the rest leaves them out
+	Max        float32 // the largest magnitude
+	SumSquares float64 // the same on every machine
+}
+
+// RMS is the root mean square of the finite elements.
+func (m Magnitude) RMS() float64 {
+	return math.Sqrt(m.SumSquares / float64(max(m.Count-m.NonFinite, 1)))
+}
 
 // Measure looks at every element once.
 func Measure(a Array) Magnitude {
 	if a.Len() == 0 {
 		return Magnitude{}
 	}
-	return half.Measure(a.Data[:a.Len()*int(a.DType.Size())], a.DType.kernel())
+	return Magnitude(half.Measure(a.Data[:a.Len()*int(a.DType.Size())], a.DType.kernel()))
 }
 
 // Halves is an Array over the memory of x448/float16 values: nothing is

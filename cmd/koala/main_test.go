@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/koala-go/sdk/internal/fixture"
@@ -76,4 +79,11 @@ func TestBytesText(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 13_476_851_687: "13.5 GB"} {
 		require.Equal(t, want, bytesText(n))
 	}
+}
+
+// TestInterrupted is the exit code and the line for Ctrl-C.
+func TestInterrupted(t *testing.T) {
+	var stderr strings.Builder
+	require.Equal(t, 130, report(&stderr, "recover <path>", fmt.Errorf("reading: %w", context.Canceled)))
+	require.Equal(t, "koala recover: interrupted: nothing was written\n", stderr.String())
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/koala-go/sdk/internal/half"
 )
 
 type versionCmd struct {
@@ -17,10 +19,11 @@ type version struct {
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
+	Kernel   string `json:"kernel"` // the instruction set that the arithmetic uses
 }
 
 func buildVersion() version {
-	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: half.Kernel()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
@@ -41,6 +44,6 @@ func (c *versionCmd) Run(a *app) error {
 	if c.JSON {
 		return printJSON(a.stdout, v)
 	}
-	_, err := fmt.Fprintf(a.stdout, "koala %s %s %s/%s\n", v.Version, v.Go, v.OS, v.Arch)
+	_, err := fmt.Fprintf(a.stdout, "koala %s %s %s/%s %s\n", v.Version, v.Go, v.OS, v.Arch, v.Kernel)
 	return err
 }

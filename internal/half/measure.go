@@ -10,11 +10,6 @@ type Magnitude struct {
 	SumSquares float64 // summed in order, tile by tile: the same on every machine
 }
 
-// RMS is the root mean square of the finite elements.
-func (m Magnitude) RMS() float64 {
-	return math.Sqrt(m.SumSquares / float64(max(m.Count-m.NonFinite, 1)))
-}
-
 // Measure looks at every element once.
 func Measure(src []byte, t Type) Magnitude {
 	m := Magnitude{Count: len(src) / t.Size()}
