@@ -1,51 +1,22 @@
-"""Tokens against the real sentencepiece and tokenizers: the exported vocabulary, random texts, models trained here.
+"""Tokens against the real sentencepiece and tokenizers: the exported vocabulary, random texts, models trained here."""
 
-Needs sentencepiece and tokenizers from PyPI, and KOALA_BIN. Prints `ok   NAME` or `FAIL NAME: why` for each fact.
-"""
-
-import contextlib
 import io
 import itertools
 import json
 import os
-import pathlib
 import random
 import subprocess
-import sys
-import tempfile
 
 import sentencepiece
 import tokenizers
+from koala_interop import fact, koala, main
 
 ROUNDS = int(os.environ.get("KOALA_ROUNDS", "100000"))
-failures = 0
-
-
-@contextlib.contextmanager
-def fact(name):
-    """Prints that the fact holds, or why not, and goes on."""
-    global failures
-    try:
-        yield
-    except Exception as error:  # whatever a library raises on koala's files is a finding
-        failures += 1
-        print(f"FAIL {name}: {' '.join((str(error) or repr(error)).split())[:500]}", flush=True)
-    else:
-        print(f"ok   {name}", flush=True)
-
-
-def koala(*args, text=""):
-    """Runs koala and returns its standard output."""
-    command = [os.environ["KOALA_BIN"], "tokenizer", *map(str, args)]
-    done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=300, check=False)
-    if done.returncode != 0:
-        raise AssertionError(f"koala ended with {done.returncode}: {done.stderr.decode()[-400:]}")
-    return done.stdout.decode()
 
 
 def encode(texts, *args):
     lines = "".join(json.dumps(t, ensure_ascii=False) + "\n" for t in texts)
-    out = [json.loads(line) for line in koala("encode", "--in", "jsonl", "--out", "ids", *args, text=lines).splitlines()]
+    out = [json.loads(line) for line in koala("tokenizer", "encode", "--in", "jsonl", "--out", "ids", *args, text=lines).splitlines()]
     if len(out) != len(texts):
         raise AssertionError(f"{len(out)} lines for {len(texts)} texts")
     return out
@@ -53,7 +24,7 @@ def encode(texts, *args):
 
 def decode(rows, *args):
     lines = "".join(json.dumps(r) + "\n" for r in rows)
-    return [json.loads(line) for line in koala("decode", *args, text=lines).split("\n")[:-1]]
+    return [json.loads(line) for line in koala("tokenizer", "decode", *args, text=lines).split("\n")[:-1]]
 
 
 def same(texts, got, want):
@@ -84,8 +55,8 @@ def texts(seed, n, pieces=()):
 
 
 def check_exports(folder):
-    koala("export", "--format", "spm", "--out", folder / "tokenizer.model")
-    koala("export", "--format", "hf", "--out", folder / "tokenizer.json")
+    koala("tokenizer", "export", "--format", "spm", "--out", folder / "tokenizer.model")
+    koala("tokenizer", "export", "--format", "hf", "--out", folder / "tokenizer.json")
     sp = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     hf = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     sample = texts(1, ROUNDS, [sp.id_to_piece(i) for i in range(259, 32000)])
@@ -149,7 +120,7 @@ def check_trained(folder):
             same(sample, encode(sample, "--model", path), want)
             same(want, decode(want, "--model", path), [sp.decode(r) for r in want])
             again = folder / f"{name}.again.model"
-            koala("export", "--model", path, "--format", "spm", "--out", again)
+            koala("tokenizer", "export", "--model", path, "--format", "spm", "--out", again)
             same(sample, sentencepiece.SentencePieceProcessor(model_file=str(again)).encode(sample), want)
 
 
@@ -221,13 +192,5 @@ def check_unsupported(folder):
                 raise AssertionError(f"ended with {done.returncode}: {done.stderr.decode()}")
 
 
-def main():
-    for name, check in list(globals().items()):
-        if name.startswith("check_"):
-            with tempfile.TemporaryDirectory() as folder, fact(f"check_tokenizer.{name} ran to its end"):
-                check(pathlib.Path(folder))
-    sys.exit(1 if failures else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(globals())

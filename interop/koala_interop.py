@@ -64,10 +64,10 @@ def main(module):
     sys.exit(1 if failures else 0)
 
 
-def koala(*args):
-    """Runs koala and returns its standard output."""
+def koala(*args, text=""):
+    """Runs koala on a text and returns its standard output."""
     command = [os.environ["KOALA_BIN"], *map(str, args)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)
+    done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=300, check=False)
     if done.returncode != 0:
         raise AssertionError(f"koala {args[0]} ended with {done.returncode}: {done.stderr.decode()[-400:]}")
     return done.stdout.decode()
