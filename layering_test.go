@@ -25,10 +25,10 @@ var edges = map[string][]string{
 	"internal/safetensors": {"internal/wire"},
 	"internal/flax":        {"internal/wire"},
 	"internal/gguf":        {"internal/wire"},
-	"tokenizer":            {"internal/wire", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
+	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/flax", "github.com/x448/float16"},
 	"diff":                 {"weights", "internal/half", "internal/vfs"},
-	"cmd/koala":            {"diff", "weights", "tokenizer", "internal/wire", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
 
 	"tokenizer/internal/gen": {},

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 )
 
@@ -17,19 +17,15 @@ import (
 // Errors are *ModelError for bad content, and the system's for files that
 // cannot be read.
 func Open(path string) (*Tokenizer, error) {
-	f, err := os.Open(path)
+	f, err := vfs.OS.Open(path)
+	if errors.Is(err, vfs.ErrNotRegular) {
+		return nil, &ModelError{Path: path, Offset: -1, Err: unsupported("it is no regular file")}
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &ModelError{Path: path, Offset: -1, Err: unsupported("it is no regular file")}
-	}
-	t, err := read(f, info.Size())
+	t, err := read(f, f.Size())
 	var bad *ModelError
 	if errors.As(err, &bad) {
 		bad.Path = path
@@ -53,7 +49,7 @@ const maxModel = 1 << 28
 // read reads a tokenizer of any kind.
 func read(r io.ReaderAt, size int64) (*Tokenizer, error) {
 	head := make([]byte, min(size, 64))
-	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+	if err := wire.ReadFull(r, head, 0); err != nil {
 		return nil, err
 	}
 	kind := detect(head)
@@ -90,7 +86,7 @@ func readKind(kind Kind, r io.ReaderAt, size int64) (*vocabulary, error) {
 		return nil, errEmpty
 	}
 	b := make([]byte, size)
-	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
+	if err := wire.ReadFull(r, b, 0); err != nil {
 		return nil, err
 	}
 	if kind == KindHuggingFace {

@@ -22,9 +22,6 @@ const (
 	maxIndex = 64 << 20
 )
 
-func parent(path string) string    { return filepath.Dir(path) }
-func join(dir, name string) string { return filepath.Join(dir, name) }
-
 // openDir reads a Hugging Face directory: model.safetensors, or the shards of
 // an index, in this order, which is transformers'.
 func (c *Checkpoint) openDir() error {
@@ -32,7 +29,7 @@ func (c *Checkpoint) openDir() error {
 	c.Format = FormatSafetensors
 	f, err := c.openBeside(singleName)
 	if err == nil {
-		return c.addFile(f, join(c.dir, singleName))
+		return c.addFile(f, filepath.Join(c.dir, singleName))
 	}
 	if !notExist(err) {
 		return err
@@ -67,7 +64,7 @@ func (c *Checkpoint) explainDir() error {
 // openShards reads the files that an index names, and checks that they hold
 // what it says.
 func (c *Checkpoint) openShards(text []byte) error {
-	path := join(c.dir, indexName)
+	path := filepath.Join(c.dir, indexName)
 	shardOf, err := readIndex(text)
 	if err != nil {
 		return formatError(c.Format, path, err)
@@ -84,7 +81,7 @@ func (c *Checkpoint) openShards(text []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := c.addFile(f, join(c.dir, name)); err != nil {
+		if err := c.addFile(f, filepath.Join(c.dir, name)); err != nil {
 			return err
 		}
 	}
@@ -186,11 +183,11 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if f.Size() > maxIndex {
-		return nil, whole("", join(c.dir, name), ErrMalformed, "%d bytes are too many for this file", f.Size())
+		return nil, whole("", filepath.Join(c.dir, name), ErrMalformed, "%d bytes are too many for this file", f.Size())
 	}
 	text := make([]byte, f.Size())
 	if err := wire.ReadFull(f, text, 0); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", join(c.dir, name), err)
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(c.dir, name), err)
 	}
 	return text, nil
 }

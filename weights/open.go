@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 
 	"github.com/koala-go/sdk/internal/flax"
@@ -103,7 +104,7 @@ func (c *Checkpoint) openFile() error {
 		return errors.Join(err, f.Close())
 	}
 	if c.Format == FormatSafetensors {
-		c.dir = parent(c.Path)
+		c.dir = filepath.Dir(c.Path)
 	}
 	return c.addFile(f, c.Path)
 }
@@ -219,7 +220,7 @@ func mostNamed(tensors []*Tensor) *Layout {
 func (c *Checkpoint) readConfig() error {
 	if text, err := c.File("config.json"); err == nil {
 		if err := c.Config.readHF(text); err != nil {
-			return whole(c.Format, join(c.dir, "config.json"), ErrMalformed, "%v", err)
+			return whole(c.Format, filepath.Join(c.dir, "config.json"), ErrMalformed, "%v", err)
 		}
 	} else if !notExist(err) {
 		return err

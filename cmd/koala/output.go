@@ -52,7 +52,7 @@ func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.P
 	}
 	defer p.Close()
 	if f.Plan {
-		return f.print(a.stdout, p.Summary(), p.Summary())
+		return f.printPlan(a.stdout, p.Summary())
 	}
 	r, err := p.Run(a.ctx)
 	bar.finish()
@@ -69,9 +69,9 @@ func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.P
 	return nil
 }
 
-func (f *outputFlags) print(w io.Writer, s diff.Summary, document any) error {
+func (f *outputFlags) printPlan(w io.Writer, s diff.Summary) error {
 	if f.JSON {
-		return printJSON(w, document)
+		return printJSON(w, s)
 	}
 	printSummary(w, s)
 	return nil

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"text/tabwriter"
 
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/tokenizer"
 )
@@ -192,25 +195,23 @@ func (c *tokenizerExportCmd) Run(a *app) error {
 	return writeFile(c.Out, func(w io.Writer) error { return t.Export(w, tokenizer.Format(c.Format)) })
 }
 
-// writeFile writes a small file under a temporary name and renames it when it
-// is whole.
+// writeFile puts a small file in its place in one step, over what stood there.
 func writeFile(path string, write func(io.Writer) error) error {
-	temporary := path + ".tmp"
-	f, err := os.Create(temporary)
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	stage, err := vfs.NewStage(vfs.OS, path)
 	if err != nil {
 		return err
 	}
-	if err = write(f); err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
+	const name = "file"
+	f, err := stage.Create(name, int64(b.Len()))
 	if err == nil {
-		err = os.Rename(temporary, path)
+		_, err = f.WriteAt(b.Bytes(), 0)
 	}
 	if err != nil {
-		_ = os.Remove(temporary)
+		return errors.Join(err, stage.Discard())
 	}
-	return err
+	return stage.Publish(name, true)
 }

@@ -36,7 +36,7 @@ func (p *parser) chunked(t token, name string) error {
 			return p.chunk(&whole, &chunks)
 		})
 		if err != nil {
-			return named(err, name)
+			return wire.Named(err, name)
 		}
 		if len(whole.Shape) > maxRank {
 			return wire.Malformed(at, name, "chunked array has %d dimensions, not at most %d", len(whole.Shape), maxRank)
@@ -56,7 +56,7 @@ func (p *parser) chunked(t token, name string) error {
 // orMalformed is err, or a refusal of what stands at t.
 func orMalformed(err error, t token, name, format string, args ...any) error {
 	if err != nil {
-		return named(err, name)
+		return wire.Named(err, name)
 	}
 	return wire.Malformed(t.at, name, format, args...)
 }

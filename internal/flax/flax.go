@@ -123,12 +123,12 @@ func (p *parser) record() error {
 	}
 	t, err := p.token()
 	if err != nil {
-		return named(err, name)
+		return wire.Named(err, name)
 	}
 	if t.kind != kindBin {
 		return wire.Malformed(t.at, name, "record holds %v, not bytes", t)
 	}
-	return named(p.Within(t.n, func() error { return p.value(name, 0) }), name)
+	return wire.Named(p.Within(t.n, func() error { return p.value(name, 0) }), name)
 }
 
 // keyPath reads a list of strings.
@@ -179,7 +179,7 @@ func (p *parser) root(first token) error {
 func (p *parser) value(name string, depth int) error {
 	t, err := p.token()
 	if err != nil {
-		return named(err, name)
+		return wire.Named(err, name)
 	}
 	if depth > maxNesting {
 		return wire.Malformed(t.at, name, "nested deeper than %d", maxNesting)
@@ -193,7 +193,7 @@ func (p *parser) value(name string, depth int) error {
 		return p.ext(t, name)
 	case kindString:
 		_, err := p.text(t)
-		return named(err, name)
+		return wire.Named(err, name)
 	case kindBin:
 		return p.Skip(t.n)
 	}
@@ -237,7 +237,7 @@ func (p *parser) mapping(t token, name string, depth int) error {
 		at := p.Offset()
 		key, err := p.key()
 		if err != nil {
-			return named(err, name)
+			return wire.Named(err, name)
 		}
 		if key == chunkedMark {
 			if i > 0 {
@@ -263,16 +263,16 @@ func (p *parser) mapping(t token, name string, depth int) error {
 func (p *parser) array(t token, name string) (wire.Tensor, error) {
 	end := p.Offset() + t.n
 	if err := p.expect(kindArray, 3, "an array's shape, dtype and bytes"); err != nil {
-		return wire.Tensor{}, named(err, name)
+		return wire.Tensor{}, wire.Named(err, name)
 	}
 	shape, err := p.shape()
 	if err != nil {
-		return wire.Tensor{}, named(err, name)
+		return wire.Tensor{}, wire.Named(err, name)
 	}
 	at := p.Offset()
 	numpy, err := p.key()
 	if err != nil {
-		return wire.Tensor{}, named(err, name)
+		return wire.Tensor{}, wire.Named(err, name)
 	}
 	dtype, ok := fromNumpy[numpy]
 	if !ok {
@@ -280,7 +280,7 @@ func (p *parser) array(t token, name string) (wire.Tensor, error) {
 	}
 	data, err := p.token()
 	if err != nil {
-		return wire.Tensor{}, named(err, name)
+		return wire.Tensor{}, wire.Named(err, name)
 	}
 	want, ok := wire.DataSize(dtype, shape)
 	switch {
@@ -293,7 +293,7 @@ func (p *parser) array(t token, name string) (wire.Tensor, error) {
 	}
 	a := wire.Tensor{Name: name, DType: dtype, Shape: shape, Offset: p.Offset()}
 	a.Data = io.NewSectionReader(p.r, a.Offset, data.n)
-	return a, named(p.Skip(data.n), name)
+	return a, wire.Named(p.Skip(data.n), name)
 }
 
 // shape reads a list of dimensions.
@@ -339,14 +339,6 @@ func (p *parser) expect(k kind, n int64, what string) error {
 	t, err := p.token()
 	if err == nil && (t.kind != k || t.n != n) {
 		err = wire.Malformed(t.at, "", "%v where %s is due", t, what)
-	}
-	return err
-}
-
-// named adds the tensor's name to an error that does not know it.
-func named(err error, name string) error {
-	if e, ok := err.(*wire.Error); ok && e.Tensor == "" {
-		return &wire.Error{Offset: e.Offset, Tensor: name, Err: e.Err}
 	}
 	return err
 }

@@ -134,7 +134,7 @@ func (p *parser) readEntry(name string) error {
 		return err
 	})
 	if err != nil {
-		return named(err, name)
+		return wire.Named(err, name)
 	}
 	if fields != 3 {
 		return wire.Malformed(e.at, name, "entry lacks one of dtype, shape, data_offsets")
@@ -160,14 +160,6 @@ func (p *parser) readOffsets(e *entry) error {
 	}
 	e.begin, e.end = offsets[0], offsets[1]
 	return nil
-}
-
-// named adds the tensor's name to an error that does not know it.
-func named(err error, name string) error {
-	if e, ok := err.(*wire.Error); ok && e.Tensor == "" {
-		return &wire.Error{Offset: e.Offset, Tensor: name, Err: e.Err}
-	}
-	return err
 }
 
 // checkSize compares what the shape asks for with what the offsets give.

@@ -59,3 +59,11 @@ func Unsupported(off int64, tensor, format string, args ...any) error {
 func Truncated(off int64, tensor, format string, args ...any) error {
 	return &Error{off, tensor, Reason(io.ErrUnexpectedEOF, format, args...)}
 }
+
+// Named adds a tensor's name to an *Error that does not know it.
+func Named(err error, name string) error {
+	if e, ok := err.(*Error); ok && e.Tensor == "" {
+		return &Error{Offset: e.Offset, Tensor: name, Err: e.Err}
+	}
+	return err
+}
