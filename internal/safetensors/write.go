@@ -56,7 +56,7 @@ func writingOrder(tensors []wire.Tensor) ([]int, error) {
 	for i := range tensors {
 		order[i] = i
 		n, ok := wire.DataSize(tensors[i].DType, tensors[i].Shape)
-		if total += n; !ok || total > maxSize {
+		if total += n; !ok || total > maxSize || wire.DTypeBits(tensors[i].DType) == 0 {
 			return nil, wire.Malformed(0, tensors[i].Name, "%s %v has no valid size", tensors[i].DType, tensors[i].Shape)
 		}
 	}

@@ -23,6 +23,17 @@ type Tensor struct {
 	// Data reads the elements: little-endian, row-major, contiguous,
 	// Bytes() long.
 	Data io.ReaderAt
+
+	// Turned reads the elements column by column, for a matrix that the file
+	// holds so; nil for all others. Data reads them row by row all the same,
+	// but only with much seeking.
+	Turned io.ReaderAt
+}
+
+// Piece is some bytes of a file that is to be written, and their place.
+type Piece struct {
+	Offset int64
+	Bytes  []byte
 }
 
 // Bytes is the length of the tensor's data.
@@ -41,7 +52,15 @@ var dtypeBits = map[string]int64{
 	"C64": 64, "F64": 64, "I64": 64, "U64": 64,
 }
 
-// DTypeBits is the size in bits of one element, 0 for an unknown type.
+// blockTypes are the types of GGUF that store elements in blocks, which do not
+// cross rows. Source: GGML_QUANT_SIZES in gguf's constants.py.
+var blockTypes = map[string]struct{ elements, bytes int64 }{
+	"Q4_0": {32, 18}, "Q4_1": {32, 20}, "Q5_0": {32, 22}, "Q5_1": {32, 24}, "Q8_0": {32, 34}, "Q8_1": {32, 40},
+	"Q2_K": {256, 84}, "Q3_K": {256, 110}, "Q4_K": {256, 144}, "Q5_K": {256, 176}, "Q6_K": {256, 210}, "Q8_K": {256, 292},
+}
+
+// DTypeBits is the size in bits of one element, 0 for an unknown type and for
+// one that is stored in blocks.
 func DTypeBits(dtype string) int64 { return dtypeBits[dtype] }
 
 // Elements multiplies the dimensions, false when one is negative or the
@@ -58,8 +77,16 @@ func Elements(shape []int64) (int64, bool) {
 }
 
 // DataSize is the number of bytes that an array takes, false when the type
-// is unknown, the size overflows, or it is no whole number of bytes.
+// is unknown, the size overflows, or it is no whole number of bytes or, of
+// rows that are stored in blocks, no whole number of blocks.
 func DataSize(dtype string, shape []int64) (int64, bool) {
+	if block, ok := blockTypes[dtype]; ok {
+		n, ok := Elements(shape)
+		if !ok || len(shape) == 0 || shape[len(shape)-1]%block.elements != 0 || n/block.elements > math.MaxInt64/block.bytes {
+			return 0, false
+		}
+		return n / block.elements * block.bytes, true
+	}
 	bits := DTypeBits(dtype)
 	n, ok := Elements(shape)
 	if !ok || bits == 0 || n > math.MaxInt64/bits || n*bits%8 != 0 {

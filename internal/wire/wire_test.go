@@ -136,6 +136,13 @@ func TestDataSize(t *testing.T) {
 		{"U8", []int64{math.MaxInt64 / 8}, math.MaxInt64 / 8, true},
 		{"U8", []int64{math.MaxInt64/8 + 1}, 0, false},
 		{"F64", []int64{1 << 57, 2}, 0, false},
+		{"Q8_0", []int64{3, 64}, 204, true},
+		{"Q8_0", []int64{64, 3}, 0, false}, // blocks do not cross rows
+		{"Q8_0", []int64{3, 48}, 0, false},
+		{"Q8_0", nil, 0, false},
+		{"Q4_K", []int64{1, 512}, 288, true},
+		{"Q8_0", []int64{0, 32}, 0, true},
+		{"Q8_0", []int64{1<<58 - 1, 32}, 0, false},
 	} {
 		n, ok := wire.DataSize(test.dtype, test.shape)
 		require.Equal(t, test.ok, ok, "%v %v", test.dtype, test.shape)
