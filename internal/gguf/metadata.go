@@ -1,112 +1,29 @@
-// Package gguf reads the metadata of GGUF files, versions 2 and 3,
-// little-endian, as docs/gguf.md of ggml-org/ggml describes them: the magic
-// GGUF, a version, the numbers of tensors and of key-value pairs, the pairs.
-//
-// Files are untrusted: no length is believed before it is compared with what
-// is left. Errors are *wire.Error values.
 package gguf
 
 import (
-	"encoding/binary"
 	"io"
-	"math"
 	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/wire"
 )
 
-// Type is the type of a value, numbered as in the file.
-type Type uint32
-
-// The types of values.
-const (
-	Uint8 Type = iota
-	Int8
-	Uint16
-	Int16
-	Uint32
-	Int32
-	Float32
-	Bool
-	String
-	Array
-	Uint64
-	Int64
-	Float64
-)
-
-// sizes is the length in bytes of each type, 0 for those of no fixed one.
-var sizes = [...]int64{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
-
-// Value is one value: a number, a text, or an array of either.
-type Value struct {
-	Type   Type  // of the value, or of the items of an array
-	List   bool  // whether it is an array
-	Offset int64 // of its first byte in the file, behind its type
-	Len    int   // number of items; 1 unless it is an array
-
-	raw   []byte   // of numbers, little-endian
-	texts []string // of strings
-}
-
-// Text is the i-th string, "" when the value has none.
-func (v *Value) Text(i int) string {
-	if i >= len(v.texts) {
-		return ""
-	}
-	return v.texts[i]
-}
-
-// Int is the i-th whole number or truth value; ok is false when the value has
-// none or it does not fit.
-func (v *Value) Int(i int) (n int64, ok bool) {
-	bits, ok := v.bits(i)
-	switch v.Type {
-	case Int8:
-		return int64(int8(bits)), ok
-	case Int16:
-		return int64(int16(bits)), ok
-	case Int32:
-		return int64(int32(bits)), ok
-	case Float32, Float64:
-		return 0, false
-	case Uint64:
-		return int64(bits), ok && bits <= math.MaxInt64
-	}
-	return int64(bits), ok
-}
-
-// Float is the i-th floating-point number.
-func (v *Value) Float(i int) (f float64, ok bool) {
-	bits, ok := v.bits(i)
-	switch v.Type {
-	case Float32:
-		return float64(math.Float32frombits(uint32(bits))), ok
-	case Float64:
-		return math.Float64frombits(bits), ok
-	}
-	return 0, false
-}
-
-// bits is the i-th number as it lies in the file.
-func (v *Value) bits(i int) (uint64, bool) {
-	if v.raw == nil || i >= v.Len {
-		return 0, false
-	}
-	size := int(sizes[v.Type])
-	var full [8]byte
-	copy(full[:], v.raw[i*size:(i+1)*size])
-	return binary.LittleEndian.Uint64(full[:]), true
-}
-
 // Metadata is what stands before the tensors' descriptions.
 type Metadata struct {
 	Version   uint32
-	Tensors   uint64 // number of tensors, as announced
+	Count     uint64 // number of tensors, as announced
 	Alignment int64  // of the tensors' data
 	Keys      []string
 	Values    map[string]*Value
 	End       int64 // offset of the tensors' descriptions
+}
+
+// Pairs lists the metadata in the file's order, as Header takes it.
+func (m *Metadata) Pairs() []Pair {
+	pairs := make([]Pair, len(m.Keys))
+	for i, key := range m.Keys {
+		pairs[i] = Pair{key, *m.Values[key]}
+	}
+	return pairs
 }
 
 // Limits of what is believed.
@@ -114,12 +31,28 @@ const (
 	minPair   = 8 + 4 + 1 // bytes of the shortest key-value pair
 	minTensor = 8 + 4 + 4 + 8
 	maxKey    = 1<<16 - 1
+
+	// MaxHead is how many bytes of metadata and descriptions are read, which
+	// are kept in memory: a file of many gigabytes could consist of them.
+	MaxHead = 1 << 28
+)
+
+// The alignment of data that is in force where a file names none, the key
+// that names one, and the greatest that is read: checking the padding costs as
+// many bytes for each tensor.
+const (
+	defaultAlignment = 32
+	alignmentKey     = "general.alignment"
+	maxAlignment     = 1 << 16
 )
 
 // ReadMetadata reads the metadata of a file of a size.
 func ReadMetadata(r io.ReaderAt, size int64) (*Metadata, error) {
-	c := reader{wire.NewCursor(r, 0, size)}
-	m := &Metadata{Alignment: 32, Values: map[string]*Value{}}
+	return reader{wire.NewCursor(r, 0, size)}.metadata()
+}
+
+func (c reader) metadata() (*Metadata, error) {
+	m := &Metadata{Values: map[string]*Value{}}
 	pairs, err := c.header(m)
 	if err != nil {
 		return nil, err
@@ -130,39 +63,51 @@ func ReadMetadata(r io.ReaderAt, size int64) (*Metadata, error) {
 		}
 	}
 	m.End = c.Offset()
-	return m, m.align()
+	if m.Alignment, err = alignment(m.Values[alignmentKey]); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
-// align takes over general.alignment.
-func (m *Metadata) align() error {
-	v := m.Values["general.alignment"]
+// alignment is what general.alignment asks for; v is nil where it is absent.
+func alignment(v *Value) (int64, error) {
 	if v == nil {
-		return nil
+		return defaultAlignment, nil
 	}
 	n, ok := v.Int(0)
 	if !ok || v.List || v.Type != Uint32 || n == 0 || n&(n-1) != 0 {
-		return wire.Malformed(v.Offset, "", "general.alignment is no power of two of type uint32")
+		return 0, wire.Malformed(v.Offset, "", "%s is no power of two of type uint32", alignmentKey)
 	}
-	m.Alignment = n
-	return nil
+	if n > maxAlignment {
+		return 0, wire.Unsupported(v.Offset, "", "an alignment of %d bytes, over %d", n, maxAlignment)
+	}
+	return n, nil
 }
 
 // reader reads little-endian numbers.
 type reader struct{ *wire.Cursor }
 
+// take reads n bytes of the head.
+func (c reader) take(n int64) ([]byte, error) {
+	if n <= c.Left() && n > MaxHead-c.Offset() {
+		return nil, wire.Unsupported(c.Offset(), "", "metadata and descriptions of more than %d bytes", MaxHead)
+	}
+	return c.Bytes(n)
+}
+
 func (c reader) number(size int64) (uint64, error) {
-	b, err := c.Bytes(size)
+	b, err := c.take(size)
 	if err != nil {
 		return 0, err
 	}
 	var full [8]byte
 	copy(full[:], b)
-	return binary.LittleEndian.Uint64(full[:]), nil
+	return le.Uint64(full[:]), nil
 }
 
 // header reads up to the first pair and returns the number of pairs.
 func (c reader) header(m *Metadata) (uint64, error) {
-	magic, err := c.Bytes(4)
+	magic, err := c.take(4)
 	if err != nil {
 		return 0, err
 	}
@@ -181,7 +126,7 @@ func (c reader) header(m *Metadata) (uint64, error) {
 	}
 	m.Version = uint32(version)
 	at := c.Offset()
-	if m.Tensors, err = c.number(8); err != nil {
+	if m.Count, err = c.number(8); err != nil {
 		return 0, err
 	}
 	pairs, err := c.number(8)
@@ -189,8 +134,8 @@ func (c reader) header(m *Metadata) (uint64, error) {
 		return 0, err
 	}
 	left := uint64(c.Left())
-	if m.Tensors > left/minTensor {
-		return 0, wire.Truncated(at, "", "%d tensors announced, %d bytes left", m.Tensors, left)
+	if m.Count > left/minTensor {
+		return 0, wire.Truncated(at, "", "%d tensors announced, %d bytes left", m.Count, left)
 	}
 	if pairs > left/minPair {
 		return 0, wire.Truncated(at+8, "", "%d pairs announced, %d bytes left", pairs, left)
@@ -229,7 +174,7 @@ func (c reader) text() (string, error) {
 	if n > uint64(c.Left()) {
 		return "", wire.Truncated(at, "", "a string of %d bytes, %d left", n, c.Left())
 	}
-	b, err := c.Bytes(int64(n))
+	b, err := c.take(int64(n))
 	return string(b), err
 }
 
@@ -275,8 +220,15 @@ func (c reader) list(v *Value) (err error) {
 	if err != nil {
 		return err
 	}
-	if least := max(sizes[v.Type], 1); n > uint64(c.Left()/least) || v.Type == String && n > uint64(c.Left()/8) {
-		return wire.Truncated(at, "", "an array of %d items, %d bytes left", n, c.Left())
+	least := uint64(sizes[v.Type])
+	if v.Type == String {
+		least = 8
+	}
+	switch left := uint64(c.Left()); {
+	case n > left/least:
+		return wire.Truncated(at, "", "an array of %d items, %d bytes left", n, left)
+	case n > MaxHead/least:
+		return wire.Unsupported(at, "", "an array of %d items, over %d bytes", n, MaxHead)
 	}
 	v.Len = int(n)
 	return nil
@@ -296,14 +248,17 @@ func (c reader) strings(v *Value) error {
 
 func (c reader) numbers(v *Value) error {
 	at := c.Offset()
-	b, err := c.Bytes(int64(v.Len) * sizes[v.Type])
+	b, err := c.take(int64(v.Len) * sizes[v.Type])
 	if err != nil {
 		return err
 	}
 	v.raw = append(make([]byte, 0, len(b)), b...)
-	for i := range v.raw {
-		if v.Type == Bool && v.raw[i] > 1 {
-			return wire.Malformed(at+int64(i), "", "a truth value of %d", v.raw[i])
+	if v.Type != Bool {
+		return nil
+	}
+	for i, truth := range v.raw {
+		if truth > 1 {
+			return wire.Malformed(at+int64(i), "", "a truth value of %d", truth)
 		}
 	}
 	return nil

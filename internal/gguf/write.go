@@ -1,0 +1,133 @@
+package gguf
+
+import (
+	"math"
+	"unicode/utf8"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// MaxName is the longest name of a tensor that llama.cpp loads, in bytes
+// (GGML_MAX_NAME counts a NUL besides).
+const MaxName = 63
+
+// maxSize keeps sums of sizes far from overflow.
+const maxSize = math.MaxInt64 / 4
+
+// Header lays out a file of version 3 as GGUFWriter of the Python package
+// does: the pairs and the tensors in the order given, the data aligned to
+// general.alignment, or to 32 where no pair has that key. It returns the bytes
+// in front of the data with their padding, the offset of each tensor's data in
+// the file, and the file's length with the padding behind the last tensor.
+// Whoever writes the data fills the gaps with zeros. Name, DType and Shape are
+// used of each tensor.
+func Header(pairs []Pair, tensors []wire.Tensor) (head []byte, offsets []int64, size int64, err error) {
+	align, err := alignmentAmong(pairs)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	head = le.AppendUint32([]byte("GGUF"), 3)
+	head = le.AppendUint64(head, uint64(len(tensors)))
+	head = le.AppendUint64(head, uint64(len(pairs)))
+	if head, err = appendPairs(head, pairs); err != nil {
+		return nil, nil, 0, err
+	}
+	offsets = make([]int64, len(tensors))
+	names := make(map[string]struct{}, len(tensors))
+	for i := range tensors {
+		t := &tensors[i]
+		if _, dup := names[t.Name]; dup {
+			return nil, nil, 0, wire.Malformed(0, t.Name, "two tensors have this name")
+		}
+		names[t.Name] = struct{}{}
+		offsets[i] = size
+		if head, size, err = appendTensor(head, t, size); err != nil {
+			return nil, nil, 0, err
+		}
+		size = roundUp(size, align)
+	}
+	head = append(head, make([]byte, roundUp(int64(len(head)), align)-int64(len(head)))...)
+	for i := range offsets {
+		offsets[i] += int64(len(head))
+	}
+	return head, offsets, size + int64(len(head)), nil
+}
+
+func alignmentAmong(pairs []Pair) (int64, error) {
+	for i := range pairs {
+		if pairs[i].Key == alignmentKey {
+			return alignment(&pairs[i].Value)
+		}
+	}
+	return alignment(nil)
+}
+
+func appendPairs(head []byte, pairs []Pair) ([]byte, error) {
+	seen := make(map[string]struct{}, len(pairs))
+	for i := range pairs {
+		key, v := pairs[i].Key, &pairs[i].Value
+		if _, dup := seen[key]; dup {
+			return nil, wire.Malformed(0, "", "two pairs have the key %q", key)
+		}
+		if len(key) > maxKey || !utf8.ValidString(key) || !v.whole() {
+			return nil, wire.Malformed(0, "", "the key %.100q is too long or not UTF-8, or has no value", key)
+		}
+		seen[key] = struct{}{}
+		head = v.append(appendText(head, key))
+	}
+	return head, nil
+}
+
+// whole says whether the value has as many items as its Len, which is not so
+// of a Value that nobody made.
+func (v *Value) whole() bool {
+	if v.Type >= Type(len(sizes)) || v.Type == Array || !v.List && v.Len != 1 {
+		return false
+	}
+	if v.Type == String {
+		return len(v.texts) == v.Len
+	}
+	return int64(len(v.raw)) == int64(v.Len)*sizes[v.Type]
+}
+
+// append writes the type and the value.
+func (v *Value) append(dst []byte) []byte {
+	if v.List {
+		dst = le.AppendUint32(dst, uint32(Array))
+	}
+	dst = le.AppendUint32(dst, uint32(v.Type))
+	if v.List {
+		dst = le.AppendUint64(dst, uint64(v.Len))
+	}
+	for _, s := range v.texts {
+		dst = appendText(dst, s)
+	}
+	return append(dst, v.raw...)
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(le.AppendUint64(dst, uint64(len(s))), s...)
+}
+
+// appendTensor describes a tensor whose data begin at an offset, and returns
+// where they end.
+func appendTensor(dst []byte, t *wire.Tensor, offset int64) ([]byte, int64, error) {
+	kind, known := number(t.DType)
+	n, ok := wire.DataSize(t.DType, t.Shape)
+	switch {
+	case len(t.Name) > MaxName || !utf8.ValidString(t.Name):
+		return nil, 0, wire.Malformed(0, t.Name, "a tensor's name is over %d bytes or not UTF-8", MaxName)
+	case !known:
+		return nil, 0, wire.Unsupported(0, t.Name, "GGUF has no type %q", t.DType)
+	case len(t.Shape) > MaxDims:
+		return nil, 0, wire.Unsupported(0, t.Name, "%d dimensions, GGUF has at most %d", len(t.Shape), MaxDims)
+	case !ok || n > maxSize-offset:
+		return nil, 0, wire.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
+	}
+	dst = le.AppendUint32(appendText(dst, t.Name), uint32(len(t.Shape)))
+	for i := range t.Shape {
+		dst = le.AppendUint64(dst, uint64(t.Shape[len(t.Shape)-1-i]))
+	}
+	dst = le.AppendUint32(dst, kind)
+	return le.AppendUint64(dst, uint64(offset)), offset + n, nil
+}
