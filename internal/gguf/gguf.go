@@ -109,7 +109,7 @@ func (c reader) describe(t *wire.Tensor, next, alignment int64) (int64, error) {
 		return 0, err
 	}
 	if left := c.Left(); next > left || n > left-next {
-		return 0, wire.Truncated(at, "", "%d bytes of data at %d, the file has less than %d", n, next, left)
+		return 0, wire.Truncated(at, "", "the data of %d bytes begin at %d, the file has less than %d", n, next, left)
 	}
 	return roundUp(next+n, alignment), nil
 }

@@ -154,7 +154,7 @@ func (c reader) pair(m *Metadata) error {
 		return wire.Malformed(at, "", "a key is too long or not UTF-8")
 	}
 	if m.Values[key] != nil {
-		return wire.Malformed(at, "", "duplicate key %q", key)
+		return wire.Malformed(at, "", "duplicate key %.100q", key)
 	}
 	v, err := c.value()
 	if err != nil {

@@ -38,7 +38,7 @@ func read(b []byte) error {
 	return err
 }
 
-var small = pair("a", gguf.Uint8, []byte{1})
+var small8 = pair("a", gguf.Uint8, []byte{1})
 
 func TestBad(t *testing.T) {
 	malformed, unsupported, short := wire.ErrMalformed, wire.ErrUnsupported, io.ErrUnexpectedEOF
@@ -51,11 +51,11 @@ func TestBad(t *testing.T) {
 		{Name: "big-endian", Bytes: cat([]byte("GGUF"), []byte{0, 0, 0, 3}, u64(0), u64(0)), Kind: unsupported, Offset: 4},
 		{Name: "negative tensors", Bytes: cat([]byte("GGUF"), u32(3), u64(1<<64-1), u64(0)), Kind: short, Offset: 8},
 		{Name: "negative pairs", Bytes: cat([]byte("GGUF"), u32(3), u64(0), u64(1<<64-1)), Kind: short, Offset: 16},
-		{Name: "many pairs", Bytes: cat([]byte("GGUF"), u32(3), u64(0), u64(3), small, small), Kind: short, Offset: 16},
+		{Name: "many pairs", Bytes: cat([]byte("GGUF"), u32(3), u64(0), u64(3), small8, small8), Kind: short, Offset: 16},
 		{Name: "cut in the header", Bytes: file()[:20], Kind: short, Offset: 16},
 		{Name: "long key", Bytes: file(cat(u64(1<<60), make([]byte, 20))), Kind: short, Offset: 24},
 		{Name: "key not UTF-8", Bytes: file(pair("\xff", gguf.Uint8, []byte{1})), Kind: malformed, Offset: 24},
-		{Name: "duplicate key", Bytes: file(small, small), Kind: malformed, Offset: 24 + 14},
+		{Name: "duplicate key", Bytes: file(small8, small8), Kind: malformed, Offset: 24 + 14},
 		{Name: "unknown type", Bytes: file(pair("a", 13, []byte{1})), Kind: malformed, Offset: 33},
 		{Name: "long string", Bytes: file(pair("a", gguf.String, u64(9), make([]byte, 8))), Kind: short, Offset: 37},
 		{Name: "long array", Bytes: file(array("a", gguf.Uint32, 1<<62, make([]byte, 8))), Kind: short, Offset: 41},
@@ -70,7 +70,7 @@ func TestBad(t *testing.T) {
 }
 
 func TestGood(t *testing.T) {
-	b := file(small, pair("s", gguf.String, str("text\xff")), array("n", gguf.Int32, 2, u32(7), u32(1<<32-1)),
+	b := file(small8, pair("s", gguf.String, str("text\xff")), array("n", gguf.Int32, 2, u32(7), u32(1<<32-1)),
 		array("t", gguf.String, 2, str(""), str("b")), pair("f", gguf.Float32, u32(0xbfc00000)), array("none", gguf.Float64, 0),
 		pair("general.alignment", gguf.Uint32, u32(64)))
 	m, err := gguf.ReadMetadata(bytes.NewReader(b), int64(len(b)))
@@ -99,7 +99,7 @@ func TestFixture(t *testing.T) {
 // refusal, and every value readable.
 func FuzzReadMetadata(f *testing.F) {
 	f.Add(file())
-	f.Add(file(small, array("t", gguf.String, 2, str(""), str("b")), pair("general.alignment", gguf.Uint32, u32(64))))
+	f.Add(file(small8, array("t", gguf.String, 2, str(""), str("b")), pair("general.alignment", gguf.Uint32, u32(64))))
 	f.Add([]byte(strings.Repeat("GGUF\x03", 20)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m *gguf.Metadata
