@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/internal/wire/wiretest"
@@ -86,13 +85,6 @@ func TestGood(t *testing.T) {
 	require.Equal(t, []any{-1.5, true}, []any{f, ok})
 	_, ok = m.Values["none"].Float(0)
 	require.False(t, ok)
-}
-
-func TestFixture(t *testing.T) {
-	b := fixture.Read(t, "fixtures", "S", "recovered", "recovered-bf16.gguf")
-	m, err := gguf.ReadMetadata(bytes.NewReader(b), int64(len(b)))
-	require.NoError(t, err)
-	require.Equal(t, "llama", m.Values["general.architecture"].Text(0))
 }
 
 // FuzzReadMetadata checks the laws: no panic, little memory, one kind of

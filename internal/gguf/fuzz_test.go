@@ -1,0 +1,84 @@
+package gguf_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/internal/gguf"
+	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/wire/wiretest"
+)
+
+// FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
+// refusal; what is read covers the file, and is written again byte by byte.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(file())
+	f.Add(small(8))
+	f.Add(small(5))
+	f.Add(many(3))
+	f.Add(model(32, nil, list{info("a", f32, 0, 3, 0), info("b", f32, 0), info("c", q4k, 32, 256, 1, 1, 1)}, cat(numbered(4), numbered(144))))
+	f.Add(model(64, list{pair("general.alignment", gguf.Uint32, u32(64))}, nil, nil))
+	f.Add(shrunk(f, wiretest.Seed(f, "fixtures", "S", "recovered", "recovered-bf16.gguf")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var file *gguf.File
+		err := wiretest.Lawful(t, len(b), func() (err error) {
+			file, err = gguf.Read(bytes.NewReader(b), int64(len(b)))
+			return err
+		})
+		if err != nil {
+			require.Nil(t, file)
+			return
+		}
+		requireSameAgain(t, b, file)
+	})
+}
+
+// shrunk keeps the small tensors of a file, written by ourselves.
+func shrunk(f *testing.F, whole []byte) []byte {
+	if whole == nil {
+		return nil
+	}
+	file := mustRead(f, whole)
+	var kept []wire.Tensor
+	for _, x := range file.Tensors {
+		if x.Bytes() <= 256 {
+			kept = append(kept, x)
+		}
+	}
+	require.NotEmpty(f, kept)
+	return write(f, file.Pairs(), kept)
+}
+
+// write makes a whole file of tensors that have data.
+func write(t testing.TB, pairs []gguf.Pair, tensors []wire.Tensor) []byte {
+	t.Helper()
+	head, offsets, size, err := gguf.Header(pairs, tensors)
+	require.NoError(t, err)
+	require.Len(t, offsets, len(tensors))
+	whole := append(head, make([]byte, size-int64(len(head)))...)
+	for i := range tensors {
+		copy(whole[offsets[i]:], dataOf(t, &tensors[i]))
+	}
+	return whole
+}
+
+// requireSameAgain writes a file again. It comes out as it was but for the
+// version and the last padding, which a file may lack.
+func requireSameAgain(t *testing.T, b []byte, f *gguf.File) {
+	for _, x := range f.Tensors {
+		if len(x.Name) > gguf.MaxName {
+			_, _, _, err := gguf.Header(f.Pairs(), f.Tensors)
+			wiretest.Refused(t, err, wire.ErrMalformed)
+			return
+		}
+	}
+	again := write(t, f.Pairs(), f.Tensors)
+	again[4] = byte(f.Version)
+	require.Less(t, int64(len(again)-len(b)), f.Alignment)
+	require.GreaterOrEqual(t, len(again), len(b))
+	require.True(t, bytes.Equal(b, again[:len(b)]), "the file is written again otherwise")
+	require.Equal(t, make([]byte, len(again)-len(b)), again[len(b):])
+}
