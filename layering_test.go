@@ -34,6 +34,7 @@ var edges = map[string][]string{
 	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
+	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
 	"internal/testmodel":     {"weights"},
 	"internal/fixture":       {},
 	"internal/wire/wiretest": {"internal/wire", "internal/fixture", "github.com/stretchr/testify/require"},
