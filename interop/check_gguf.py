@@ -161,6 +161,27 @@ def check_rewritten(tmp):
             same_bytes(tmp / "out", (tmp / "in").read_bytes())
             aligned = [("general.alignment", alignment, t.UINT32, None)] if alignment else []
             same_file(tmp / "out", [ARCHITECTURE, *aligned, *pairs], tensors)
+    with fact("gguf file written tensor by tensor, or by way of a temporary file: read and written again"):
+        tensors = list(tensors_of(np.random.default_rng(1), [GGMLQuantizationType.F16, Q8_0], shapes))
+        for temporary in (False, True):
+            writer = GGUFWriter(tmp / "in", "llama", use_temp_file=temporary)
+            for name, kind, shape, data in tensors:
+                whole = array(kind, shape, data)
+                if temporary:
+                    writer.add_tensor(name, whole, raw_dtype=kind)
+                else:
+                    writer.add_tensor_info(name, whole.shape, whole.dtype, whole.nbytes, raw_dtype=kind)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            if temporary:
+                writer.write_tensors_to_file()
+            else:
+                writer.write_ti_data_to_file()
+                for _, kind, shape, data in tensors:
+                    writer.write_tensor_data(array(kind, shape, data))
+            writer.close()
+            probe("rewrite", tmp / "in", tmp / "out")
+            same_bytes(tmp / "out", (tmp / "in").read_bytes())
     with fact("gguf file of metadata alone: read and written again with its padding"):
         writer = GGUFWriter(tmp / "vocabulary", "llama")
         writer.write_header_to_file()

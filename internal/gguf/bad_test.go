@@ -73,7 +73,9 @@ func TestBadDescriptions(t *testing.T) {
 	}
 	rows := []wiretest.Bad{
 		one("long name", short, first, "", cat(u64(1<<62), make([]byte, 40))),
-		one("name of 65,536 bytes", malformed, first, "", info(strings.Repeat("a", 1<<16), f32, 0, 4)),
+		one("name of 64 bytes", unsupported, first, "", info(strings.Repeat("a", 64), f32, 0, 4)),
+		one("name of 65,536 bytes", unsupported, first, "", info(strings.Repeat("a", 1<<16), f32, 0, 4)),
+		one("name with a NUL", malformed, first, "", info("a\x00", f32, 0, 4)),
 		one("name not UTF-8", malformed, first, "", info("a\xff", f32, 0, 4)),
 		one("5 dimensions", malformed, dims, "a", info("a", f32, 0, 1, 1, 1, 1, 1)),
 		one("2^32-1 dimensions", malformed, dims, "a", cat(str("a"), u32(math.MaxUint32), make([]byte, 40))),

@@ -3,12 +3,13 @@
 // GGUF, a version, the numbers of tensors and of key-value pairs, the pairs,
 // the tensors' descriptions, and their data, each padded to an alignment.
 //
-// The rules are those of llama.cpp's reader and of the Python package gguf
-// 0.19, and some of our own, all stricter: the data lie one after the other
-// in the order of the descriptions and reach to the end of the file; padding
-// is zero, and only that of the last tensor may be missing, all of it; names
-// and keys are UTF-8 of at most 65,535 bytes; an alignment is at most 65,536;
-// a truth value is 0 or 1. Arrays of arrays are not read.
+// The rules are those of llama.cpp's reader, among them that the data lie one
+// after the other in the order of the descriptions, and some of our own, all
+// stricter: the data reach to the end of the file; padding is zero, and only
+// that of the last tensor may be missing, all of it, as Ollama leaves it out;
+// names and keys are UTF-8, keys of at most 65,535 bytes, names without NUL;
+// an alignment is at most 65,536; a truth value is 0 or 1; metadata and
+// descriptions take at most 256 MiB. Arrays of arrays are not read.
 //
 // Files are untrusted: no length is believed before it is compared with what
 // is left. Errors are *wire.Error values.
@@ -18,6 +19,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/wire"
@@ -29,8 +31,11 @@ type File struct {
 	Tensors []wire.Tensor // in the file's order
 }
 
-// MaxDims is the number of dimensions that a tensor may have.
-const MaxDims = 4
+// The limits that llama.cpp sets for tensors.
+const (
+	MaxDims = 4  // dimensions
+	MaxName = 63 // bytes of a name; GGML_MAX_NAME counts a NUL besides
+)
 
 // Read reads the metadata and the tensors' descriptions of a file of size
 // bytes and checks that they cover it; no tensor's data is touched. Shapes
@@ -81,14 +86,25 @@ func (c reader) name(seen map[string]struct{}) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(name) > maxKey || !utf8.ValidString(name) {
-		return "", wire.Malformed(at, "", "a tensor's name is too long or not UTF-8")
+	if err := checkName(at, name); err != nil {
+		return "", err
 	}
 	if _, dup := seen[name]; dup {
 		return "", wire.Malformed(at, name, "duplicate tensor")
 	}
 	seen[name] = struct{}{}
 	return name, nil
+}
+
+// checkName refuses the names that llama.cpp does not load, or cuts off.
+func checkName(at int64, name string) error {
+	if len(name) > MaxName {
+		return wire.Unsupported(at, "", "a tensor's name of %d bytes, over %d", len(name), MaxName)
+	}
+	if !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0 {
+		return wire.Malformed(at, "", "a tensor's name is not UTF-8 or has a NUL")
+	}
+	return nil
 }
 
 // describe reads the shape, the type and the offset, and returns where the

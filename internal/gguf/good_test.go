@@ -165,5 +165,5 @@ func TestLargeTensor(t *testing.T) {
 	var err error
 	require.Less(t, wiretest.Allocated(func() { f, err = gguf.Read(file, file.size) }), uint64(1<<20))
 	require.NoError(t, err)
-	require.EqualValues(t, 1<<34, f.Tensors[0].Bytes())
+	require.Equal(t, int64(1<<34), f.Tensors[0].Bytes())
 }

@@ -150,8 +150,8 @@ func (c reader) pair(m *Metadata) error {
 	if err != nil {
 		return err
 	}
-	if len(key) > maxKey || !utf8.ValidString(key) {
-		return wire.Malformed(at, "", "a key is too long or not UTF-8")
+	if !validKey(key) {
+		return wire.Malformed(at, "", "a key is empty, too long or not UTF-8")
 	}
 	if m.Values[key] != nil {
 		return wire.Malformed(at, "", "duplicate key %.100q", key)
@@ -162,6 +162,10 @@ func (c reader) pair(m *Metadata) error {
 	}
 	m.Keys, m.Values[key] = append(m.Keys, key), v
 	return nil
+}
+
+func validKey(key string) bool {
+	return key != "" && len(key) <= maxKey && utf8.ValidString(key)
 }
 
 // text reads a string: its length and its bytes, which may be of any kind.

@@ -53,6 +53,8 @@ func TestBad(t *testing.T) {
 		{Name: "many pairs", Bytes: cat([]byte("GGUF"), u32(3), u64(0), u64(3), small8, small8), Kind: short, Offset: 16},
 		{Name: "cut in the header", Bytes: file()[:20], Kind: short, Offset: 16},
 		{Name: "long key", Bytes: file(cat(u64(1<<60), make([]byte, 20))), Kind: short, Offset: 24},
+		{Name: "empty key", Bytes: file(pair("", gguf.Uint8, []byte{1})), Kind: malformed, Offset: 24},
+		{Name: "key of 65,536 bytes", Bytes: file(pair(strings.Repeat("a", 1<<16), gguf.Uint8, []byte{1})), Kind: malformed, Offset: 24},
 		{Name: "key not UTF-8", Bytes: file(pair("\xff", gguf.Uint8, []byte{1})), Kind: malformed, Offset: 24},
 		{Name: "duplicate key", Bytes: file(small8, small8), Kind: malformed, Offset: 24 + 14},
 		{Name: "unknown type", Bytes: file(pair("a", 13, []byte{1})), Kind: malformed, Offset: 33},

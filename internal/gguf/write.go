@@ -2,14 +2,9 @@ package gguf
 
 import (
 	"math"
-	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/wire"
 )
-
-// MaxName is the longest name of a tensor that llama.cpp loads, in bytes
-// (GGML_MAX_NAME counts a NUL besides).
-const MaxName = 63
 
 // maxSize keeps sums of sizes far from overflow.
 const maxSize = math.MaxInt64 / 4
@@ -69,8 +64,8 @@ func appendPairs(head []byte, pairs []Pair) ([]byte, error) {
 		if _, dup := seen[key]; dup {
 			return nil, wire.Malformed(0, "", "two pairs have the key %q", key)
 		}
-		if len(key) > maxKey || !utf8.ValidString(key) || !v.whole() {
-			return nil, wire.Malformed(0, "", "the key %.100q is too long or not UTF-8, or has no value", key)
+		if !validKey(key) || !v.whole() {
+			return nil, wire.Malformed(0, "", "the key %.100q is empty, too long or not UTF-8, or has no value", key)
 		}
 		seen[key] = struct{}{}
 		head = v.append(appendText(head, key))
@@ -112,11 +107,12 @@ func appendText(dst []byte, s string) []byte {
 // appendTensor describes a tensor whose data begin at an offset, and returns
 // where they end.
 func appendTensor(dst []byte, t *wire.Tensor, offset int64) ([]byte, int64, error) {
+	if err := checkName(0, t.Name); err != nil {
+		return nil, 0, wire.Named(err, t.Name)
+	}
 	kind, known := number(t.DType)
 	n, ok := wire.DataSize(t.DType, t.Shape)
 	switch {
-	case len(t.Name) > MaxName || !utf8.ValidString(t.Name):
-		return nil, 0, wire.Malformed(0, t.Name, "a tensor's name is over %d bytes or not UTF-8", MaxName)
 	case !known:
 		return nil, 0, wire.Unsupported(0, t.Name, "GGUF has no type %q", t.DType)
 	case len(t.Shape) > MaxDims:

@@ -98,7 +98,8 @@ func TestWriteRefuses(t *testing.T) {
 		tensor  string
 	}{
 		{"name twice", nil, one("before", "F16"), malformed, "before"},
-		{"name of 64 bytes", nil, one(strings.Repeat("a", 64), "F16"), malformed, strings.Repeat("a", 64)},
+		{"name of 64 bytes", nil, one(strings.Repeat("a", 64), "F16"), unsupported, strings.Repeat("a", 64)},
+		{"name with a NUL", nil, one("a\x00", "F16"), malformed, "a\x00"},
 		{"name not UTF-8", nil, one("\xff", "F16"), malformed, "\xff"},
 		{"no type", nil, one("a", ""), unsupported, "a"},
 		{"type of safetensors alone", nil, one("a", "U8", 4), unsupported, "a"},
@@ -110,6 +111,7 @@ func TestWriteRefuses(t *testing.T) {
 		{"size overflows", nil, one("a", "F16", 1<<32, 1<<32), malformed, "a"},
 		{"sum of sizes overflows", nil, one("a", "F32", 1<<57, 4), malformed, "a"},
 		{"key twice", keyed("a", gguf.Text("")), nil, malformed, ""},
+		{"empty key", keyed("", gguf.Text("")), nil, malformed, ""},
 		{"key not UTF-8", keyed("\xff", gguf.Text("")), nil, malformed, ""},
 		{"key of 65,536 bytes", keyed(strings.Repeat("a", 1<<16), gguf.Text("")), nil, malformed, ""},
 		{"no value", keyed("b", gguf.Value{}), nil, malformed, ""},

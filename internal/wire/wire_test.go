@@ -142,6 +142,12 @@ func TestDataSize(t *testing.T) {
 		{"Q8_0", nil, 0, false},
 		{"Q4_K", []int64{1, 512}, 288, true},
 		{"Q8_0", []int64{0, 32}, 0, true},
+		{"Q1_0", []int64{2, 128}, 36, true},
+		{"NVFP4", []int64{192}, 108, true},
+		{"MXFP4", []int64{32}, 17, true},
+		{"IQ2_XXS", []int64{256}, 66, true},
+		{"IQ4_NL", []int64{64}, 36, true},
+		{"TQ1_0", []int64{128}, 0, false},
 		{"Q8_0", []int64{1<<58 - 1, 32}, 0, false},
 	} {
 		n, ok := wire.DataSize(test.dtype, test.shape)
