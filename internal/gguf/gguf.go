@@ -121,10 +121,10 @@ func (c reader) describe(t *wire.Tensor, next, alignment int64) (int64, error) {
 	if !ok {
 		return 0, wire.Malformed(at, "", "shape %v of %s has no valid size", t.Shape, t.DType)
 	}
-	if err := c.offset(next, alignment); err != nil {
+	if err := c.offset(next); err != nil {
 		return 0, err
 	}
-	if left := c.Left(); next > left || n > left-next {
+	if left := c.Left(); n > left-next {
 		return 0, wire.Truncated(at, "", "the data of %d bytes begin at %d, the file has less than %d", n, next, left)
 	}
 	return roundUp(next+n, alignment), nil
@@ -168,18 +168,15 @@ func (c reader) dtype(t *wire.Tensor) error {
 	return nil
 }
 
-func (c reader) offset(want, alignment int64) error {
+// offset reads where the data begin, which must be where those of the tensors
+// before end, rounded up to the alignment.
+func (c reader) offset(want int64) error {
 	at := c.Offset()
 	n, err := c.number(8)
-	switch {
-	case err != nil:
-		return err
-	case n%uint64(alignment) != 0:
-		return wire.Malformed(at, "", "offset %d is no multiple of %d", n, alignment)
-	case n != uint64(want):
-		return wire.Malformed(at, "", "offset %d, but the tensors before end at %d", n, want)
+	if err == nil && n != uint64(want) {
+		err = wire.Malformed(at, "", "offset %d, but the data of the tensors before take %d bytes", n, want)
 	}
-	return nil
+	return err
 }
 
 // place walks over the data.
