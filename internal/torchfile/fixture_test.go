@@ -98,12 +98,17 @@ func TestFixtureLegacy(t *testing.T) {
 
 // What torch.save wrote of a plain dictionary is written again, byte for byte.
 func TestPickleIsTorchs(t *testing.T) {
-	for pattern, root := range map[string]string{"S/base/hf-bin/*.bin": "pytorch_model", "*/base/meta-1/*.pth": "consolidated.00"} {
-		for name, whole := range files(t, pattern) {
-			again := write(t, root, mustRead(t, whole).Tensors)
-			require.Equal(t, pickleOf(t, whole), pickleOf(t, again), name)
+	checked := 0
+	for name, whole := range files(t, "S/base/hf-bin*/*.bin") {
+		pickle := pickleOf(t, whole)
+		if pickle[2] != '}' || strings.Contains(name, "strided") {
+			continue // an OrderedDict, or tensors that are not contiguous
 		}
+		again := write(t, strings.TrimSuffix(filepath.Base(name), ".bin"), mustRead(t, whole).Tensors)
+		require.True(t, bytes.Equal(pickle, pickleOf(t, again)), name)
+		checked++
 	}
+	require.Positive(t, checked)
 }
 
 // The same deltas are there in both formats.
