@@ -1,0 +1,121 @@
+package torchfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// readEnd finds the directory by the records at the file's end.
+func (z *archive) readEnd() error {
+	tail := make([]byte, min(max(z.size, 0), end64Size+locatorSize+endSize))
+	if err := z.readAt(tail, z.size-int64(len(tail))); err != nil {
+		return err
+	}
+	if len(tail) < endSize || u32(tail, len(tail)-endSize) != endSignature {
+		return z.noEnd()
+	}
+	end := tail[len(tail)-endSize:]
+	z.ends = z.size - endSize
+	if u16(end, 20) != 0 {
+		return wire.Malformed(z.ends+20, "", "zip has a comment")
+	}
+	if u16(end, 4) != 0 || u16(end, 6) != 0 || u16(end, 8) != u16(end, 10) {
+		return wire.Malformed(z.ends+4, "", "zip is one of several disks")
+	}
+	values := [3]uint64{uint64(u16(end, 10)), uint64(u32(end, 12)), uint64(u32(end, 16))}
+	if len(tail) >= locatorSize+endSize && u32(tail, len(tail)-endSize-locatorSize) == locatorSignature {
+		if err := z.readEnd64(tail, &values); err != nil {
+			return err
+		}
+	}
+	return z.setDirectory(values)
+}
+
+func (z *archive) readAt(b []byte, off int64) error {
+	if err := wire.ReadFull(z.r, b, off); err != nil {
+		return &wire.Error{Offset: max(off, 0), Err: err}
+	}
+	return nil
+}
+
+// readEnd64 reads the records with long numbers, which must say the same as
+// the short ones or be asked for by them.
+func (z *archive) readEnd64(tail []byte, values *[3]uint64) error {
+	at := z.ends - locatorSize
+	locator := tail[len(tail)-endSize-locatorSize:]
+	z.ends = at - end64Size
+	if u32(locator, 4) != 0 || u32(locator, 16) != 1 {
+		return wire.Malformed(at+4, "", "zip is one of several disks")
+	}
+	if z.ends < 0 || u64(locator, 8) != uint64(z.ends) || u32(tail, 0) != end64Signature {
+		return wire.Malformed(at+8, "", "zip64 end record is not where its locator says")
+	}
+	if u64(tail, 4) != end64Size-12 {
+		return wire.Malformed(z.ends+4, "", "zip64 end record of %d bytes, not %d", u64(tail, 4), end64Size-12)
+	}
+	if u32(tail, 16) != 0 || u32(tail, 20) != 0 || u64(tail, 24) != u64(tail, 32) {
+		return wire.Malformed(z.ends+16, "", "zip is one of several disks")
+	}
+	for i, unknown := range []uint64{math.MaxUint16, math.MaxUint32, math.MaxUint32} {
+		long := u64(tail, 32+8*i)
+		if values[i] != unknown && values[i] != long {
+			return wire.Malformed(z.ends+32+8*int64(i), "", "zip64 end record says %d where the end record says %d", long, values[i])
+		}
+		values[i] = long
+	}
+	return nil
+}
+
+// setDirectory believes the count, the size and the place of the directory
+// when they fit each other and the file.
+func (z *archive) setDirectory(values [3]uint64) error {
+	count, size, dir := values[0], values[1], values[2]
+	switch {
+	case size > uint64(z.ends) || dir != uint64(z.ends)-size:
+		return wire.Malformed(z.ends, "", "zip's directory of %d bytes at %d does not end where the end records begin", size, dir)
+	case count > size/entrySize:
+		return wire.Malformed(z.ends, "", "zip's directory of %d bytes has no room for %d entries", size, count)
+	}
+	z.count, z.dir = int64(count), int64(dir)
+	return nil
+}
+
+// legacyMagic is the number that begins torch's format of before 1.6, as
+// protocols from 2 write it.
+var legacyMagic = []byte("\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")
+
+const again = `: load and save it again with a current torch, torch.save(torch.load(…), …)`
+
+// noEnd says what a file is that does not end as a zip does.
+func (z *archive) noEnd() error {
+	head := make([]byte, min(z.size, 512))
+	if err := z.readAt(head, 0); err != nil {
+		return err
+	}
+	switch {
+	case len(head) > 2 && head[0] == 0x80 && bytes.Contains(head[:min(len(head), 32)], legacyMagic):
+		return wire.Unsupported(0, "", "file is in torch's format of before version 1.6%s", again)
+	case len(head) > 262 && string(head[257:262]) == "ustar":
+		return wire.Unsupported(0, "", "file is in the tar format of torch's first versions%s", again)
+	case !bytes.HasPrefix(head, []byte("PK\x03\x04")[:min(len(head), 4)]):
+		return wire.Malformed(0, "", "file is no zip")
+	}
+	return z.truncated()
+}
+
+// truncated looks for an end record that more bytes follow.
+func (z *archive) truncated() error {
+	tail := make([]byte, min(z.size, math.MaxUint16+endSize))
+	from := z.size - int64(len(tail))
+	if err := z.readAt(tail, from); err != nil {
+		return err
+	}
+	at := bytes.LastIndex(tail, binary.LittleEndian.AppendUint32(nil, endSignature))
+	if at < 0 || len(tail)-at < endSize {
+		return wire.Truncated(z.size, "", "zip ends without its end record")
+	}
+	return wire.Malformed(from+int64(at)+endSize, "", "%d bytes follow the zip's end record", len(tail)-at-endSize)
+}

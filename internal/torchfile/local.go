@@ -1,0 +1,127 @@
+package torchfile
+
+import (
+	"math"
+	"slices"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// readLocals walks over the members as they lie in the file: each must begin
+// where the one before ends, and the directory where the last ends.
+func (z *archive) readLocals() error {
+	c := wire.NewCursor(z.r, 0, z.dir)
+	for i := range z.members {
+		m := &z.members[i]
+		switch at := c.Offset(); {
+		case m.start < at:
+			return wire.Malformed(m.at+42, "", "member %.100q begins at %d, within the one before it", m.name, m.start)
+		case m.start > at:
+			return wire.Malformed(at, "", "%d bytes before member %.100q belong to none", m.start-at, m.name)
+		}
+		if err := m.readLocal(c); err != nil {
+			return err
+		}
+	}
+	if c.Left() > 0 {
+		return wire.Malformed(c.Offset(), "", "%d bytes before the zip's directory belong to no member", c.Left())
+	}
+	return nil
+}
+
+// readLocal compares what stands around a member's bytes with its entry.
+func (m *member) readLocal(c *wire.Cursor) error {
+	h, err := c.Bytes(localSize)
+	if err != nil {
+		return err
+	}
+	h = slices.Clone(h)
+	if got := u32(h, 0); got != localSignature {
+		return wire.Malformed(m.start, "", "member %.100q begins with signature %#08x, not %#08x", m.name, got, localSignature)
+	}
+	if u16(h, 6) != m.flags || u16(h, 8) != methodStored {
+		return wire.Malformed(m.start+6, "", "member %.100q has other flags or another method in its local header", m.name)
+	}
+	name, err := c.Bytes(int64(u16(h, 26)))
+	if err != nil {
+		return err
+	}
+	if string(name) != m.name {
+		return wire.Malformed(m.start+localSize, "", "member %.100q is called %.100q in its local header", m.name, name)
+	}
+	off := c.Offset()
+	extra, err := c.Bytes(int64(u16(h, 28)))
+	if err != nil {
+		return err
+	}
+	long, err := zip64Field(extra, off)
+	if err != nil {
+		return err
+	}
+	if !m.agrees(h) || !m.agreesLong(long, h) {
+		return wire.Malformed(m.start+14, "", "member %.100q has another checksum or size in its local header", m.name)
+	}
+	wide := long != nil
+	m.data = c.Offset()
+	if err := c.Skip(m.size); err != nil {
+		return err
+	}
+	if m.flags&flagDescriptor == 0 {
+		return nil
+	}
+	return m.readDescriptor(c, wide)
+}
+
+// agrees compares the checksum and the sizes of a local header, which may be
+// zero when a descriptor follows.
+func (m *member) agrees(h []byte) bool {
+	later := m.flags&flagDescriptor != 0
+	if sum := u32(h, 14); sum != m.crc && (sum != 0 || !later) {
+		return false
+	}
+	for _, at := range []int{18, 22} {
+		v := int64(u32(h, at))
+		if v != m.size && v != math.MaxUint32 && (v != 0 || !later) {
+			return false
+		}
+	}
+	return true
+}
+
+// agreesLong compares the long numbers of a local header: two sizes, the
+// place, or all three. Sizes that ask for them are all ones.
+func (m *member) agreesLong(long, h []byte) bool {
+	later := m.flags&flagDescriptor != 0
+	asked := u32(h, 18) == math.MaxUint32
+	if asked != (u32(h, 22) == math.MaxUint32) || asked && len(long) < 16 {
+		return false
+	}
+	sizes, place := long[:len(long)/16*16], long[len(long)/16*16:]
+	for ; len(sizes) > 0; sizes = sizes[8:] {
+		if v := u64(sizes, 0); v != uint64(m.size) && (v != 0 || !later) {
+			return false
+		}
+	}
+	return len(place) == 0 || u64(place, 0) == uint64(m.start)
+}
+
+// readDescriptor reads what follows a member's bytes; sizes in it are long
+// when the local header has a zip64 field.
+func (m *member) readDescriptor(c *wire.Cursor, wide bool) error {
+	at, n := c.Offset(), int64(16)
+	if wide {
+		n = 24
+	}
+	d, err := c.Bytes(n)
+	if err != nil {
+		return err
+	}
+	size, stored := uint64(u32(d, 8)), uint64(u32(d, 12))
+	if wide {
+		size, stored = u64(d, 8), u64(d, 16)
+	}
+	if u32(d, 0) != descriptorSignature || u32(d, 4) != m.crc || size != uint64(m.size) || stored != uint64(m.size) {
+		return wire.Malformed(at, "", "member %.100q has another checksum or size in its descriptor", m.name)
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package torchfile
+
+import (
+	"strings"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// The globals that are known, beside the classes of storages.
+const (
+	orderedDict      = global("collections.OrderedDict")
+	rebuildTensor    = global("torch._utils._rebuild_tensor_v2")
+	rebuildParameter = global("torch._utils._rebuild_parameter")
+)
+
+// storageTypes are torch's classes of storages and the dtype of each, as
+// safetensors spells it.
+var storageTypes = map[string]elements{
+	"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
+	"LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8", "BoolStorage": "BOOL",
+}
+
+// pushGlobal pushes a global of the allowlist: it is the only place where a
+// name in a pickle comes to mean something.
+func (p *machine) pushGlobal(module, name string) error {
+	if dtype, ok := storageTypes[name]; ok && module == "torch" {
+		return p.push(dtype)
+	}
+	for _, g := range []global{orderedDict, rebuildTensor, rebuildParameter} {
+		if at := strings.LastIndexByte(string(g), '.'); module == string(g[:at]) && name == string(g[at+1:]) {
+			return p.push(g)
+		}
+	}
+	return p.unsupported("pickle asks for %.100s.%.100s, which is not among the few globals that are allowed", quotable(module), quotable(name))
+}
+
+// quotable makes text of a file fit for an error.
+func quotable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\ufffd' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), 400)])
+}
+
+// lines reads the two lines that name a global.
+func (p *machine) lines() (module, name string, err error) {
+	if module, err = p.line(); err != nil {
+		return "", "", err
+	}
+	name, err = p.line()
+	return module, name, err
+}
+
+func (p *machine) global() error {
+	module, name, err := p.lines()
+	if err != nil {
+		return err
+	}
+	return p.pushGlobal(module, name)
+}
+
+func (p *machine) stackGlobal() error {
+	name, err := p.pop()
+	if err != nil {
+		return err
+	}
+	module, err := p.pop()
+	if err != nil {
+		return err
+	}
+	m, ok1 := module.(string)
+	n, ok2 := name.(string)
+	if !ok1 || !ok2 {
+		return p.malformed("pickle asks for a global by %s and %s, which are no strings", describe(module), describe(name))
+	}
+	return p.pushGlobal(m, n)
+}
+
+// inst is the opcode of old protocols that names a class and calls it.
+func (p *machine) inst() error {
+	module, name, err := p.lines()
+	if err != nil {
+		return err
+	}
+	return p.unsupported("pickle makes an instance of %.100s.%.100s by INST", quotable(module), quotable(name))
+}
+
+// reduce is a pickle's call of a function. Three are known.
+func (p *machine) reduce() error {
+	v, err := p.pop()
+	if err != nil {
+		return err
+	}
+	f, err := p.pop()
+	if err != nil {
+		return err
+	}
+	args, ok := v.(tuple)
+	if !ok {
+		return p.malformed("pickle calls %s with %s, not with a tuple", describe(f), describe(v))
+	}
+	switch f {
+	case orderedDict:
+		if len(args) > 0 {
+			return p.unsupported("pickle makes an OrderedDict of %d arguments", len(args))
+		}
+		return p.pushDict(true)
+	case rebuildTensor:
+		return p.pushTensor(args)
+	case rebuildParameter:
+		return p.pushParameter(args)
+	}
+	return p.unsupported("pickle calls %s", describe(f))
+}
+
+// build gives an OrderedDict its _metadata, which is dropped. Nothing else
+// may be given attributes.
+func (p *machine) build() error {
+	state, err := p.pop()
+	if err != nil {
+		return err
+	}
+	target, err := p.top()
+	if err != nil {
+		return err
+	}
+	if d, ok := target.(*dict); !ok || !d.ordered {
+		return p.unsupported("pickle gives attributes to %s by BUILD", describe(target))
+	}
+	s, ok := state.(*dict)
+	if !ok {
+		return p.unsupported("pickle gives an OrderedDict %s as attributes", describe(state))
+	}
+	for _, e := range s.entries {
+		if e.key != "_metadata" {
+			return p.unsupported("pickle gives an OrderedDict the attribute %s", describe(e.key))
+		}
+	}
+	return nil
+}
+
+// storage is one row of elements, and the member that should hold it.
+type storage struct {
+	key   string
+	dtype string
+	numel int64
+	at    int64 // file offset of the opcode
+}
+
+// persid reads the reference to a storage: ("storage", class, key, location,
+// number of elements).
+func (p *machine) persid() error {
+	v, err := p.pop()
+	if err != nil {
+		return err
+	}
+	id, ok := v.(tuple)
+	if !ok || len(id) != 5 || id[0] != "storage" {
+		return p.malformed("pickle refers to %s, which is no storage", describe(v))
+	}
+	dtype, ok1 := id[1].(elements)
+	key, ok2 := id[2].(string)
+	_, ok3 := id[3].(string)
+	numel, ok4 := id[4].(int64)
+	if !ok1 || !ok2 || !ok3 || !ok4 || numel < 0 {
+		return p.malformed("pickle refers to a storage by (%s, %s, %s, %s)", describe(id[1]), describe(id[2]), describe(id[3]), describe(id[4]))
+	}
+	if err := p.spend(len(key)); err != nil {
+		return err
+	}
+	if s := p.byKey[key]; s != nil {
+		if s.dtype != string(dtype) || s.numel != numel {
+			return p.malformed("pickle describes the storage %.100q as %d × %s and as %d × %s", key, s.numel, s.dtype, numel, dtype)
+		}
+		return p.push(s)
+	}
+	return p.addStorage(&storage{key: key, dtype: string(dtype), numel: numel, at: p.at()})
+}
+
+func (p *machine) addStorage(s *storage) error {
+	if err := p.spend(costEntry); err != nil {
+		return err
+	}
+	p.byKey[s.key] = s
+	p.storages = append(p.storages, s)
+	return p.push(s)
+}
+
+// itemSize is the size of one element in bytes.
+func (s *storage) itemSize() int64 { return wire.DTypeBits(s.dtype) / 8 }
+
+// check finds the storage's member, which must hold all its elements.
+func (s *storage) check(z *archive, tensor string) (*member, error) {
+	m := z.member("data/" + s.key)
+	if m == nil {
+		return nil, wire.Malformed(s.at, tensor, "zip has no member for the storage %.100q", s.key)
+	}
+	if s.numel > m.size/s.itemSize() {
+		return nil, wire.Malformed(s.at, tensor, "storage %.100q of %d × %s is longer than its member of %d bytes", s.key, s.numel, s.dtype, m.size)
+	}
+	return m, nil
+}

@@ -1,0 +1,299 @@
+package torchfile
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// The records of a zip begin with these; the sizes are of their fixed parts.
+const (
+	localSignature      = 0x04034b50
+	descriptorSignature = 0x08074b50
+	entrySignature      = 0x02014b50
+	end64Signature      = 0x06064b50
+	locatorSignature    = 0x07064b50
+	endSignature        = 0x06054b50
+
+	localSize   = 30
+	entrySize   = 46
+	end64Size   = 56
+	locatorSize = 20
+	endSize     = 22
+)
+
+// The flags of a member that are allowed: a descriptor with its checksum and
+// sizes follows its bytes; its name is UTF-8.
+const (
+	flagDescriptor = 1 << 3
+	flagUTF8       = 1 << 11
+	flagsEncrypted = 1<<0 | 1<<6 | 1<<13
+)
+
+const (
+	methodStored  = 0
+	methodDeflate = 8
+)
+
+// zip64ID marks the extra field that holds what does not fit in 32 bits.
+const zip64ID = 1
+
+// member is one entry of the zip.
+type member struct {
+	name  string
+	at    int64 // of its entry in the directory
+	start int64 // of its local header
+	data  int64 // of its bytes
+	size  int64
+	crc   uint32
+	flags uint16
+}
+
+// archive is a zip whose members cover the file.
+type archive struct {
+	r         io.ReaderAt
+	size      int64
+	dir, ends int64 // where the directory begins and ends
+	count     int64
+	members   []member           // in the order of their bytes
+	byName    map[string]*member // by name in lower case
+	root      string             // the one folder, without a slash
+	pickle    *member
+	unchecked bool
+}
+
+func (z *archive) open() error {
+	if err := z.readEnd(); err != nil {
+		return err
+	}
+	if err := z.readDirectory(); err != nil {
+		return err
+	}
+	if err := z.readLocals(); err != nil {
+		return err
+	}
+	if err := z.checkKind(); err != nil {
+		return err
+	}
+	return z.checkSums()
+}
+
+// readDirectory reads every entry of the directory.
+func (z *archive) readDirectory() error {
+	if z.count == 0 {
+		return wire.Malformed(z.dir, "", "zip holds no files")
+	}
+	z.members = make([]member, 0, z.count)
+	z.byName = make(map[string]*member, z.count)
+	c := wire.NewCursor(z.r, z.dir, z.ends)
+	for range z.count {
+		m, err := z.readEntry(c)
+		if err != nil {
+			return err
+		}
+		if err := z.checkName(&m); err != nil {
+			return err
+		}
+		z.members = append(z.members, m)
+		z.byName[strings.ToLower(m.name)] = nil
+	}
+	if c.Left() > 0 {
+		return wire.Malformed(c.Offset(), "", "%d bytes follow the last entry of the zip's directory", c.Left())
+	}
+	slices.SortFunc(z.members, func(a, b member) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.at, b.at)) })
+	for i := range z.members {
+		z.byName[strings.ToLower(z.members[i].name)] = &z.members[i]
+	}
+	return nil
+}
+
+func (z *archive) readEntry(c *wire.Cursor) (member, error) {
+	m := member{at: c.Offset()}
+	h, err := c.Bytes(entrySize)
+	if err != nil {
+		return m, err
+	}
+	h = append(make([]byte, 0, entrySize), h...)
+	if got := u32(h, 0); got != entrySignature {
+		return m, wire.Malformed(m.at, "", "zip's directory has an entry with signature %#08x, not %#08x", got, entrySignature)
+	}
+	name, err := c.Bytes(int64(u16(h, 28)))
+	if err != nil {
+		return m, err
+	}
+	m.name = string(name)
+	extra, err := c.Bytes(int64(u16(h, 30)))
+	if err != nil {
+		return m, err
+	}
+	m.flags, m.crc = u16(h, 8), u32(h, 16)
+	if err := m.checkMethod(m.flags, u16(h, 10)); err != nil {
+		return m, err
+	}
+	if u16(h, 32) != 0 || u16(h, 34) != 0 {
+		return m, wire.Malformed(m.at+32, "", "member %.100q has a comment or lies on another disk", m.name)
+	}
+	return m, z.setPlace(&m, h, extra)
+}
+
+func (m *member) checkMethod(flags, method uint16) error {
+	switch {
+	case flags&flagsEncrypted != 0:
+		return wire.Unsupported(m.at+8, "", "member %.100q is encrypted", m.name)
+	case method == methodDeflate:
+		return wire.Unsupported(m.at+10, "", "member %.100q is deflated: torch stores members as they are", m.name)
+	case method != methodStored:
+		return wire.Unsupported(m.at+10, "", "member %.100q is compressed by method %d", m.name, method)
+	case flags&^(flagDescriptor|flagUTF8) != 0:
+		return wire.Unsupported(m.at+8, "", "member %.100q has flags %#x", m.name, flags)
+	}
+	return nil
+}
+
+// setPlace takes the sizes and the place from an entry, or from its extra
+// field where 32 bits do not hold them.
+func (z *archive) setPlace(m *member, h, extra []byte) error {
+	long, err := zip64Field(extra, m.at+entrySize+int64(len(m.name)))
+	if err != nil {
+		return err
+	}
+	var values [3]uint64 // size, stored size, place
+	for i, at := range []int{24, 20, 42} {
+		values[i] = uint64(u32(h, at))
+		if values[i] == math.MaxUint32 && len(long) >= 8 {
+			values[i], long = binary.LittleEndian.Uint64(long), long[8:]
+		}
+	}
+	switch {
+	case len(long) > 0:
+		return wire.Malformed(m.at, "", "member %.100q has a zip64 field that gives more than is asked for", m.name)
+	case values[0] != values[1]:
+		return wire.Malformed(m.at+20, "", "member %.100q is stored, but has two sizes, %d and %d", m.name, values[1], values[0])
+	case values[0] > uint64(z.dir):
+		return wire.Malformed(m.at+24, "", "member %.100q of %d bytes does not fit in the file", m.name, values[0])
+	case values[2] > uint64(z.dir):
+		return wire.Malformed(m.at+42, "", "member %.100q begins at %d, beyond the file's members", m.name, values[2])
+	}
+	m.size, m.start = int64(values[0]), int64(values[2])
+	return nil
+}
+
+// zip64Field finds the extra field that holds long sizes, nil when there is
+// none. The records of extra, which begins at off, must fill it.
+func zip64Field(extra []byte, off int64) (long []byte, err error) {
+	for i := 0; i < len(extra); {
+		if len(extra)-i < 4 || int(u16(extra, i+2)) > len(extra)-i-4 {
+			return nil, wire.Malformed(off+int64(i), "", "extra field ends in the middle of a record")
+		}
+		body := extra[i+4:][:u16(extra, i+2)]
+		if u16(extra, i) == zip64ID {
+			if long != nil || len(body)%8 != 0 || len(body) == 0 || len(body) > 24 {
+				return nil, wire.Malformed(off+int64(i), "", "zip64 field of %d bytes, or a second one", len(body))
+			}
+			long = body
+		}
+		i += 4 + len(body)
+	}
+	return long, nil
+}
+
+// checkName holds names to one folder, and to what every system can tell
+// apart.
+func (z *archive) checkName(m *member) error {
+	at := m.at + entrySize
+	if !validName(m.name) {
+		return wire.Malformed(at, "", "member name %.100q is no path of names", m.name)
+	}
+	root, _, ok := strings.Cut(m.name, "/")
+	if !ok {
+		return wire.Malformed(at, "", "member %.100q lies in no folder", m.name)
+	}
+	if z.root == "" {
+		z.root = root
+	}
+	if root != z.root {
+		return wire.Malformed(at, "", "member %.100q lies outside the folder %.100q", m.name, z.root)
+	}
+	if _, dup := z.byName[strings.ToLower(m.name)]; dup {
+		return wire.Malformed(at, "", "two members are called %.100q, in the same or in other letter case", m.name)
+	}
+	return nil
+}
+
+// validName is whether a path has only elements that name something.
+func validName(name string) bool {
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
+		return false
+	}
+	for element := range strings.SplitSeq(name, "/") {
+		if element == "" || element == "." || element == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// member finds a member in the folder, nil when there is none.
+func (z *archive) member(name string) *member {
+	name = z.root + "/" + name
+	if m := z.byName[strings.ToLower(name)]; m != nil && m.name == name {
+		return m
+	}
+	return nil
+}
+
+// checkKind finds data.pkl, and refuses what is more than a pickle.
+func (z *archive) checkKind() error {
+	for i := range z.members {
+		m := &z.members[i]
+		if rest := m.name[len(z.root)+1:]; rest == "constants.pkl" || strings.HasPrefix(rest, "code/") {
+			return wire.Unsupported(m.at, "", "file is a TorchScript archive (it has %.100q): save the model's state_dict() instead", m.name)
+		}
+	}
+	if z.pickle = z.member("data.pkl"); z.pickle == nil {
+		return wire.Malformed(z.dir, "", "zip has no member %q", z.root+"/data.pkl")
+	}
+	return nil
+}
+
+// checkSums tells a file that was written without checksums from one whose
+// checksum is missing here or there.
+func (z *archive) checkSums() error {
+	z.unchecked = !slices.ContainsFunc(z.members, func(m member) bool { return m.crc != 0 })
+	for i := range z.members {
+		m := &z.members[i]
+		if m.size == 0 && m.crc != 0 {
+			return wire.Malformed(m.at+16, "", "member %.100q is empty, but its checksum is %08x", m.name, m.crc)
+		}
+		if m.size > 0 && m.crc == 0 && !z.unchecked {
+			return wire.Malformed(m.at+16, "", "member %.100q has no checksum, where others have theirs", m.name)
+		}
+	}
+	return nil
+}
+
+// read reads a member of at most so many bytes and checks it.
+func (z *archive) read(m *member, limit int64) ([]byte, error) {
+	if m.size > limit {
+		return nil, wire.Unsupported(m.at+24, "", "member %.100q has %d bytes, more than the %d that are read", m.name, m.size, limit)
+	}
+	b := make([]byte, m.size)
+	if err := wire.ReadFull(z.r, b, m.data); err != nil {
+		return nil, &wire.Error{Offset: m.data, Err: err}
+	}
+	if sum := crc32.ChecksumIEEE(b); sum != m.crc && !z.unchecked {
+		return nil, wire.Malformed(m.data, "", "member %.100q has checksum %08x, the zip says %08x", m.name, sum, m.crc)
+	}
+	return b, nil
+}
+
+func u16(b []byte, at int) uint16 { return binary.LittleEndian.Uint16(b[at:]) }
+func u32(b []byte, at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+func u64(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
