@@ -27,8 +27,8 @@ var edges = map[string][]string{
 	"internal/gguf":        {"internal/wire"},
 	"internal/torchfile":   {"internal/wire"},
 	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
-	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/flax", "github.com/x448/float16"},
-	"diff":                 {"weights", "internal/half", "internal/vfs"},
+	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
+	"diff":                 {"weights", "tokenizer", "internal/wire", "internal/half", "internal/vfs"},
 	"cmd/koala":            {"diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
 

@@ -321,7 +321,8 @@ func TestUnknownHeads(t *testing.T) {
 func TestBadOptions(t *testing.T) {
 	for _, opts := range []*Options{
 		{DType: "I64"}, {DType: "F64"}, {DType: "bf16"}, {DType: "I64", Format: easylm},
-		{Format: "gguf"}, {Format: weights.FormatFlax}, {Format: "x"},
+		{Format: "meta"}, {Format: weights.FormatFlax}, {Format: "x"},
+		{DType: weights.Q8_0}, {DType: weights.Q8_0, Format: easylm}, {DType: weights.Q8_0, Format: weights.FormatTorch}, {DType: "Q4_0", Format: weights.FormatGGUF},
 	} {
 		for _, do := range []operator{recoverIt, convertIt} {
 			x := newTrial(t)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -40,8 +39,10 @@ const (
 type check func(*Plan) *CheckError
 
 var (
-	// beforeLayout are the checks on the inputs.
-	beforeLayout = []check{checkWhole, checkSize, checkHeads, checkSwapped, checkRounded}
+	// onOpening is the check that all that follows needs.
+	onOpening = []check{checkWhole}
+	// beforeLayout are the other checks on the inputs.
+	beforeLayout = []check{checkSize, checkHeads, checkSwapped, checkRounded}
 	// afterLayout are the checks on the output, whose size is known by then.
 	afterLayout = []check{checkPlace, checkExists, checkSpace}
 )
@@ -74,12 +75,12 @@ func checkSize(p *Plan) *CheckError {
 			a, b int
 		}{
 			{"layers", a.Layers, b.Layers}, {"a width of", a.Dim, b.Dim}, {"a feed-forward width of", a.FFN, b.FFN},
-			{"a vocabulary of", a.Vocab, b.Vocab}, {"rows of keys", a.KeyRows(), b.KeyRows()},
+			{vocabulary, a.Vocab, b.Vocab}, {"rows of keys", a.KeyRows(), b.KeyRows()},
 		} {
 			if x.a != x.b {
 				return &CheckError{CheckSize, fmt.Sprintf("%s %s has %s %d, %s %s has %d (sizes %s and %s)",
 					p.inputs[0].name, p.inputs[0].path, x.what, x.a, p.inputs[i].name, p.inputs[i].path, x.b, a.Size(), b.Size()),
-					"give checkpoints of the same size and vocabulary"}
+					sizeCure(x.a-x.b, x.what == vocabulary)}
 			}
 		}
 		if a.TiedEmbeddings != b.TiedEmbeddings {
@@ -87,6 +88,16 @@ func checkSize(p *Plan) *CheckError {
 		}
 	}
 	return nil
+}
+
+const vocabulary = "a vocabulary of"
+
+// sizeCure is what to do about a difference in size.
+func sizeCure(by int, ofVocabulary bool) string {
+	if ofVocabulary && max(by, -by) < 1000 {
+		return "give checkpoints of the same vocabulary, or resize the base's, as ResizeVocab in the options or --resize-vocab on the command line"
+	}
+	return "give checkpoints of the same size and vocabulary"
 }
 
 func checkHeads(p *Plan) *CheckError {
@@ -110,34 +121,16 @@ func checkRounded(p *Plan) *CheckError {
 		if in.name != "base" {
 			continue
 		}
-		share, err := bf16Share(p.sources[i].Tensor(weights.Param{Role: weights.Embed}))
+		e, err := p.sources[i].Evidence()
 		if err != nil {
 			return &CheckError{CheckRounded, err.Error(), "see that the file can be read"}
 		}
-		if share > 0.9 {
-			return &CheckError{CheckRounded, fmt.Sprintf("%.1f %% of the weights looked at in base %s are bf16 numbers, while LLaMA was released in fp16", 100*share, in.path),
+		if e.Rounded() {
+			return &CheckError{CheckRounded, fmt.Sprintf("%.1f %% of the weights looked at in base %s are bf16 numbers, while LLaMA was released in fp16", 100*e.BF16Share, in.path),
 				"give the fp16 weights, or allow this check to fail if the diff was made from these"}
 		}
 	}
 	return nil
-}
-
-// bf16Share is how many of a tensor's first numbers but zero fit into bf16.
-func bf16Share(t *weights.Tensor) (float64, error) {
-	values := make([]float32, min(t.Len(), 1<<16))
-	if err := t.Float32s(values, 0); err != nil {
-		return 0, err
-	}
-	fit, n := 0, 0
-	for _, v := range values {
-		if v != 0 {
-			n++
-			if math.Float32bits(v)&0xffff == 0 {
-				fit++
-			}
-		}
-	}
-	return float64(fit) / float64(max(n, 1)), nil
 }
 
 // checkSwapped tells models from diffs by the scales of their norms: those of
@@ -148,10 +141,11 @@ func checkSwapped(p *Plan) *CheckError {
 	}
 	scale := make([]float64, len(p.sources))
 	for i, c := range p.sources {
-		var err error
-		if scale[i], err = normScale(c); err != nil {
+		e, err := c.Evidence()
+		if err != nil {
 			return &CheckError{CheckSwapped, err.Error(), "see that the file can be read"}
 		}
+		scale[i] = e.NormRMS
 	}
 	a, b := p.inputs[0], p.inputs[1]
 	evidence := fmt.Sprintf("root mean square of norm weights: %.3g in %s %s, %.3g in %s %s", scale[0], a.name, a.path, scale[1], b.name, b.path)
@@ -164,26 +158,6 @@ func checkSwapped(p *Plan) *CheckError {
 		return &CheckError{CheckSwapped, evidence, "one of them looks like a diff: give two whole models"}
 	}
 	return nil
-}
-
-// normScale is the root mean square of all norm weights.
-func normScale(c *weights.Checkpoint) (float64, error) {
-	var sum, n float64
-	for _, q := range c.Params() {
-		if !q.Role.IsNorm() {
-			continue
-		}
-		values := make([]float32, c.Tensor(q).Len())
-		if err := c.Tensor(q).Float32s(values, 0); err != nil {
-			return 0, err
-		}
-		for _, v := range values {
-			if v-v == 0 { // finite
-				sum, n = sum+float64(v)*float64(v), n+1
-			}
-		}
-	}
-	return math.Sqrt(sum / max(n, 1)), nil
 }
 
 // checkPlace refuses an output that would destroy an input.
@@ -249,8 +223,8 @@ func checkExists(p *Plan) *CheckError {
 }
 
 // ours are the names in a directory that an earlier run may have written.
-var ours = regexp.MustCompile(`^(model(-\d+-of-\d+)?\.safetensors|tokenizer\.model|` +
-	`(model\.safetensors\.index|config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json)$`)
+var ours = regexp.MustCompile(`^(model(-\d+-of-\d+)?\.safetensors|consolidated\.\d\d\.pth|tokenizer\.model|` +
+	`(koala-manifest|params|model\.safetensors\.index|config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json)$`)
 
 func checkReplaceable(p *Plan) *CheckError {
 	entries, err := vfs.OS.ReadDir(p.out)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -60,16 +61,30 @@ func run(ctx context.Context, opts *Options, plan func() (*Plan, error)) (*Repor
 // Options are the choices of a run; nil means the zero value.
 type Options struct {
 	// Format of the output; default weights.FormatSafetensors, a Hugging Face
-	// directory. weights.FormatEasyLM is one file.
+	// directory. weights.FormatTorch is a directory of Meta's shards,
+	// weights.FormatEasyLM and weights.FormatGGUF are files.
 	Format weights.Format
 	// DType of the output's weights; default BF16, as the reference. A
-	// conversion keeps each weight's type by default.
+	// conversion keeps each weight's type by default. Q8_0 is for GGUF.
 	DType weights.DType
 	// ShardSize bounds a safetensors file's tensors in bytes; default 5 GB.
 	ShardSize int64
+	// Shards is the number of Meta's shards; default as LLaMA was released.
+	Shards int
+	// ResizeVocab gives a base of a smaller vocabulary the missing rows, each
+	// the mean of its others, as Alpaca's script does.
+	ResizeVocab bool
 	// Force allows an existing output to be replaced, once the new one is
 	// whole.
 	Force bool
+
+	// Resume goes on where an earlier run of the same plan was killed or failed,
+	// if there is one, and leaves what is written where it is when this run
+	// fails or is cancelled. Without it, a run begins anew and cleans up.
+	Resume bool
+	// HashInputs reads the inputs a second time for their sha256, which the
+	// manifest then holds.
+	HashInputs bool
 
 	// AllowNonFinite allows infinite and NaN results.
 	AllowNonFinite bool
@@ -90,6 +105,9 @@ type Options struct {
 	Memory int64
 	// Progress is called now and then, never twice at once.
 	Progress func(Progress)
+
+	fs            vfs.FS // nil for the machine's
+	journalPanels int    // panels after which the journal is saved, 0 for by time only
 }
 
 // DefaultMemory is the memory limit when Options.Memory is 0.
@@ -128,6 +146,7 @@ type Progress struct {
 // Report is what a run did.
 type Report struct {
 	Summary
+	Resumed int64         `json:"resumed_bytes"` // of the output, that an earlier run had written
 	Seconds float64       `json:"seconds"`
 	Elapsed time.Duration `json:"-"`
 }

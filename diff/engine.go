@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/koala-go/sdk/internal/half"
@@ -25,80 +27,176 @@ func (e *NonFiniteError) Error() string {
 // Run writes the output. A plan runs once.
 func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	start := time.Now()
-	w, err := p.layout.Create(p.out, p.options.Force)
+	w, err := p.layout.Create(p.out, &weights.CreateOptions{Replace: p.options.Force, Resume: p.options.Resume, FS: p.options.fs})
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{plan: p, writer: w, total: p.layout.Bytes()}
-	if err := e.work(ctx); err != nil {
+	if err := e.run(ctx); err != nil {
+		if p.options.Resume {
+			return nil, errors.Join(err, w.Keep())
+		}
 		return nil, errors.Join(err, w.Abort())
 	}
-	e.progress("sync", 0)
-	if refused := checkExists(p); refused != nil { // in the meantime
-		return nil, errors.Join(refused, w.Abort())
-	}
-	if err := w.Commit(); err != nil {
-		return nil, err
-	}
 	elapsed := time.Since(start)
-	return &Report{p.Summary(), elapsed.Seconds(), elapsed}, nil
+	return &Report{p.Summary(), e.resumedBytes, elapsed.Seconds(), elapsed}, nil
 }
 
-// engine carries a plan out: workers take panels from one channel and write
-// each at its place, which is known beforehand, so that neither their number
-// nor their order shows in the output.
+// engine carries a plan out. Workers take panels in the order of the output's
+// files, compute and write them at their places, each at its own pace; then,
+// one after the other and in order, they hand them on for the digests. So
+// neither the number of workers nor their speed shows in the output.
 type engine struct {
-	plan   *Plan
-	writer *weights.Writer
+	plan    *Plan
+	writer  *weights.Writer
+	journal *journal
 
-	mu          sync.Mutex // of done and of calls to Progress
+	resumed      int // panels that an earlier run wrote
+	resumedBytes int64
+
+	next atomic.Int64 // the panel to be taken next
+
+	mu          sync.Mutex // of the next four
+	turned      *sync.Cond
+	turn        int // the panel to be handed on next: all before it are written
+	failed      bool
 	done, total int64
+
+	sums map[weights.Param]uint32 // CRC-32 of the weights' bytes, up to turn
+}
+
+// run does the whole work, from opening the journal to the finished output.
+func (e *engine) run(ctx context.Context) (err error) {
+	e.turned = sync.NewCond(&e.mu)
+	e.sums = make(map[weights.Param]uint32)
+	if e.journal, err = openJournal(e); err != nil {
+		return err
+	}
+	hashes := hashInputs(ctx, e.plan)
+	stop := e.journal.keep(e)
+	err = errors.Join(e.work(ctx), stop())
+	inputs, hashErr := hashes(err != nil)
+	if err = errors.Join(err, hashErr); err != nil {
+		return err
+	}
+	e.progress("sync", 0)
+	return e.finish(inputs)
+}
+
+// finish completes the output and puts it in its place.
+func (e *engine) finish(inputs []ManifestInput) error {
+	files, err := e.writer.Finish()
+	if err != nil {
+		return err
+	}
+	for i, c := range e.plan.sources {
+		if err := c.Unchanged(); err != nil {
+			return fmt.Errorf("%s: %w", e.plan.inputs[i].name, err)
+		}
+	}
+	if err := e.writer.AddFile(ManifestName, e.plan.manifest(inputs, files, e.sums).encode()); err != nil {
+		return err
+	}
+	if refused := checkExists(e.plan); refused != nil { // in the meantime
+		return refused
+	}
+	if err := e.writer.RemoveNote(journalName); err != nil {
+		return err
+	}
+	return e.writer.Commit()
 }
 
 // work runs the workers until all panels are written or one fails.
 func (e *engine) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	panels := make(chan panel)
 	var group sync.WaitGroup
 	for range e.plan.options.Workers {
 		group.Go(func() {
 			b := &buffers{all: make([]byte, e.plan.bufferBytes())}
-			for x := range panels {
-				if err := e.panel(b, x); err != nil {
+			for i := e.take(); i < len(e.plan.panels); i = e.take() {
+				err := ctx.Err()
+				if err == nil {
+					err = e.panel(ctx, b, i)
+				}
+				if err != nil {
 					cancel(err)
+					e.fail()
+					return
 				}
 			}
 		})
 	}
-	for _, x := range e.plan.panels {
-		if ctx.Err() != nil {
-			break
-		}
-		panels <- x
-	}
-	close(panels)
 	group.Wait()
 	return context.Cause(ctx)
 }
 
-// panel makes and writes one panel.
-func (e *engine) panel(b *buffers, x panel) error {
-	dst, err := b.compute(e.plan.op, x)
+// take gives the next panel to a worker.
+func (e *engine) take() int { return int(e.next.Add(1) - 1) }
+
+// fail wakes those who wait for a turn that will not come.
+func (e *engine) fail() {
+	e.mu.Lock()
+	e.failed = true
+	e.mu.Unlock()
+	e.turned.Broadcast()
+}
+
+// panel makes, writes and hands on panel i; those of an earlier run it reads
+// back.
+func (e *engine) panel(ctx context.Context, b *buffers, i int) error {
+	x := e.plan.panels[i]
+	offset := x.first * x.work.stored
+	if i < e.resumed {
+		stored := b.all[:x.rows*x.work.stored]
+		if err := e.writer.ReadAt(x.param, stored, offset); err != nil {
+			return err
+		}
+		return e.handOn(ctx, i, stored)
+	}
+	results, stored, err := b.compute(e.plan.op, x)
 	if err != nil {
 		return err
 	}
 	if !e.plan.options.AllowNonFinite {
-		if i := half.FirstNonFinite(dst, x.work.out); i >= 0 {
+		if i := half.FirstNonFinite(results, x.work.out); i >= 0 {
 			first := x.first * x.work.row / int64(x.work.out.Size())
 			return &NonFiniteError{e.plan.layout.Spec.Layout().Name(x.param), first + int64(i)}
 		}
 	}
-	if err := e.writer.WriteAt(x.param, dst, x.first*x.work.row); err != nil {
+	if err := e.writer.WriteAt(x.param, stored, offset); err != nil {
 		return err
 	}
-	e.progress("write", int64(len(dst)))
-	return nil
+	return e.handOn(ctx, i, stored)
+}
+
+// handOn waits until all panels before i were handed on, and takes i in. Only
+// the worker whose turn it is touches the digests.
+func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
+	if !e.await(i) {
+		return context.Cause(ctx)
+	}
+	x := e.plan.panels[i]
+	if err := e.writer.Digest(x.param, stored, x.first*x.work.stored); err != nil {
+		return err
+	}
+	e.sums[x.param] = crc32.Update(e.sums[x.param], crc32.IEEETable, stored)
+	e.mu.Lock()
+	e.turn++
+	e.mu.Unlock()
+	e.turned.Broadcast()
+	e.progress("write", int64(len(stored)))
+	return e.journal.passed(e, i)
+}
+
+// await waits for the turn of panel i; false when a worker failed instead.
+func (e *engine) await(i int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for e.turn != i && !e.failed {
+		e.turned.Wait()
+	}
+	return e.turn == i
 }
 
 func (e *engine) progress(stage string, n int64) {

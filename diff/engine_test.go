@@ -21,6 +21,10 @@ var outputs = map[string]Options{
 	"stream":    {Format: easylm},
 	"directory": {Format: hf},
 	"shards":    {Format: hf, ShardSize: 60_000},
+	"torch":     {Format: torch},
+	"2 of Meta": {Format: torch, Shards: 2},
+	"4 of Meta": {Format: torch, Shards: 4},
+	"gguf":      {Format: gguf},
 }
 
 // TestBytesDoNotDepend recovers with every number of workers, memory limit
@@ -32,7 +36,7 @@ func TestBytesDoNotDepend(t *testing.T) {
 			x := newTrial(t)
 			stream := x.base + ".stream"
 			write(t, m, stream, testmodel.Options{Format: easylm, DType: weights.F16, Values: m.Base})
-			first := ""
+			first, manifests := "", map[string]string{}
 			for _, base := range []string{x.base, stream} {
 				for _, workers := range []int{1, 2, 3, 8} {
 					for _, memory := range []int64{128 << 10, 300_001, 1 << 20, 0} {
@@ -40,12 +44,17 @@ func TestBytesDoNotDepend(t *testing.T) {
 						opts.Workers, opts.Memory, opts.Heads = workers, memory, m.Heads
 						_, err := Recover(t.Context(), base, x.delta, x.out, &opts)
 						require.NoError(t, err)
+						manifest := readManifest(t, x.out)
 						got := fmt.Sprint(snapshot(t, x.out))
 						if first == "" {
 							requireValues(t, x.out, m, o.Format, weights.BF16, sum(m))
 							first = got
 						}
 						require.Equal(t, first, got, "%d workers, %d bytes of memory, %s", workers, memory, base)
+						if manifests[base] == "" {
+							manifests[base] = manifest
+						}
+						require.Equal(t, manifests[base], manifest, "%d workers, %d bytes of memory, %s", workers, memory, base)
 						require.NoError(t, os.RemoveAll(x.out))
 					}
 				}
@@ -172,8 +181,8 @@ func TestProgress(t *testing.T) {
 func earlier(t *testing.T, x *trial) {
 	t.Helper()
 	x.opts.Force = true
-	if x.opts.Format == easylm {
-		put(t, x.out, "old stream")
+	if x.opts.Format == easylm || x.opts.Format == gguf {
+		put(t, x.out, "old file")
 		return
 	}
 	put(t, x.out+"/model.safetensors", "old weights")

@@ -16,9 +16,10 @@ import (
 
 // bases are the fixtures' forms of the base in the formats that are read.
 var bases = map[string][]string{
-	"S": {"easylm-fp16.stream", "easylm-fp16.flax", "easylm-fp32.stream", "hf-safetensors", "hf-safetensors-2023", "hf-safetensors-sharded", "hf-safetensors/model.safetensors"},
-	"T": {"hf-safetensors-sharded"},
-	"D": {"easylm-fp16.stream", "easylm-fp16.chunked.stream", "easylm-fp16.trainstate", "hf-safetensors"},
+	"S": {"easylm-fp16.stream", "easylm-fp16.flax", "easylm-fp32.stream", "hf-safetensors", "hf-safetensors-2023", "hf-safetensors-sharded", "hf-safetensors/model.safetensors",
+		"hf-bin", "hf-bin-sharded", "hf-bin-strided", "meta-1", "meta-2", "meta-views"},
+	"T": {"hf-safetensors-sharded", "meta-3"},
+	"D": {"easylm-fp16.stream", "easylm-fp16.chunked.stream", "easylm-fp16.trainstate", "hf-safetensors", "hf-bin-parameters", "hf-bin-statedict", "meta-1"},
 }
 
 var heads = map[string]int{"S": 4, "T": 3, "D": 2}

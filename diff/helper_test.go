@@ -19,7 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const hf, easylm = weights.FormatSafetensors, weights.FormatEasyLM
+const (
+	hf     = weights.FormatSafetensors
+	easylm = weights.FormatEasyLM
+	torch  = weights.FormatTorch
+	gguf   = weights.FormatGGUF
+)
 
 // trial is what a test gives to an operation: a whole base and its diff, which
 // the test damages, and a place for the output, alone in a folder.
@@ -212,4 +217,17 @@ func requireCheck(t *testing.T, x *trial, check, evidence string) {
 	require.Contains(t, refused.Evidence, evidence)
 	require.Equal(t, fmt.Sprintf("%s: check %q: %s", refused.Evidence, check, refused.Cure), err.Error())
 	require.Regexp(t, `\b(give|write|exchange|create|free|allow|force|see)\b`, refused.Cure, "the end says what to do")
+}
+
+// readManifest reads and removes the manifest of an output.
+func readManifest(t *testing.T, out string) string {
+	t.Helper()
+	path := filepath.Join(out, ManifestName)
+	if info, err := os.Stat(out); err == nil && !info.IsDir() {
+		path = out + "." + ManifestName
+	}
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	return string(text)
 }

@@ -51,6 +51,17 @@ func appendValue(b []byte, dtype weights.DType, f float32) []byte {
 	return binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
 }
 
+// rounded is a number after it was rounded to a type.
+func rounded(dtype weights.DType, f float32) float32 {
+	switch dtype {
+	case weights.F16:
+		return fromF16(toF16(f))
+	case weights.BF16:
+		return fromBF16(toBF16(f))
+	}
+	return f
+}
+
 // meta is where Meta's layout has what an output has at (r, c).
 func meta(m testmodel.Model, p weights.Param, format weights.Format, r, c int) (row, col int) {
 	switch {
@@ -76,7 +87,8 @@ func requireValues(t *testing.T, path string, m testmodel.Model, format weights.
 	require.NoError(t, c.Complete())
 	require.Len(t, c.Tensors, len(c.Params()), "nothing else is in the files")
 	for _, w := range c.Tensors {
-		require.Equal(t, dtype, w.DType, w.Name)
+		widen := format == gguf && w.Param.Role.IsNorm()
+		require.Equal(t, map[bool]weights.DType{true: weights.F32, false: dtype}[widen], w.DType, w.Name)
 		rows, cols := 1, int(w.Shape[len(w.Shape)-1])
 		if len(w.Shape) == 2 {
 			rows = int(w.Shape[0])
@@ -85,7 +97,11 @@ func requireValues(t *testing.T, path string, m testmodel.Model, format weights.
 		for r := range rows {
 			for col := range cols {
 				row, col := meta(m, w.Param, format, r, col)
-				want = appendValue(want, dtype, value(w.Param, row, col))
+				if x := value(w.Param, row, col); widen { // what is rounded is widened again
+					want = appendValue(want, weights.F32, rounded(dtype, x))
+				} else {
+					want = appendValue(want, dtype, x)
+				}
 			}
 		}
 		got := make([]byte, w.Bytes())

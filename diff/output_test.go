@@ -161,10 +161,11 @@ func TestOutputAllowed(t *testing.T) {
 			}
 			requireValues(t, x.out, testmodel.Tiny, format, weights.BF16, sum(testmodel.Tiny))
 			for _, e := range entries(t, filepath.Dir(x.out)) {
-				require.NotContains(t, e.Name(), "koala", "a hidden file is left")
+				require.NotContains(t, e.Name(), ".koala-partial", "a hidden file is left")
+				require.NotContains(t, e.Name(), ".koala-old", "a hidden file is left")
 			}
 			if format == hf {
-				require.Len(t, entries(t, x.out), 3, "nothing of the old output is left")
+				require.Len(t, entries(t, x.out), 4, "nothing of the old output is left")
 			}
 		})
 	}

@@ -18,9 +18,16 @@ type panel struct {
 type work struct {
 	views []*weights.View
 	types []half.Type // of the views
-	out   half.Type
-	row   int64 // bytes of an output row
+	out   half.Type   // of the results
+	row   int64       // bytes of a row of results
+	// Results are written as they are, unless the format stores the weight in
+	// another type than was asked for: GGUF has norms in F32, and Q8_0.
+	as     weights.DType
+	stored int64 // bytes of a row as it is written
 }
+
+// recoded says whether results are written in another type.
+func (w *work) recoded() bool { return half.Type(w.as) != w.out }
 
 // Panels of weights that are read as they lie are small enough to stay in the
 // cache between reading, adding and writing. Those that must be turned are as
@@ -51,7 +58,7 @@ func (p *Plan) cut() error {
 
 func (p *Plan) cutPanels() error {
 	p.panels = nil
-	for _, q := range p.sources[0].Config.Params() {
+	for _, q := range p.layout.Order() {
 		w, rows, err := p.work(q)
 		if err != nil {
 			return err
@@ -66,8 +73,8 @@ func (p *Plan) cutPanels() error {
 
 // work prepares the views of one weight; rows is how many the output has.
 func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
-	dtype := p.layout.Place(q).DType
-	w = &work{out: half.Type(dtype)}
+	place, dtype := p.layout.Place(q), p.layout.Spec.DTypes[q].Read()
+	w = &work{out: half.Type(dtype), as: place.DType}
 	for i, c := range p.sources {
 		v, err := c.View(q, p.layout.Spec.Layout())
 		if err != nil {
@@ -78,6 +85,7 @@ func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
 		rows = v.Rows()
 		w.row = v.RowBytes() / v.DType.Size() * dtype.Size()
 	}
+	w.stored = place.Bytes() / rows
 	return w, rows, nil
 }
 
@@ -102,6 +110,9 @@ func (w *work) need(n int64) int64 {
 		total += n * v.RowBytes()
 		scratch = max(scratch, v.Scratch(n))
 	}
+	if w.recoded() {
+		total += n * w.stored
+	}
 	return total + scratch
 }
 
@@ -123,11 +134,15 @@ type buffers struct {
 // take cuts n bytes off the front.
 func take(rest []byte, n int64) (cut, after []byte) { return rest[:n:n], rest[n:] }
 
-// compute reads a panel of every input and combines them. The result is valid
-// until the next call.
-func (b *buffers) compute(op *operation, x panel) ([]byte, error) {
+// compute reads a panel of every input and combines them. The results, and
+// what is to be written of them, are valid until the next call.
+func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err error) {
 	w := x.work
-	dst, rest := take(b.all, x.rows*w.row)
+	results, rest := take(b.all, x.rows*w.row)
+	stored = results
+	if w.recoded() {
+		stored, rest = take(rest, x.rows*w.stored)
+	}
 	b.blocks = b.blocks[:0]
 	for _, v := range w.views {
 		var block []byte
@@ -136,9 +151,15 @@ func (b *buffers) compute(op *operation, x panel) ([]byte, error) {
 	}
 	for i, v := range w.views {
 		if err := v.ReadRows(b.blocks[i], x.first, x.rows, rest); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	op.combine(dst, w.out, b.blocks, w.types)
-	return dst, nil
+	op.combine(results, w.out, b.blocks, w.types)
+	switch {
+	case w.as == weights.Q8_0:
+		half.Quantize8(stored, results)
+	case w.recoded():
+		half.Convert(stored, half.Type(w.as), results, w.out)
+	}
+	return results, stored, nil
 }

@@ -3,7 +3,6 @@ package diff
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
@@ -59,6 +58,12 @@ func (p *Plan) prepare() error {
 	if err := p.open(); err != nil {
 		return err
 	}
+	if err := p.check(onOpening); err != nil {
+		return err
+	}
+	if err := p.resize(); err != nil {
+		return err
+	}
 	if err := p.check(beforeLayout); err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func (p *Plan) prepare() error {
 
 func (p *Plan) open() error {
 	for _, in := range p.inputs {
-		c, err := weights.Open(in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks})
+		c, err := weights.Open(in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks, FS: p.options.fs})
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
@@ -112,43 +117,45 @@ func shareConfig(sources []*weights.Checkpoint) {
 	}
 }
 
-// carried are the files beside a base that belong to the model too.
-var carried = []string{
-	"generation_config.json",
-	"tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+// resize gives the base as many rows of the vocabulary as the other input has,
+// if that was asked for.
+func (p *Plan) resize() error {
+	if !p.options.ResizeVocab {
+		return nil
+	}
+	rows := 0
+	for _, c := range p.sources {
+		rows = max(rows, c.Config.Vocab)
+	}
+	for i, in := range p.inputs {
+		if in.name == "base" {
+			if err := p.sources[i].ResizeVocab(rows); err != nil {
+				return fmt.Errorf("%s: %w", in.name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // spec says what is to be written.
 func (p *Plan) spec() (*weights.Spec, error) {
 	first := p.sources[0]
 	s := &weights.Spec{
-		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize,
+		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize, Shards: p.options.Shards,
 		DTypes: make(map[weights.Param]weights.DType), Files: make(map[string][]byte),
+		Name: "Koala " + first.Config.Size(),
 	}
-	for _, q := range first.Params() {
-		s.DTypes[q] = p.dtype(first.Tensor(q).DType)
+	if s.Format == weights.FormatEasyLM || s.Format == weights.FormatTorch {
+		s.Config.TiedEmbeddings = false // these have an output matrix in any case
 	}
-	for _, name := range carried {
-		if err := p.carry(s, name); err != nil {
-			return nil, err
+	for _, q := range s.Config.Params() {
+		t := first.Tensor(q)
+		if t == nil {
+			t = first.Tensor(weights.Param{Role: weights.Embed}) // the output matrix of tied embeddings
 		}
+		s.DTypes[q] = p.dtype(t.DType)
 	}
-	return s, nil
-}
-
-// carry takes a small file over from the first input that has it.
-func (p *Plan) carry(s *weights.Spec, name string) error {
-	for i, c := range p.sources {
-		text, err := c.File(name)
-		if err == nil {
-			s.Files[name] = text
-			return nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w", p.inputs[i].name, err)
-		}
-	}
-	return nil
+	return s, p.carryFiles(s)
 }
 
 // dtype is the output's type for a weight of the given type.
@@ -158,8 +165,10 @@ func (p *Plan) dtype(of weights.DType) weights.DType {
 		return p.options.DType
 	case p.op.dtype != "":
 		return p.op.dtype
+	case p.options.Format == weights.FormatGGUF:
+		return of
 	}
-	return of
+	return of.Read()
 }
 
 // Summary is what a plan says of itself.
@@ -235,7 +244,7 @@ func (p *Plan) rule() string {
 	embed := weights.Param{Role: weights.Embed}
 	types := make([]half.Type, len(p.sources))
 	for i, c := range p.sources {
-		types[i] = half.Type(c.Tensor(embed).DType)
+		types[i] = half.Type(c.Tensor(embed).DType.Read())
 	}
 	out := p.dtype(weights.DType(types[0]))
 	sum := types[0]

@@ -90,6 +90,7 @@ func TestKilled(t *testing.T) {
 
 					require.NoError(t, x.do(t, x), "the next run")
 					requireValues(t, x.out, testmodel.Tiny, format, weights.BF16, sum(testmodel.Tiny))
+					readManifest(t, x.out)
 					require.Len(t, entries(t, place), 1, "leftovers")
 				})
 			}

@@ -49,7 +49,7 @@ func (t *Tokenizer) exportSPM() ([]byte, error) {
 		return nil, unsupported("SentencePiece has no such rule for ▁ before a text, or for unknown characters, or such merges")
 	}
 	var out []byte
-	scores := t.exportScores()
+	scores := t.Scores()
 	for id := range t.v.pieces {
 		p := &t.v.pieces[id]
 		m := appendText(nil, spmText, p.text)
@@ -87,9 +87,9 @@ func (t *Tokenizer) trainerSpec() []byte {
 	return m
 }
 
-// exportScores are the model's scores; those of a list of merges fall in the
-// order of merging.
-func (t *Tokenizer) exportScores() []float32 {
+// Scores are the pieces' scores, by id, as a SentencePiece model holds them. Those
+// of a list of merges fall in the order of merging.
+func (t *Tokenizer) Scores() []float32 {
 	scores := make([]float32, t.Len())
 	for id := range scores {
 		scores[id] = t.v.pieces[id].score

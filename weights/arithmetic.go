@@ -18,7 +18,7 @@ type Array struct {
 
 // Len is the number of elements; bytes after the last whole one do not count.
 func (a Array) Len() int {
-	if !a.DType.IsWeight() {
+	if !a.DType.isFloat() {
 		return 0
 	}
 	return len(a.Data) / int(a.DType.Size())
@@ -127,7 +127,7 @@ func littleEndian() bool {
 // check compares types and lengths.
 func check(dst Array, operands ...Array) error {
 	for _, a := range append(operands, dst) {
-		if !a.DType.IsWeight() {
+		if !a.DType.isFloat() {
 			return fmt.Errorf("an array is of type %q, not F16, BF16 or F32: %w", a.DType, ErrUnsupported)
 		}
 		if a.Len() != dst.Len() || len(a.Data)%int(a.DType.Size()) != 0 {

@@ -14,9 +14,9 @@ import (
 func TestBusy(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "shards")
-	first, err := p.Create(out, false)
+	first, err := p.Create(out, nil)
 	require.NoError(t, err)
-	_, err = p.Create(out, true)
+	_, err = p.Create(out, &weights.CreateOptions{Replace: true})
 	require.ErrorIs(t, err, weights.ErrBusy)
 	fill(t, first, p)
 	require.NoError(t, first.Commit())

@@ -2,10 +2,7 @@ package weights
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 )
 
 // Config is the shape of a model. Open fills in what the tensors' shapes and
@@ -23,8 +20,14 @@ type Config struct {
 	kvDim   int // rows of K and V
 
 	NormEps float64 // of RMSNorm
+	// RopeTheta is the base of the rotary embeddings' frequencies and Context
+	// the number of positions; 0 for LLaMA's 10000 and 2048.
+	RopeTheta float64
+	Context   int
 	// TiedEmbeddings says that the model has no output matrix of its own.
 	TiedEmbeddings bool
+
+	scaled bool // the rotary embeddings are scaled in a way that only Extra tells
 
 	// Extra holds the other fields of config.json as they were.
 	Extra map[string]json.RawMessage
@@ -187,95 +190,4 @@ func (c *Config) inferKVHeads() error {
 	}
 	c.KVHeads = kv
 	return nil
-}
-
-// hfConfig is what is read of transformers' config.json.
-type hfConfig struct {
-	Layers  *int     `json:"num_hidden_layers"`
-	Dim     *int     `json:"hidden_size"`
-	FFN     *int     `json:"intermediate_size"`
-	Vocab   *int     `json:"vocab_size"`
-	Heads   *int     `json:"num_attention_heads"`
-	KVHeads *int     `json:"num_key_value_heads"`
-	HeadDim *int     `json:"head_dim"`
-	NormEps *float64 `json:"rms_norm_eps"`
-	Tied    *bool    `json:"tie_word_embeddings"`
-}
-
-// readHF takes over a config.json and compares it with what the tensors told.
-func (c *Config) readHF(text []byte) error {
-	var hf hfConfig
-	if err := json.Unmarshal(text, &hf); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &c.Extra); err != nil {
-		return err
-	}
-	if c.Extra == nil {
-		return errors.New("it is null, not an object")
-	}
-	for _, f := range []struct {
-		name    string
-		stated  *int
-		tensors int
-	}{
-		{"num_hidden_layers", hf.Layers, c.Layers},
-		{"hidden_size", hf.Dim, c.Dim},
-		{"intermediate_size", hf.FFN, c.FFN},
-		{"vocab_size", hf.Vocab, c.Vocab},
-	} {
-		if f.stated != nil && f.tensors != 0 && *f.stated != f.tensors {
-			return fmt.Errorf("%s is %d, the tensors have %d", f.name, *f.stated, f.tensors)
-		}
-	}
-	set(&c.Heads, hf.Heads)
-	set(&c.KVHeads, hf.KVHeads)
-	set(&c.NormEps, hf.NormEps)
-	set(&c.TiedEmbeddings, hf.Tied)
-	if hf.HeadDim != nil && c.Heads > 0 && *hf.HeadDim*c.Heads != c.Dim {
-		return fmt.Errorf("head_dim is %d, which %d heads do not fill a width of %d with", *hf.HeadDim, c.Heads, c.Dim)
-	}
-	return nil
-}
-
-func set[T any](dst *T, src *T) {
-	if src != nil {
-		*dst = *src
-	}
-}
-
-// HF is the config.json that transformers, vLLM and llama.cpp read for this
-// model with weights of type t. Fields that came from an earlier config.json
-// are kept.
-func (c *Config) HF(t DType) ([]byte, error) {
-	if c.Heads == 0 {
-		return nil, headsError("config.json")
-	}
-	fields := map[string]any{
-		"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
-		"hidden_act": "silu", "initializer_range": 0.02, "max_position_embeddings": 2048, "use_cache": true,
-	}
-	for _, k := range slices.Collect(maps.Keys(c.Extra)) {
-		fields[k] = c.Extra[k]
-	}
-	delete(fields, "dtype") // the newer name; every version reads torch_dtype
-	eps := c.NormEps
-	if eps == 0 {
-		eps = 1e-6
-	}
-	maps.Copy(fields, map[string]any{
-		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama",
-		"num_hidden_layers": c.Layers, "hidden_size": c.Dim, "intermediate_size": c.FFN, "vocab_size": c.Vocab,
-		"num_attention_heads": c.Heads, "num_key_value_heads": max(c.KVHeads, c.KeyRows()/c.HeadDim()),
-		"rms_norm_eps": eps, "tie_word_embeddings": c.TiedEmbeddings,
-		"torch_dtype": map[DType]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[t],
-	})
-	text, err := json.MarshalIndent(fields, "", "  ")
-	return append(text, '\n'), err
-}
-
-// headsError is the refusal to permute or describe a model of unknown heads.
-func headsError(path string) error {
-	return &ModelError{"the number of attention heads is unknown: there is no config.json and the shape is of no released size", path,
-		"give it, as Heads in the options or --heads on the command line"}
 }

@@ -22,49 +22,65 @@ const (
 	maxIndex = 64 << 20
 )
 
-// openDir reads a Hugging Face directory: model.safetensors, or the shards of
-// an index, in this order, which is transformers'.
-func (c *Checkpoint) openDir() error {
-	c.dir = c.Path
-	c.Format = FormatSafetensors
-	f, err := c.openBeside(singleName)
-	if err == nil {
-		return c.addFile(f, filepath.Join(c.dir, singleName))
-	}
-	if !notExist(err) {
-		return err
-	}
-	text, err := c.File(indexName)
-	if notExist(err) {
-		return c.explainDir()
-	}
-	if err != nil {
-		return err
-	}
-	return c.openShards(text)
+// directories are the forms of a Hugging Face directory, in transformers'
+// order of preference.
+var directories = []struct {
+	format        Format
+	single, index string
+}{
+	{FormatSafetensors, singleName, indexName},
+	{FormatTorch, "pytorch_model.bin", "pytorch_model.bin.index.json"},
 }
 
-// explainDir says why a directory is none that can be read.
-func (c *Checkpoint) explainDir() error {
+// openDir reads a Hugging Face directory, one file or the shards of an index,
+// or one of Meta's.
+func (c *Checkpoint) openDir() error {
+	c.dir = c.Path
+	for _, d := range directories {
+		c.Format = d.format
+		f, err := c.openBeside(d.single)
+		if err == nil {
+			return c.addFile(f, filepath.Join(c.dir, d.single))
+		}
+		if !notExist(err) {
+			return err
+		}
+		text, err := c.File(d.index)
+		if err == nil {
+			return c.openShards(d.index, text)
+		}
+		if !notExist(err) {
+			return err
+		}
+	}
 	entries, err := c.fs.ReadDir(c.dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		switch name := e.Name(); {
-		case strings.HasPrefix(name, "consolidated.") && strings.HasSuffix(name, ".pth"):
-			return unsupported(c.Path, "Meta's .pth shards are not read yet", "convert them to safetensors first")
-		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"):
-			return unsupported(c.Path, "a directory of torch .bin files is not read yet", "convert them to safetensors first")
+		if shardPattern.MatchString(e.Name()) {
+			return c.openMeta(entries)
 		}
 	}
-	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("neither %s nor %s is in the directory: %w", singleName, indexName, fs.ErrNotExist)}
+	return c.explainDir(entries)
+}
+
+// explainDir says why a directory is none that can be read.
+func (c *Checkpoint) explainDir(entries []fs.DirEntry) error {
+	what := "it has no model.safetensors, no pytorch_model.bin, no index of shards, and no consolidated.00.pth"
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".gguf") {
+			what += "; give " + filepath.Join(c.Path, e.Name()) + " itself"
+			break
+		}
+	}
+	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("%s: %w", what, fs.ErrNotExist)}
 }
 
 // openShards reads the files that an index names, and checks that they hold
 // what it says.
-func (c *Checkpoint) openShards(text []byte) error {
-	path := filepath.Join(c.dir, indexName)
+func (c *Checkpoint) openShards(index string, text []byte) error {
+	path := filepath.Join(c.dir, index)
 	shardOf, err := readIndex(text)
 	if err != nil {
 		return formatError(c.Format, path, err)

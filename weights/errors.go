@@ -70,6 +70,8 @@ func (e *FormatError) cure() string {
 		return "the file is cut short; fetch it again and compare its checksum"
 	case errors.Is(e.Err, ErrMalformed):
 		return "the file is damaged or not what it seems; fetch it again and compare its checksum"
+	case errors.Is(e.Err, ErrUnsupported) && e.Format == FormatTorch:
+		return "load it and save it again with a current torch, or convert it to safetensors"
 	case errors.Is(e.Err, ErrUnsupported):
 		return "convert it to safetensors first"
 	}

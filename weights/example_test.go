@@ -129,7 +129,7 @@ func ExampleSpec() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	w, err := plan.Create(out, false)
+	w, err := plan.Create(out, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

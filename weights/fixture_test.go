@@ -62,11 +62,23 @@ func TestBasesInEveryFormat(t *testing.T) {
 		{"S", "hf-safetensors-2023", FormatSafetensors},
 		{"S", "hf-safetensors-sharded", FormatSafetensors},
 		{"S", "hf-safetensors/model.safetensors", FormatSafetensors},
+		{"S", "hf-bin", FormatTorch},
+		{"S", "hf-bin/pytorch_model.bin", FormatTorch},
+		{"S", "hf-bin-sharded", FormatTorch},
+		{"S", "hf-bin-strided", FormatTorch},
+		{"S", "meta-1", FormatTorch},
+		{"S", "meta-1/consolidated.00.pth", FormatTorch},
+		{"S", "meta-2", FormatTorch},
+		{"S", "meta-views", FormatTorch},
+		{"T", "meta-3", FormatTorch},
 		{"T", "hf-safetensors-sharded", FormatSafetensors},
 		{"D", "easylm-fp16.stream", FormatEasyLM},
 		{"D", "easylm-fp16.chunked.stream", FormatEasyLM},
 		{"D", "easylm-fp16.trainstate", FormatEasyLM},
 		{"D", "hf-safetensors", FormatSafetensors},
+		{"D", "hf-bin-parameters", FormatTorch},
+		{"D", "hf-bin-statedict", FormatTorch},
+		{"D", "meta-1", FormatTorch},
 	} {
 		t.Run(f.shape+"/"+f.name, func(t *testing.T) {
 			path := fixture.Path(t, "fixtures", f.shape, "base", filepath.FromSlash(f.name))
@@ -99,6 +111,22 @@ func TestRecoveredInEveryLayout(t *testing.T) {
 			if want.DType == "BF16" {
 				require.Equal(t, want.SHA256, digest(t, c, p, GGUF, 16), want.Name)
 			}
+		}
+	}
+}
+
+// TestGGUF reads the reference's GGUF file.
+func TestGGUF(t *testing.T) {
+	c, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, FormatGGUF, c.Format)
+	require.Equal(t, 4, c.Config.Heads)
+	require.Equal(t, 1e-6, c.Config.NormEps)
+	requireDigests(t, c, GGUF, fixture.Digests(t, "fixtures", "S", "expected", "recovered-bf16.gguf.digests.json"))
+	for _, want := range fixture.Digests(t, "fixtures", "S", "expected", "recovered-bf16.hf.digests.json") {
+		if p := HuggingFace.Param(want.Name); !p.Role.IsNorm() {
+			require.Equal(t, want.SHA256, digest(t, c, p, HuggingFace, 16), want.Name)
 		}
 	}
 }

@@ -171,17 +171,27 @@ func TestSingleFileWins(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, single), c.Tensors[0].Path)
 }
 
-// TestDirectoryWithoutModel says what is there instead, where it knows it.
+// TestDirectoryWithoutModel opens directories in which no model lies, or half of one.
 func TestDirectoryWithoutModel(t *testing.T) {
 	dir := t.TempDir()
 	_, err := weights.Open(dir, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, dir)
 	require.ErrorContains(t, err, single)
-	for _, name := range []string{"consolidated.00.pth", "pytorch_model.bin", "pytorch_model-00001-of-00002.bin"} {
+	text(t, dir, "ggml-model-f16.gguf", "GGUF")
+	_, err = weights.Open(dir, nil)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "give "+filepath.Join(dir, "ggml-model-f16.gguf"))
+	for _, name := range []string{"pytorch_model-00001-of-00002.bin", "model-00001-of-00002.safetensors", "consolidated.0.pth"} {
 		dir := t.TempDir()
 		text(t, dir, name, "PK\x03\x04")
 		_, err := weights.Open(dir, nil)
-		requireFormatError(t, err, weights.ErrUnsupported, dir)
+		require.ErrorIs(t, err, os.ErrNotExist, name)
+	}
+	for _, name := range []string{"consolidated.00.pth", "pytorch_model.bin"} {
+		dir := t.TempDir()
+		text(t, dir, name, "PK\x03\x04")
+		_, err := weights.Open(dir, nil)
+		requireFormatError(t, err, io.ErrUnexpectedEOF, filepath.Join(dir, name))
 	}
 }

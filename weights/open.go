@@ -1,27 +1,13 @@
 package weights
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 
-	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/safetensors"
+	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
-)
-
-// Format is a file format.
-type Format string
-
-// The formats that Open reads.
-const (
-	FormatSafetensors Format = "safetensors" // one file, or a Hugging Face directory
-	FormatEasyLM      Format = "easylm"      // EasyLM's msgpack stream
-	FormatFlax        Format = "flax"        // flax's single msgpack map
 )
 
 // OpenOptions are the choices of Open; nil means the zero value.
@@ -32,9 +18,13 @@ type OpenOptions struct {
 	// FollowLinks allows shards to be symbolic links to anywhere. Without it
 	// they may point inside their directory and into Hugging Face's cache.
 	FollowLinks bool
+	// FS is the file system, nil for the machine's own. Its type is internal:
+	// it is for the module's tests of failing disks.
+	FS vfs.FS
 }
 
-// Checkpoint is an open checkpoint. It is safe for concurrent use.
+// Checkpoint is an open checkpoint. It is safe for concurrent use, but for
+// ResizeVocab.
 type Checkpoint struct {
 	Path    string
 	Format  Format
@@ -42,11 +32,13 @@ type Checkpoint struct {
 	Config  Config
 	Tensors []*Tensor // all that the files hold, in the files' order
 
-	dir     string // where config.json and the tokenizer's files lie, "" when nowhere
-	options OpenOptions
-	fs      vfs.FS
-	files   []vfs.File
-	byParam map[Param]*Tensor
+	dir      string // where config.json and the tokenizer's files lie, "" when nowhere
+	options  OpenOptions
+	fs       vfs.FS
+	files    []openedFile
+	sums     []checksum
+	metadata *gguf.Metadata
+	byParam  map[Param]*Tensor
 }
 
 // Open reads the headers of a checkpoint: a file or a directory of any format
@@ -61,7 +53,10 @@ func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
 	if opts == nil {
 		opts = &OpenOptions{}
 	}
-	c := &Checkpoint{Path: path, options: *opts, fs: vfs.OS}
+	c := &Checkpoint{Path: path, options: *opts, fs: opts.FS}
+	if c.fs == nil {
+		c.fs = vfs.OS
+	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -103,7 +98,7 @@ func (c *Checkpoint) openFile() error {
 	if c.Format, err = detect(f, c.Path); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	if c.Format == FormatSafetensors {
+	if c.Format == FormatSafetensors || c.Format == FormatTorch {
 		c.dir = filepath.Dir(c.Path)
 	}
 	return c.addFile(f, c.Path)
@@ -111,70 +106,35 @@ func (c *Checkpoint) openFile() error {
 
 // addFile reads the header of an open file and keeps the file.
 func (c *Checkpoint) addFile(f vfs.File, path string) error {
-	c.files = append(c.files, f)
-	var list []wire.Tensor
-	switch c.Format {
-	case FormatSafetensors:
-		header, err := safetensors.Read(f, f.Size())
-		if err != nil {
-			return formatError(c.Format, path, err)
-		}
-		list = header.Tensors
-	default:
-		header, err := flax.Read(f, f.Size())
-		if err != nil {
-			return formatError(c.Format, path, err)
-		}
-		list = header.Tensors
-	}
-	for _, t := range list {
-		c.Tensors = append(c.Tensors, &Tensor{
-			Name: t.Name, DType: DType(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data,
-		})
-	}
-	return nil
+	tensors, err := c.readFile(f, path)
+	c.Tensors = append(c.Tensors, tensors...)
+	return err
 }
 
-// magics are the first bytes of formats that are known but not read.
-var magics = []struct{ prefix, what, todo string }{
-	{"PK\x03\x04", "a torch zip (.pth, .bin) is not read yet", "convert it to safetensors first"},
-	{"\x80\x02", "a torch pickle without a zip is not read", "load and save it with a newer torch as safetensors"},
-	{"GGUF", "GGUF is not read yet", "take the safetensors that it was made from"},
-	{"\x1f\x8b", "the file is compressed with gzip", "unpack it"},
-	{"\x28\xb5\x2f\xfd", "the file is compressed with zstd", "unpack it"},
-	{"version https://git-lfs", "the file is a Git LFS pointer", "fetch the real one with git lfs pull"},
-}
-
-// detect tells the format from the first bytes.
-func detect(f vfs.File, path string) (Format, error) {
-	head := make([]byte, min(f.Size(), 24))
-	if err := wire.ReadFull(f, head, 0); err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, err)
+// readFile reads the header of an open file and keeps the file, which closes
+// with the checkpoint also when it is refused.
+func (c *Checkpoint) readFile(f vfs.File, path string) ([]*Tensor, error) {
+	opened, err := newOpenedFile(f, path)
+	c.files = append(c.files, opened)
+	if err != nil {
+		return nil, err
 	}
-	if bytes.HasPrefix(head[min(4, len(head)):], []byte("\x00\x00\x00\x00{")) {
-		return FormatSafetensors, nil // whatever the length before it looks like
+	h, err := readHeader(c.Format, f)
+	if err != nil {
+		return nil, formatError(c.Format, path, err)
 	}
-	for _, m := range magics {
-		if len(head) >= len(m.prefix) && string(head[:len(m.prefix)]) == m.prefix {
-			return "", unsupported(path, m.what, m.todo)
+	c.metadata = h.metadata
+	for _, s := range h.storages {
+		c.sums = append(c.sums, checksum{f, path, s})
+	}
+	tensors := make([]*Tensor, len(h.tensors))
+	for i, t := range h.tensors {
+		tensors[i] = &Tensor{
+			Name: t.Name, DType: DType(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Turned,
 		}
 	}
-	switch {
-	case len(head) == 0:
-		return "", whole("", path, io.ErrUnexpectedEOF, "the file is empty")
-	case len(head) > 8 && head[8] == '{':
-		return FormatSafetensors, nil
-	case head[0] == 0x92 && (len(head) == 1 || isArray(head[1])):
-		return FormatEasyLM, nil
-	case head[0]&0xf0 == 0x80 || head[0] == 0xde || head[0] == 0xdf:
-		return FormatFlax, nil
-	}
-	return "", unsupported(path, fmt.Sprintf("the first bytes %x are of no known format", head[:min(8, len(head))]),
-		"give safetensors, an EasyLM stream or a flax map")
+	return tensors, nil
 }
-
-// isArray is true of the first byte of a msgpack list.
-func isArray(b byte) bool { return b&0xf0 == 0x90 || b == 0xdc || b == 0xdd }
 
 // index finds out what each tensor is, and the model's shape.
 func (c *Checkpoint) index() error {
@@ -216,13 +176,9 @@ func mostNamed(tensors []*Tensor) *Layout {
 	return best
 }
 
-// readConfig takes over the config.json beside the tensors, if there is one.
+// readConfig takes over what the checkpoint says of its model's shape.
 func (c *Checkpoint) readConfig() error {
-	if text, err := c.File("config.json"); err == nil {
-		if err := c.Config.readHF(text); err != nil {
-			return whole(c.Format, filepath.Join(c.dir, "config.json"), ErrMalformed, "%v", err)
-		}
-	} else if !notExist(err) {
+	if err := c.readStated(); err != nil {
 		return err
 	}
 	if c.byParam[Param{Role: Output}] != nil {
@@ -230,6 +186,32 @@ func (c *Checkpoint) readConfig() error {
 	}
 	if err := c.Config.inferHeads(c.options.Heads); err != nil {
 		return &ModelError{err.Error(), c.Path, "give the number of heads that the model was trained with"}
+	}
+	return nil
+}
+
+// readStated reads the metadata of a GGUF file, or the params.json or
+// config.json beside the tensors, if there is one.
+func (c *Checkpoint) readStated() error {
+	if c.metadata != nil {
+		if err := c.Config.readGGUF(c.metadata); err != nil {
+			return whole(c.Format, c.Path, ErrMalformed, "%v", err)
+		}
+		return nil
+	}
+	name, read := "config.json", c.Config.readHF
+	if c.Layout == Meta {
+		name, read = "params.json", c.Config.readMeta
+	}
+	text, err := c.File(name)
+	if notExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := read(text); err != nil {
+		return whole(c.Format, filepath.Join(c.dir, name), ErrMalformed, "%v", err)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ type Tensor struct {
 
 	layout *Layout
 	data   io.ReaderAt
+	turned io.ReaderAt // the same column by column, where the file holds it so
 }
 
 // Len is the number of elements.
@@ -39,11 +40,22 @@ func (t *Tensor) Bytes() int64 {
 // contiguous. It is an io.ReaderAt over Bytes() bytes.
 func (t *Tensor) ReadAt(p []byte, off int64) (int, error) { return t.data.ReadAt(p, off) }
 
-// read fills p from off and names the file in its error.
-func (t *Tensor) read(p []byte, off int64) error {
-	err := wire.ReadFull(t.data, p, off)
+// elements are the tensor's elements, row by row, in the type in which they
+// are read.
+func (t *Tensor) elements() io.ReaderAt {
+	if t.DType.Read() == t.DType {
+		return t.data
+	}
+	return widen(t.DType, t.data, t.Len())
+}
+
+// read fills p from one of the tensor's readers, which has elements of the
+// type in which they are read, and names the file in its error.
+func (t *Tensor) read(from io.ReaderAt, p []byte, off int64) error {
+	err := wire.ReadFull(from, p, off)
 	if err != nil {
-		return fmt.Errorf("reading tensor %q at byte %d of %s: %w", t.Name, t.Offset+off, t.Path, err)
+		at := t.Offset + int64(float64(off)*float64(t.Bytes())/float64(t.Len()*t.DType.Read().Size()))
+		return fmt.Errorf("reading tensor %q at byte %d of %s: %w", t.Name, at, t.Path, err)
 	}
 	return nil
 }
@@ -74,14 +86,15 @@ func readValues[T any](t *Tensor, dst []T, first int64, decode func([]T, []byte,
 	if first < 0 || int64(len(dst)) > t.Len()-first {
 		return fmt.Errorf("elements %d to %d of tensor %q, which has %d: %w", first, first+int64(len(dst)), t.Name, t.Len(), io.ErrUnexpectedEOF)
 	}
-	size := t.DType.Size()
+	from, size := t.DType.Read().kernel(), t.DType.Read().Size()
+	elements := t.elements()
 	piece := make([]byte, min(int64(len(dst))*size, 8192))
 	for len(dst) > 0 {
 		n := min(int64(len(dst)), int64(len(piece))/size)
-		if err := t.read(piece[:n*size], first*size); err != nil {
+		if err := t.read(elements, piece[:n*size], first*size); err != nil {
 			return err
 		}
-		decode(dst[:n], piece[:n*size], t.DType.kernel())
+		decode(dst[:n], piece[:n*size], from)
 		dst, first = dst[n:], first+n
 	}
 	return nil

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/koala-go/sdk/internal/half"
 )
@@ -11,9 +12,10 @@ import (
 // holds no data.
 type View struct {
 	Shape []int64 // in the view's layout
-	DType DType   // as stored: a view does not round
+	DType DType   // as it is read, see DType.Read: a view does not round
 
 	tensor     *Tensor
+	source     io.ReaderAt
 	rows, cols int64 // of the view; a vector is one row
 	turned     bool  // stored with rows and columns exchanged
 	order      rotary
@@ -24,19 +26,21 @@ type View struct {
 // the checkpoint has no such weight, or when rows must be reordered and the
 // number of heads is unknown.
 func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
-	t := c.byParam[p]
+	t := c.holder(p)
 	if t == nil {
 		return nil, &ModelError{fmt.Sprintf("there is no weight %v", p), c.Path, "take a whole LLaMA checkpoint"}
 	}
-	if want := c.Layout.Shape(p.Role, &c.Config); len(t.Shape) != len(want) {
+	role := t.Param.Role
+	if want := c.Layout.Shape(role, &c.Config); len(t.Shape) != len(want) {
 		return nil, &ModelError{fmt.Sprintf("tensor %q has shape %v where %v is due", t.Name, t.Shape, want), c.Path, "take a whole LLaMA checkpoint"}
 	}
 	out, in := t.features()
-	v := &View{
-		DType: t.DType, tensor: t, rows: out, cols: in,
-		turned:    c.Layout.Transposed(p.Role) != l.Transposed(p.Role),
-		orderCols: l.Transposed(p.Role),
+	v := &View{DType: t.DType.Read(), tensor: t, source: t.elements(), rows: out, cols: in, orderCols: l.Transposed(p.Role)}
+	transposed := c.Layout.Transposed(role)
+	if t.turned != nil && t.DType.isFloat() {
+		v.source, transposed = t.turned, !transposed
 	}
+	v.turned = transposed != l.Transposed(p.Role)
 	switch {
 	case len(t.Shape) == 1:
 		v.rows, v.cols, v.Shape = 1, out, []int64{out}
@@ -53,6 +57,15 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 		}
 	}
 	return v, nil
+}
+
+// holder is the tensor that holds a weight; of tied embeddings the output
+// matrix is the embedding.
+func (c *Checkpoint) holder(p Param) *Tensor {
+	if p.Role == Output && c.byParam[p] == nil && c.Config.TiedEmbeddings {
+		p.Role = Embed
+	}
+	return c.byParam[p]
 }
 
 // rotary is the order of the rows of Q and K: in Meta's layout the two parts
@@ -108,7 +121,7 @@ func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 		return fmt.Errorf("rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
 	}
 	if v.asStored() {
-		return v.tensor.read(dst, first*v.RowBytes())
+		return v.tensor.read(v.source, dst, first*v.RowBytes())
 	}
 	step := v.Step()
 	if from, to := first/step*step, (first+n+step-1)/step*step; from != first || to != first+n {
@@ -132,8 +145,12 @@ func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
 	if v.turned {
 		return v.readTurned(dst, first, n, scratch)
 	}
-	if err := v.tensor.read(scratch, first*v.RowBytes()); err != nil {
+	if err := v.tensor.read(v.source, scratch, first*v.RowBytes()); err != nil {
 		return err
+	}
+	if v.orderCols {
+		v.permuteCols(dst, scratch)
+		return nil
 	}
 	order := make([]int32, n)
 	for r := range n {
@@ -141,6 +158,20 @@ func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
 	}
 	half.PermuteRows(dst, scratch, int(v.RowBytes()), order)
 	return nil
+}
+
+// permuteCols puts the elements of each row into the view's order.
+func (v *View) permuteCols(dst, src []byte) {
+	size := v.DType.Size()
+	order := make([]int64, v.cols)
+	for c := range order {
+		order[c] = v.order.stored(int64(c)) * size
+	}
+	for ; len(dst) > 0; dst, src = dst[v.RowBytes():], src[v.RowBytes():] {
+		for c, from := range order {
+			copy(dst[int64(c)*size:(int64(c)+1)*size], src[from:])
+		}
+	}
 }
 
 // readTurned gathers a block of columns of the store, which is the block of
@@ -152,7 +183,7 @@ func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
 		if v.orderCols {
 			row = v.order.stored(c)
 		}
-		if err := v.tensor.read(gathered[c*n*size:(c+1)*n*size], (row*v.rows+first)*size); err != nil {
+		if err := v.tensor.read(v.source, gathered[c*n*size:(c+1)*n*size], (row*v.rows+first)*size); err != nil {
 			return err
 		}
 	}

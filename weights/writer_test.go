@@ -97,7 +97,7 @@ func TestWriter(t *testing.T) {
 			out := filepath.Join(dir, "out")
 			before := openFiles()
 			p := plan(t, name)
-			w, err := p.Create(out, false)
+			w, err := p.Create(out, nil)
 			require.NoError(t, err)
 			require.NoFileExists(t, out)
 			require.NoDirExists(t, out)
@@ -141,7 +141,7 @@ func TestAbort(t *testing.T) {
 				require.NoError(t, os.WriteFile(out, []byte("old"), 0o644))
 			}
 			before := openFiles()
-			w, err := p.Create(out, true)
+			w, err := p.Create(out, &weights.CreateOptions{Replace: true})
 			require.NoError(t, err)
 			fill(t, w, p)
 			require.NoError(t, w.Abort())
@@ -166,7 +166,7 @@ func TestReplace(t *testing.T) {
 		out := filepath.Join(dir, "out")
 		p := plan(t, name)
 		for _, replace := range []bool{false, false, true} {
-			w, err := p.Create(out, replace)
+			w, err := p.Create(out, &weights.CreateOptions{Replace: replace})
 			require.NoError(t, err)
 			fill(t, w, p)
 			_, statErr := os.Stat(out)
@@ -186,7 +186,7 @@ func TestReplace(t *testing.T) {
 func TestWriteOutside(t *testing.T) {
 	for name := range formats {
 		p := plan(t, name)
-		w, err := p.Create(filepath.Join(t.TempDir(), "out"), false)
+		w, err := p.Create(filepath.Join(t.TempDir(), "out"), nil)
 		require.NoError(t, err)
 		gate := weights.Param{Layer: 1, Role: weights.Gate}
 		size := p.Place(gate).Bytes()
@@ -209,7 +209,7 @@ func TestWriteOutside(t *testing.T) {
 func TestIndexOfShards(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "two types")
-	w, err := p.Create(out, false)
+	w, err := p.Create(out, nil)
 	require.NoError(t, err)
 	fill(t, w, p)
 	require.NoError(t, w.Commit())
@@ -230,7 +230,7 @@ func TestIndexOfShards(t *testing.T) {
 	shards := map[string]int64{}
 	for tensor, shard := range index.Map {
 		q := weights.HuggingFace.Param(tensor)
-		require.Equal(t, shard, p.Files[p.Place(q).File].Name)
+		require.Equal(t, shard, p.Files[p.Place(q).Parts[0].File].Name)
 		shards[shard] += p.Place(q).Bytes()
 	}
 	for _, name := range list(t, out) {
@@ -250,7 +250,7 @@ func TestFilesOfPlan(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p, err := spec.Plan()
 	require.NoError(t, err)
-	w, err := p.Create(out, false)
+	w, err := p.Create(out, nil)
 	require.NoError(t, err)
 	require.NoError(t, w.Commit())
 	require.Equal(t, []string{"config.json", "empty", "generation_config.json", single, "tokenizer.model"}, list(t, out))
@@ -272,30 +272,44 @@ func TestFilesOfPlan(t *testing.T) {
 // TestBadPlans cannot be laid out or made.
 func TestBadPlans(t *testing.T) {
 	config := testmodel.Tiny.Config()
-	for _, format := range []weights.Format{weights.FormatFlax, "gguf", ""} {
+	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, weights.F16)}).Plan()
 		require.ErrorIs(t, err, weights.ErrUnsupported, format)
 	}
-	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors} {
-		for _, dtype := range []weights.DType{"I64", "F64", "F4", "f16", ""} {
+	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
+		for _, dtype := range []weights.DType{"I64", "F64", "F4", "f16", "Q4_0", ""} {
 			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype)}).Plan()
 			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dtype)
 		}
 	}
+	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch} {
+		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, weights.Q8_0)}).Plan()
+		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+	}
 	noHeads := config
 	noHeads.Heads = 0
-	_, err := (&weights.Spec{Format: weights.FormatSafetensors, Config: noHeads, DTypes: types(&config, weights.F16)}).Plan()
-	var unknown *weights.ModelError
-	require.ErrorAs(t, err, &unknown)
+	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
+		_, err := (&weights.Spec{Format: format, Config: noHeads, DTypes: types(&config, weights.F16)}).Plan()
+		var unknown *weights.ModelError
+		require.ErrorAs(t, err, &unknown, format)
+	}
+	for _, shards := range []int{-1, 3, 5, 16} {
+		_, err := (&weights.Spec{Format: weights.FormatTorch, Config: config, DTypes: types(&config, weights.F16), Shards: shards}).Plan()
+		require.ErrorIs(t, err, weights.ErrUnsupported, "%d shards", shards)
+	}
+	odd := config
+	odd.FFN = 177
+	_, err := (&weights.Spec{Format: weights.FormatTorch, Config: odd, DTypes: types(&config, weights.F16), Shards: 2}).Plan()
+	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] is not divided by 2 shards")
 
 	dir := t.TempDir()
-	_, err = plan(t, "stream").Create(filepath.Join(dir, "absent", "out"), false)
+	_, err = plan(t, "stream").Create(filepath.Join(dir, "absent", "out"), nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	spec := weights.Spec{Format: weights.FormatSafetensors, Config: config, DTypes: types(&config, weights.F16), Files: map[string][]byte{"../escape": nil}}
 	p, err := spec.Plan()
 	require.NoError(t, err)
 	before := openFiles()
-	_, err = p.Create(filepath.Join(dir, "out"), false)
+	_, err = p.Create(filepath.Join(dir, "out"), nil)
 	require.ErrorContains(t, err, "escape")
 	require.Empty(t, list(t, dir))
 	require.Equal(t, before, openFiles(), "files are left open")

@@ -5,7 +5,7 @@ import "github.com/koala-go/sdk/diff"
 type diffCmd struct {
 	Base   string `required:"" placeholder:"PATH" help:"The weights that the target was trained from."`
 	Target string `required:"" placeholder:"PATH" help:"The trained weights."`
-	dtypeFlag
+	sumFlags
 	outputFlags
 }
 
@@ -17,5 +17,8 @@ Example:
 }
 
 func (c *diffCmd) Run(a *app) error {
-	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanMake(c.Base, c.Target, c.Out, o) })
+	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) {
+		o.ResizeVocab = c.ResizeVocab
+		return diff.PlanMake(c.Base, c.Target, c.Out, o)
+	})
 }

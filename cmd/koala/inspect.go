@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -21,8 +26,9 @@ type inspectCmd struct {
 }
 
 func (c *inspectCmd) Help() string {
-	return `Reads headers only, unless --digest is given. Any well-formed file of a known format is
-shown, whether it is a whole LLaMA model or not.
+	return `Reads headers and a glance at the weights, unless --digest is given. Any well-formed file of
+a known format is shown, whether it is a whole LLaMA model or not. --digest also compares the
+checksums that a torch file holds of itself.
 
 Example:
   koala inspect llama-7b-hf koala_7b_diff_v2`
@@ -39,16 +45,20 @@ type inspected struct {
 	Bytes      int64             `json:"bytes"`
 	Complete   bool              `json:"complete"`
 	Problem    string            `json:"problem,omitempty"` // why it is not complete
+	NormRMS    float64           `json:"norm_rms,omitempty"`
+	BF16Share  float64           `json:"bf16_share,omitempty"`
+	Suggests   string            `json:"suggests,omitempty"` // what these two suggest
 	Config     *inspectedConfig  `json:"config,omitempty"`
 	Tensors    []inspectedTensor `json:"tensors"`
 }
 
 type inspectedConfig struct {
-	Layers int `json:"layers"`
-	Dim    int `json:"dim"`
-	FFN    int `json:"ffn"`
-	Vocab  int `json:"vocab"`
-	Heads  int `json:"heads,omitempty"` // absent when unknown
+	Layers  int `json:"layers"`
+	Dim     int `json:"dim"`
+	FFN     int `json:"ffn"`
+	Vocab   int `json:"vocab"`
+	Heads   int `json:"heads,omitempty"` // absent when unknown
+	KVHeads int `json:"kv_heads,omitempty"`
 }
 
 type inspectedTensor struct {
@@ -60,6 +70,8 @@ type inspectedTensor struct {
 	File   string        `json:"file"`
 	Offset int64         `json:"offset"`
 	SHA256 string        `json:"sha256,omitempty"`
+
+	is weights.Param
 }
 
 func (c *inspectCmd) Run(a *app) error {
@@ -93,25 +105,42 @@ func (c *inspectCmd) inspect(a *app, path string) (*inspected, error) {
 	}
 	defer ck.Close()
 	one := describe(ck)
-	for i, t := range ck.Tensors {
-		if !c.Digest {
-			break
-		}
-		if err := a.ctx.Err(); err != nil {
-			return nil, err
-		}
-		if one.Tensors[i].SHA256, err = digest(t); err != nil {
+	if one.Complete {
+		if err := one.look(ck); err != nil {
 			return nil, err
 		}
 	}
-	return one, nil
+	if c.Digest {
+		err = one.digest(a.ctx, ck)
+	}
+	return one, err
+}
+
+// look adds what a few of the weights suggest.
+func (c *inspected) look(ck *weights.Checkpoint) error {
+	e, err := ck.Evidence()
+	c.NormRMS, c.BF16Share, c.Suggests = e.NormRMS, e.BF16Share, e.Suggests()
+	return err
+}
+
+// digest adds the digests of all tensors.
+func (c *inspected) digest(ctx context.Context, ck *weights.Checkpoint) (err error) {
+	for i, t := range ck.Tensors {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.Tensors[i].SHA256, err = digest(t); err != nil {
+			return err
+		}
+	}
+	return ck.CheckSums(ctx)
 }
 
 func describe(ck *weights.Checkpoint) *inspected {
 	one := &inspected{Path: ck.Path, Format: ck.Format, Size: ck.Config.Size(), Tensors: []inspectedTensor{}}
 	if ck.Layout != nil {
 		one.Layout = ck.Layout.String()
-		one.Config = &inspectedConfig{ck.Config.Layers, ck.Config.Dim, ck.Config.FFN, ck.Config.Vocab, ck.Config.Heads}
+		one.Config = &inspectedConfig{ck.Config.Layers, ck.Config.Dim, ck.Config.FFN, ck.Config.Vocab, ck.Config.Heads, ck.Config.KVHeads}
 	}
 	if err := ck.Complete(); err != nil {
 		one.Problem = err.Error()
@@ -121,7 +150,7 @@ func describe(ck *weights.Checkpoint) *inspected {
 		one.Bytes += t.Bytes()
 		one.Tensors = append(one.Tensors, inspectedTensor{
 			Name: t.Name, Param: t.Param.String(), DType: t.DType, Shape: append([]int64{}, t.Shape...), Bytes: t.Bytes(),
-			File: filepath.Base(t.Path), Offset: t.Offset,
+			File: filepath.Base(t.Path), Offset: t.Offset, is: t.Param,
 		})
 		if t.Param.Role == weights.Ignored {
 			continue
@@ -145,18 +174,88 @@ func digest(t *weights.Tensor) (string, error) {
 
 // print shows a checkpoint to people.
 func (c *inspected) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s, %s, %s of size %s, %d parameters, %s\n", c.Path, c.Format, c.DType,
-		plural(len(c.Tensors), "tensor"), c.Size, c.Parameters, bytesText(c.Bytes))
-	if c.Complete {
-		fmt.Fprintln(w, "a whole LLaMA model")
-	} else {
+	fmt.Fprintf(w, "%s: %s, %s, %s, %s\n", c.Path, c.Format, c.DType, plural(len(c.Tensors), "tensor"), bytesText(c.Bytes))
+	if c.Config != nil {
+		fmt.Fprintf(w, "size %s: %s parameters, %s\n", c.Size, grouped(c.Parameters), c.Config)
+	}
+	switch {
+	case !c.Complete:
 		fmt.Fprintln(w, "not a whole LLaMA model:", c.Problem)
+	default:
+		fmt.Fprintf(w, "a whole LLaMA model; looks like %s (RMS of norms %.3g, %.0f %% of weights bf16)\n", c.Suggests, c.NormRMS, 100*c.BF16Share)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()
-	fmt.Fprintln(t, "tensor\tis\ttype\tshape\tbytes\tplace\tsha256")
-	for _, x := range c.Tensors {
-		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(x.Shape), "[]"), " ", "×")
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s@%d\t%s\n", x.Name, x.Param, x.DType, shape, x.Bytes, x.File, x.Offset, x.SHA256)
+	for _, members := range c.groups() {
+		printGroup(t, members)
 	}
+}
+
+func (c *inspectedConfig) String() string {
+	s := fmt.Sprintf("%s, width %d, feed-forward %d, vocabulary %d", plural(c.Layers, "layer"), c.Dim, c.FFN, c.Vocab)
+	if c.Heads > 0 {
+		s += ", " + plural(c.Heads, "head")
+	}
+	if c.KVHeads != c.Heads {
+		s += fmt.Sprintf(" (%d of keys and values)", c.KVHeads)
+	}
+	return s
+}
+
+// groups divides the tensors by their headings: what stands outside the
+// layers, the layers in order, what is no weight.
+func (c *inspected) groups() [][]inspectedTensor {
+	rank := func(p weights.Param) int {
+		switch {
+		case p.Role.InLayer():
+			return p.Layer
+		case p.IsWeight():
+			return -1
+		}
+		return math.MaxInt
+	}
+	sorted := slices.Clone(c.Tensors)
+	slices.SortStableFunc(sorted, func(a, b inspectedTensor) int { return cmp.Compare(rank(a.is), rank(b.is)) })
+	var groups [][]inspectedTensor
+	for i, x := range sorted {
+		if i == 0 || rank(x.is) != rank(sorted[i-1].is) {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], x)
+	}
+	return groups
+}
+
+// heading is what a group of tensors stands under.
+func heading(p weights.Param) string {
+	switch {
+	case p.Role.InLayer():
+		return fmt.Sprint("layer ", p.Layer)
+	case p.IsWeight():
+		return "outside the layers"
+	}
+	return "no weights"
+}
+
+// printGroup shows the tensors under a heading, and their sum.
+func printGroup(t io.Writer, members []inspectedTensor) {
+	var sum int64
+	for _, x := range members {
+		sum += x.Bytes
+	}
+	name := heading(members[0].is)
+	fmt.Fprintf(t, "%s\t\t\t\t%s\n", name, bytesText(sum))
+	for _, x := range members {
+		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(x.Shape), "[]"), " ", "×")
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%s@%d\t%s\n", x.Name, strings.TrimPrefix(x.Param, name+" "), x.DType, shape, x.Bytes, x.File, x.Offset, x.SHA256)
+	}
+}
+
+// grouped writes a number with commas.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }

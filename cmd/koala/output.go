@@ -14,9 +14,10 @@ import (
 
 // outputFlags are what recover, diff and convert have in common.
 type outputFlags struct {
-	Out       string `required:"" placeholder:"PATH" help:"Where to write: a directory for safetensors, a file for easylm."`
-	Format    string `enum:"safetensors,easylm" default:"safetensors" help:"Format to write: ${enum}."`
+	Out       string `required:"" placeholder:"PATH" help:"Where to write: a directory for safetensors and torch, a file for easylm and gguf."`
+	Format    string `enum:"safetensors,easylm,gguf,torch" default:"safetensors" help:"Format to write: ${enum} (default ${default}); torch is Meta's consolidated.*.pth."`
 	ShardSize size   `default:"5GB" placeholder:"SIZE" help:"Largest safetensors file (default ${default})."`
+	Shards    int    `placeholder:"N" help:"Number of Meta's shards: 1, 2, 4 or 8 (default: as LLaMA was released)."`
 	Heads     int    `placeholder:"N" help:"Attention heads, where no input tells: an EasyLM stream of no released size."`
 	Force     bool   `help:"Replace an existing output, once the new one is whole."`
 
@@ -31,19 +32,20 @@ type outputFlags struct {
 	Quiet   bool `help:"No progress and no summary on stderr."`
 }
 
-// dtypeFlag is the type of sums and differences; convert has one of its own.
-type dtypeFlag struct {
-	DType string `name:"dtype" enum:"bf16,fp16,fp32" default:"bf16" help:"Type of the weights: ${enum} (default ${default})."`
+// sumFlags are those of sums and differences; convert has a type of its own.
+type sumFlags struct {
+	ResizeVocab bool   `help:"Give a base of a smaller vocabulary the missing rows, each the mean of its others (Alpaca)."`
+	DType       string `name:"dtype" enum:"bf16,fp16,fp32,q8_0" default:"bf16" help:"Type of the weights: ${enum} (default ${default}); q8_0 is for gguf."`
 }
 
 // dtypes are the names on the command line; keep is none.
-var dtypes = map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16, "fp32": weights.F32}
+var dtypes = map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16, "fp32": weights.F32, "q8_0": weights.Q8_0}
 
 // do makes the plan, and carries it out unless only the plan was asked for.
 func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.Plan, error)) error {
 	bar := newProgress(a.stderr, f.Quiet)
 	p, err := plan(&diff.Options{
-		Format: weights.Format(f.Format), DType: dtypes[dtype], ShardSize: int64(f.ShardSize), Force: f.Force,
+		Format: weights.Format(f.Format), DType: dtypes[dtype], ShardSize: int64(f.ShardSize), Shards: f.Shards, Force: f.Force,
 		AllowNonFinite: f.AllowNonfinite, Allow: f.Allow, Heads: f.Heads, FollowLinks: f.FollowLinks,
 		Workers: f.Workers, Memory: int64(f.Memory), Progress: bar.update,
 	})

@@ -5,7 +5,7 @@ import "github.com/koala-go/sdk/diff"
 type recoverCmd struct {
 	Base string `required:"" placeholder:"PATH" help:"LLaMA's weights, in fp16."`
 	Diff string `required:"" placeholder:"PATH" help:"The released diff."`
-	dtypeFlag
+	sumFlags
 	outputFlags
 }
 
@@ -18,5 +18,8 @@ Example:
 }
 
 func (c *recoverCmd) Run(a *app) error {
-	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanRecover(c.Base, c.Diff, c.Out, o) })
+	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) {
+		o.ResizeVocab = c.ResizeVocab
+		return diff.PlanRecover(c.Base, c.Diff, c.Out, o)
+	})
 }

@@ -8,6 +8,7 @@ package testmodel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,10 +69,11 @@ func (m Model) hash(p weights.Param, row, col int) uint64 {
 
 // Options say how a checkpoint is written.
 type Options struct {
-	Format    weights.Format
-	DType     weights.DType // of 16 bits
-	Values    Values        // nil writes nothing but headers: all weights are zero, in a sparse file
+	Format    weights.Format // any that is written but GGUF, whose norms are F32
+	DType     weights.DType  // of 16 bits
+	Values    Values         // nil writes nothing but headers: all weights are zero, in a sparse file
 	ShardSize int64
+	Shards    int
 }
 
 // Write writes a checkpoint to path.
@@ -79,6 +81,9 @@ func (m Model) Write(path string, o Options) error {
 	plan, err := m.Plan(o)
 	if err != nil {
 		return err
+	}
+	if o.Format == weights.FormatTorch {
+		return m.writeShards(path, plan, o)
 	}
 	if plan.IsDir() {
 		if err := os.Mkdir(path, 0o755); err != nil {
@@ -95,7 +100,7 @@ func (m Model) Write(path string, o Options) error {
 
 // Plan lays the checkpoint out.
 func (m Model) Plan(o Options) (*weights.Plan, error) {
-	spec := &weights.Spec{Format: o.Format, Config: m.Config(), ShardSize: o.ShardSize, DTypes: map[weights.Param]weights.DType{}}
+	spec := &weights.Spec{Format: o.Format, Config: m.Config(), ShardSize: o.ShardSize, Shards: o.Shards, DTypes: map[weights.Param]weights.DType{}}
 	for _, p := range spec.Config.Params() {
 		spec.DTypes[p] = o.DType
 	}
@@ -120,20 +125,49 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, o Options) e
 		return f.Close()
 	}
 	for p := range plan.Spec.DTypes {
-		if at := plan.Place(p); at.File == file {
-			if err := m.writeTensor(f, p, at, plan.Spec.Layout(), o.Values); err != nil {
-				return err
-			}
+		at := plan.Place(p)
+		if at.Parts[0].File != file {
+			continue
+		}
+		write := func(b []byte, off int64) error {
+			_, err := f.WriteAt(b, at.Parts[0].Offset+off)
+			return err
+		}
+		if err := m.writeTensor(write, p, at.Shape, plan.Spec.Layout(), o.Values); err != nil {
+			return err
 		}
 	}
 	return f.Close()
 }
 
+// writeShards writes Meta's shards, which hold checksums of all that is in
+// them, through package weights.
+func (m Model) writeShards(path string, plan *weights.Plan, o Options) error {
+	w, err := plan.Create(path, nil)
+	if err != nil {
+		return err
+	}
+	values := o.Values
+	if values == nil {
+		values = func(weights.Param, int, int) uint16 { return 0 }
+	}
+	for _, p := range plan.Order() {
+		write := func(b []byte, off int64) error { return errors.Join(w.WriteAt(p, b, off), w.Digest(p, b, off)) }
+		if err := m.writeTensor(write, p, plan.Place(p).Shape, plan.Spec.Layout(), values); err != nil {
+			return errors.Join(err, w.Abort())
+		}
+	}
+	if _, err := w.Finish(); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	return w.Commit()
+}
+
 // writeTensor writes a weight as the layout stores it, on all cores.
-func (m Model) writeTensor(f *os.File, p weights.Param, at weights.Place, l *weights.Layout, values Values) error {
-	rows, cols := 1, int(at.Shape[0])
-	if len(at.Shape) == 2 {
-		rows, cols = int(at.Shape[0]), int(at.Shape[1])
+func (m Model) writeTensor(write func(b []byte, off int64) error, p weights.Param, shape []int64, l *weights.Layout, values Values) error {
+	rows, cols := 1, int(shape[0])
+	if len(shape) == 2 {
+		rows, cols = int(shape[0]), int(shape[1])
 	}
 	var group sync.WaitGroup
 	errs := make(chan error, runtime.NumCPU())
@@ -147,7 +181,7 @@ func (m Model) writeTensor(f *os.File, p weights.Param, at weights.Place, l *wei
 					b = binary.LittleEndian.AppendUint16(b, values(p, row, col))
 				}
 			}
-			if _, err := f.WriteAt(b, at.Offset+int64(first*cols*2)); err != nil {
+			if err := write(b, int64(first*cols*2)); err != nil {
 				errs <- fmt.Errorf("writing %v: %w", p, err)
 			}
 		})

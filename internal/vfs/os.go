@@ -165,6 +165,10 @@ func (osFS) Create(path string, size int64) (File, error) {
 	return osFile{f, size}, nil
 }
 
+func (osFS) Reopen(path string) (File, error) {
+	return regular(os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0))
+}
+
 func (osFS) Stat(path string) (fs.FileInfo, error)      { return os.Stat(path) }
 func (osFS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
 func (osFS) Mkdir(path string) error                    { return os.Mkdir(path, 0o755) }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Stage is an output in the making: a hidden directory beside the place where
@@ -26,7 +28,13 @@ type stagedFile struct {
 
 // NewStage begins an output that will stand at path. The parent directory
 // must exist.
-func NewStage(fsys FS, path string) (*Stage, error) {
+func NewStage(fsys FS, path string) (*Stage, error) { return newStage(fsys, path, false) }
+
+// ResumeStage is NewStage, but keeps what an earlier run left there, for
+// Reopen.
+func ResumeStage(fsys FS, path string) (*Stage, error) { return newStage(fsys, path, true) }
+
+func newStage(fsys FS, path string, keep bool) (*Stage, error) {
 	path = filepath.Clean(path)
 	s := &Stage{fs: fsys, final: path, dir: beside(path, "partial")}
 	if err := fsys.Mkdir(s.dir); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -37,7 +45,11 @@ func NewStage(fsys FS, path string) (*Stage, error) {
 		return nil, err
 	}
 	s.lock = lock
-	if err := errors.Join(s.restore(), s.empty()); err != nil {
+	err = s.restore()
+	if err == nil && !keep {
+		err = s.Empty()
+	}
+	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
@@ -75,9 +87,11 @@ func (s *Stage) exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// empty removes what an earlier run left.
-func (s *Stage) empty() error {
-	entries, err := s.fs.ReadDir(s.dir)
+// Empty closes and removes all that is staged, or was left by an earlier run.
+func (s *Stage) Empty() error {
+	err := s.closeFiles()
+	entries, readErr := s.fs.ReadDir(s.dir)
+	err = errors.Join(err, readErr)
 	for _, e := range entries {
 		err = errors.Join(err, s.fs.RemoveAll(filepath.Join(s.dir, e.Name())))
 	}
@@ -98,8 +112,39 @@ func (s *Stage) Create(name string, size int64) (File, error) {
 	return f, nil
 }
 
+// Reopen opens a file that an earlier run left, if it has the size. It is
+// fs.ErrNotExist if there is none such.
+func (s *Stage) Reopen(name string, size int64) (File, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.dir, name)
+	f, err := s.fs.Reopen(path)
+	if err != nil {
+		return nil, err
+	}
+	if f.Size() != size {
+		return nil, errors.Join(&fs.PathError{Op: "reopen", Path: path, Err: fs.ErrNotExist}, f.Close())
+	}
+	s.files = append(s.files, stagedFile{f, path})
+	return f, nil
+}
+
+// Remove takes a file out of the output again.
+func (s *Stage) Remove(name string) error {
+	path := filepath.Join(s.dir, name)
+	for i, f := range s.files {
+		if f.path == path {
+			s.files = slices.Delete(s.files, i, i+1)
+			return errors.Join(f.Close(), s.fs.Remove(path))
+		}
+	}
+	return &fs.PathError{Op: "remove", Path: path, Err: fs.ErrNotExist}
+}
+
 // Publish makes the output durable and visible: the directory itself, or only
-// the file that single names. What stood there before is replaced when
+// the file that single names and, beside it, those whose names begin with
+// its: single.more becomes PATH.more. What stood there before is replaced when
 // replace allows it; until then it is untouched.
 func (s *Stage) Publish(single string, replace bool) error {
 	if err := s.settle(); err != nil {
@@ -135,6 +180,8 @@ func (s *Stage) settle() error {
 	return errors.Join(err, s.fs.SyncDir(s.dir))
 }
 
+// publishFile puts one file in its place, and then the companions; between
+// the two, the file stands without any.
 func (s *Stage) publishFile(name string, replace bool) error {
 	exists, err := s.exists(s.final)
 	switch {
@@ -143,10 +190,36 @@ func (s *Stage) publishFile(name string, replace bool) error {
 	case exists && !replace:
 		return &fs.PathError{Op: "publish", Path: s.final, Err: fs.ErrExist}
 	}
-	if err := s.fs.Rename(filepath.Join(s.dir, name), s.final); err != nil {
+	companions, err := s.companions(name)
+	if err != nil {
 		return err
 	}
+	for _, suffix := range companions {
+		if err := s.fs.Remove(s.final + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for _, suffix := range append([]string{""}, companions...) {
+		if err := s.fs.Rename(filepath.Join(s.dir, name+suffix), s.final+suffix); err != nil {
+			return err
+		}
+	}
 	return s.fs.RemoveAll(s.dir)
+}
+
+// companions are the ends of the names of the files that go with one.
+func (s *Stage) companions(name string) ([]string, error) {
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var suffixes []string
+	for _, e := range entries {
+		if suffix, ok := strings.CutPrefix(e.Name(), name); ok && suffix != "" {
+			suffixes = append(suffixes, suffix)
+		}
+	}
+	return suffixes, nil
 }
 
 func (s *Stage) publishDir(replace bool) error {
@@ -188,14 +261,26 @@ func (s *Stage) Discard() error {
 	if s.lock == nil {
 		return nil
 	}
+	err := errors.Join(s.closeFiles(), s.fs.RemoveAll(s.dir), s.unlock())
+	if err != nil {
+		return fmt.Errorf("removing %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Keep leaves what is staged for a later ResumeStage.
+func (s *Stage) Keep() error {
+	if s.lock == nil {
+		return nil
+	}
+	return errors.Join(s.closeFiles(), s.unlock())
+}
+
+func (s *Stage) closeFiles() error {
 	var err error
 	for _, f := range s.files {
 		err = errors.Join(err, f.Close())
 	}
 	s.files = nil
-	err = errors.Join(err, s.fs.RemoveAll(s.dir), s.unlock())
-	if err != nil {
-		return fmt.Errorf("removing %s: %w", s.dir, err)
-	}
-	return nil
+	return err
 }

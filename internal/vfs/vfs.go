@@ -16,6 +16,8 @@ type File interface {
 	Sync() error
 	// Size is the length when the file was opened.
 	Size() int64
+	// Stat is what the open file is now.
+	Stat() (fs.FileInfo, error)
 }
 
 // FS is what the module needs of a file system.
@@ -33,6 +35,9 @@ type FS interface {
 	// Create makes a new file of the given length, with its blocks reserved
 	// where the system can.
 	Create(path string, size int64) (File, error)
+
+	// Reopen opens a file that Create made for reading and writing.
+	Reopen(path string) (File, error)
 
 	Stat(path string) (fs.FileInfo, error)
 	ReadDir(path string) ([]fs.DirEntry, error)

@@ -1,0 +1,123 @@
+package diff
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/koala-go/sdk/tokenizer"
+	"github.com/koala-go/sdk/weights"
+)
+
+// tokenizerModel is the tokenizer that LLaMA was released with.
+const tokenizerModel = "tokenizer.model"
+
+// carried are the files beside an input that belong to the model too, by the
+// format that holds them.
+var carried = map[weights.Format][]string{
+	weights.FormatSafetensors: {
+		"generation_config.json",
+		tokenizerModel, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+	},
+	weights.FormatTorch: {tokenizerModel},
+}
+
+// carryFiles takes over the small files that the output's format has room for.
+func (p *Plan) carryFiles(s *weights.Spec) error {
+	for _, name := range carried[s.Format] {
+		text, err := p.file(name)
+		if err != nil {
+			return err
+		}
+		if text != nil {
+			s.Files[name] = text
+		}
+	}
+	if s.Format == weights.FormatGGUF {
+		return p.carryVocabulary(s)
+	}
+	return nil
+}
+
+// file is a small file of the first input that has it, nil when none does.
+func (p *Plan) file(name string) ([]byte, error) {
+	for i, c := range p.sources {
+		text, err := c.File(name)
+		if err == nil {
+			return text, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w", p.inputs[i].name, err)
+		}
+	}
+	return nil, nil
+}
+
+// carryVocabulary puts the tokenizer into a GGUF file: the one beside an
+// input, or LLaMA's for a vocabulary of its size.
+func (p *Plan) carryVocabulary(s *weights.Spec) error {
+	text, err := p.file(tokenizerModel)
+	if err != nil {
+		return err
+	}
+	var t *tokenizer.Tokenizer
+	switch {
+	case text != nil:
+		if t, err = tokenizer.New(bytes.NewReader(text)); err != nil {
+			return fmt.Errorf("%s beside an input: %w", tokenizerModel, err)
+		}
+	case s.Config.Vocab == tokenizer.Default().Len():
+		t = tokenizer.Default()
+	default:
+		return nil
+	}
+	if t.Len() > s.Config.Vocab {
+		return &CheckError{CheckSize, fmt.Sprintf("%s beside an input has %d pieces, the model %d rows", tokenizerModel, t.Len(), s.Config.Vocab), "put the model's own tokenizer there"}
+	}
+	s.Vocabulary, err = p.vocabulary(t, s.Config.Vocab)
+	return err
+}
+
+// vocabulary lists a tokenizer's pieces, and names for rows beyond them: those
+// of added_tokens.json, or such as llama.cpp makes up.
+func (p *Plan) vocabulary(t *tokenizer.Tokenizer, rows int) (*weights.Vocabulary, error) {
+	v := &weights.Vocabulary{Scores: t.Scores(), BOS: int(t.BOS()), EOS: int(t.EOS()), Unknown: int(t.UNK())}
+	for id := range tokenizer.Token(t.Len()) {
+		v.Pieces = append(v.Pieces, t.Piece(id))
+		v.Types = append(v.Types, int32(t.Type(id)))
+	}
+	added, err := p.addedTokens()
+	if err != nil {
+		return nil, err
+	}
+	for id := t.Len(); id < rows; id++ {
+		name, kind := fmt.Sprintf("[PAD%d]", id), tokenizer.Unused
+		if n, ok := added[id]; ok {
+			name, kind = n, tokenizer.UserDefined
+		}
+		v.Pieces, v.Types, v.Scores = append(v.Pieces, name), append(v.Types, int32(kind)), append(v.Scores, addedScore)
+	}
+	return v, nil
+}
+
+// addedScore is the score that llama.cpp's converter gives to added tokens.
+const addedScore = -1000
+
+// addedTokens reads added_tokens.json: texts by id.
+func (p *Plan) addedTokens() (map[int]string, error) {
+	text, err := p.file("added_tokens.json")
+	if text == nil || err != nil {
+		return nil, err
+	}
+	var ids map[string]int
+	if err := json.Unmarshal(text, &ids); err != nil {
+		return nil, fmt.Errorf("added_tokens.json beside an input: %w", err)
+	}
+	texts := make(map[int]string, len(ids))
+	for text, id := range ids {
+		texts[id] = text
+	}
+	return texts, nil
+}

@@ -1,0 +1,171 @@
+package diff
+
+import (
+	"encoding/binary"
+	"math"
+	"path/filepath"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// TestAlpaca adds Alpaca's delta, of one more row, to a base in every form:
+// the old rows are the reference's to the bit, the new one to 1e-4, because
+// the sum of the mean is taken in another order.
+func TestAlpaca(t *testing.T) {
+	var rows map[string]struct {
+		SHA256  string    `json:"sha256"` // of the first 128
+		LastRow []float64 `json:"last_row"`
+	}
+	fixture.JSON(t, &rows, "fixtures", "S", "expected", "alpaca.rows.json")
+	list := fixture.Digests(t, "fixtures", "S", "expected", "alpaca.digests.json")
+	for _, base := range bases["S"] {
+		t.Run(base, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			_, err := Recover(t.Context(), shared(t, "S", "base", base), shared(t, "S", "diff", "alpaca-delta-bin"), out,
+				&Options{DType: weights.F32, Heads: 4, ResizeVocab: true})
+			require.NoError(t, err)
+			c, err := weights.Open(out, nil)
+			require.NoError(t, err)
+			defer c.Close()
+			require.Equal(t, 129, c.Config.Vocab)
+			for _, want := range list {
+				got := c.Tensor(c.Layout.Param(want.Name))
+				require.Equal(t, want.Shape, got.Shape)
+				size := got.Bytes()
+				if x, ok := rows[want.Name]; ok {
+					requireRow(t, got, 128, x.LastRow)
+					size, want.SHA256 = size/129*128, x.SHA256
+				}
+				b := make([]byte, size)
+				_, err := got.ReadAt(b, 0)
+				require.NoError(t, err)
+				require.Contains(t, digests(b, got.DType), want.SHA256, want.Name)
+			}
+		})
+	}
+}
+
+// requireRow compares a row of a matrix to 1e-4.
+func requireRow(t *testing.T, got *weights.Tensor, row int64, want []float64) {
+	t.Helper()
+	values := make([]float32, len(want))
+	require.NoError(t, got.Float32s(values, row*int64(len(want))))
+	for i := range want {
+		require.InDelta(t, want[i], values[i], 1e-4, "%s, row %d, column %d", got.Name, row, i)
+	}
+}
+
+// TestResize gives a base of any layout the rows that the diff has more: each
+// is the mean of the others, computed here anew. Other weights are as ever.
+func TestResize(t *testing.T) {
+	m := testmodel.Tiny
+	more := m
+	more.Vocab += 2
+	for _, format := range []weights.Format{hf, easylm, torch} {
+		x := newTrial(t)
+		write(t, m, x.base, testmodel.Options{Format: format, DType: weights.F16, Values: m.Base})
+		write(t, more, x.delta, testmodel.Options{Format: easylm, DType: weights.BF16, Values: more.Diff})
+		x.opts.Heads = m.Heads
+		requireCheck(t, x, CheckSize, "a vocabulary of 128")
+		x.opts.ResizeVocab, x.opts.DType = true, weights.F32
+		require.NoError(t, x.do(t, x))
+		requireValues(t, x.out, more, hf, weights.F32, func(p weights.Param, row, col int) float32 {
+			if row < m.Vocab || p.Role != weights.Embed && p.Role != weights.Output {
+				return fromF16(m.Base(p, row, col)) + fromBF16(more.Diff(p, row, col))
+			}
+			mean := 0.0
+			for r := range m.Vocab {
+				mean += float64(fromF16(m.Base(p, r, col)))
+			}
+			return float32(mean/float64(m.Vocab)) + fromBF16(more.Diff(p, row, col))
+		})
+	}
+	x := newTrial(t)
+	write(t, more, x.base, testmodel.Options{Format: hf, DType: weights.F16, Values: more.Base})
+	x.opts.ResizeVocab = true
+	err := requireUntouched(t, x)
+	var refused *CheckError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, CheckSize, refused.Check, "a base with more rows is not cut")
+}
+
+// TestQuantized recovers into Q8_0 and reads it again: each weight is within
+// half a step of its block's scale, and the scale is the block's largest
+// magnitude over 127, in fp16. Norms are F32 and exact.
+func TestQuantized(t *testing.T) {
+	x := newTrial(t)
+	m := testmodel.Tiny
+	x.opts.Format, x.opts.DType = gguf, weights.Q8_0
+	require.NoError(t, x.do(t, x))
+	c, err := weights.Open(x.out, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	exact := sum(m)
+	for _, w := range c.Tensors {
+		got := make([]float32, w.Len())
+		require.NoError(t, w.Float32s(got, 0))
+		cols := int(w.Shape[len(w.Shape)-1])
+		want := make([]float32, len(got))
+		for i := range want {
+			row, col := meta(m, w.Param, gguf, i/cols, i%cols)
+			want[i] = exact(w.Param, row, col)
+		}
+		switch {
+		case w.Param.Role.IsNorm():
+			require.Equal(t, weights.F32, w.DType)
+			require.Equal(t, want, got, w.Name)
+		case cols%32 != 0:
+			require.Equal(t, weights.F16, w.DType, w.Name)
+			for i := range want {
+				require.Equal(t, fromF16(toF16(want[i])), got[i])
+			}
+		default:
+			require.Equal(t, weights.Q8_0, w.DType, w.Name)
+			raw := make([]byte, w.Bytes())
+			_, err := w.ReadAt(raw, 0)
+			require.NoError(t, err)
+			requireBlocks(t, raw, want, got)
+		}
+	}
+	wide := filepath.Join(t.TempDir(), "wide")
+	_, err = Convert(t.Context(), x.out, wide, nil)
+	require.NoError(t, err)
+	again, err := weights.Open(wide, nil)
+	require.NoError(t, err)
+	defer again.Close()
+	for _, w := range c.Tensors {
+		a, b := make([]float32, w.Len()), make([]float32, w.Len())
+		require.NoError(t, w.Float32s(a, 0))
+		v, err := again.View(w.Param, weights.GGUF)
+		require.NoError(t, err)
+		block := make([]byte, v.Rows()*v.RowBytes())
+		require.NoError(t, v.ReadRows(block, 0, v.Rows(), nil))
+		for i := range b {
+			if v.DType == weights.F16 {
+				b[i] = fromF16(binary.LittleEndian.Uint16(block[2*i:]))
+			} else {
+				b[i] = math.Float32frombits(binary.LittleEndian.Uint32(block[4*i:]))
+			}
+		}
+		require.Equal(t, a, b, "%s is widened exactly", w.Name)
+	}
+}
+
+func requireBlocks(t *testing.T, raw []byte, want, got []float32) {
+	t.Helper()
+	for i := range len(want) / 32 {
+		largest := float32(0)
+		for _, v := range want[32*i : 32*i+32] {
+			largest = max(largest, float32(math.Abs(float64(v))))
+		}
+		scale := largest / 127
+		require.Equal(t, toF16(scale), binary.LittleEndian.Uint16(raw[34*i:]), "scale of block %d", i)
+		for k := 32 * i; k < 32*i+32; k++ {
+			require.InDelta(t, want[k], got[k], float64(scale)*(0.5+127.0/1024))
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package weights
+
+import (
+	"io"
+	"sort"
+	"sync"
+
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// part is one of several arrays that make one: all of their rows, or of their
+// columns, one after the other.
+type part struct {
+	data  io.ReaderAt
+	bytes int64 // of the part, or of one of its rows
+	end   int64 // where the part ends in the whole, or its columns in a row
+}
+
+func newParts(data []io.ReaderAt, bytes []int64) []part {
+	parts, end := make([]part, len(data)), int64(0)
+	for i := range data {
+		end += bytes[i]
+		parts[i] = part{data[i], bytes[i], end}
+	}
+	return parts
+}
+
+// find is the part that holds a byte of the whole, or of a row.
+func find(parts []part, at int64) *part {
+	return &parts[sort.Search(len(parts)-1, func(i int) bool { return at < parts[i].end })]
+}
+
+// stacked reads arrays one after the other as one.
+type stacked []part
+
+func (s stacked) ReadAt(p []byte, off int64) (int, error) {
+	for n := 0; n < len(p); {
+		at := off + int64(n)
+		if at >= s[len(s)-1].end {
+			return n, io.EOF
+		}
+		x := find(s, at)
+		k := min(int64(len(p)-n), x.end-at)
+		if err := wire.ReadFull(x.data, p[n:n+int(k)], at-(x.end-x.bytes)); err != nil {
+			return n, err
+		}
+		n += int(k)
+	}
+	return len(p), nil
+}
+
+// beside reads matrices that stand side by side as one: each row is made of a
+// row of every part.
+type beside struct {
+	parts []part
+	row   int64 // bytes of a row of the whole
+	rows  int64
+}
+
+// gatherBuffer bounds the rows of one part that are read at once.
+const gatherBuffer = 256 << 10
+
+var gatherPool = sync.Pool{New: func() any { return new([gatherBuffer]byte) }}
+
+func (m *beside) ReadAt(p []byte, off int64) (int, error) {
+	if m.row == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	for n := 0; n < len(p); {
+		row, at := (off+int64(n))/m.row, (off+int64(n))%m.row
+		if row >= m.rows {
+			return n, io.EOF
+		}
+		rest := p[n:]
+		var read int64
+		var err error
+		if rows := min(int64(len(rest))/m.row, m.rows-row); at == 0 && rows > 0 {
+			read, err = m.readRows(rest, row, rows)
+		} else {
+			read, err = m.readWithin(rest, row, at)
+		}
+		n += int(read)
+		if err != nil {
+			return n, err
+		}
+	}
+	return len(p), nil
+}
+
+// readWithin reads from a byte of a row on, up to where its part ends.
+func (m *beside) readWithin(p []byte, row, at int64) (int64, error) {
+	x := find(m.parts, at)
+	n := min(int64(len(p)), x.end-at)
+	return n, wire.ReadFull(x.data, p[:n], row*x.bytes+at-(x.end-x.bytes))
+}
+
+// readRows reads whole rows, as many as are asked for and fit the buffer.
+func (m *beside) readRows(p []byte, row, rows int64) (int64, error) {
+	widest := int64(0)
+	for _, x := range m.parts {
+		widest = max(widest, x.bytes)
+	}
+	rows = min(rows, gatherBuffer/max(widest, 1))
+	if rows <= 1 {
+		return m.readWithin(p, row, 0)
+	}
+	b := gatherPool.Get().(*[gatherBuffer]byte)
+	defer gatherPool.Put(b)
+	for _, x := range m.parts {
+		piece := b[:rows*x.bytes]
+		if err := wire.ReadFull(x.data, piece, row*x.bytes); err != nil {
+			return 0, err
+		}
+		for r := range rows {
+			copy(p[r*m.row+x.end-x.bytes:], piece[r*x.bytes:(r+1)*x.bytes])
+		}
+	}
+	return rows * m.row, nil
+}

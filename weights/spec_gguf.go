@@ -1,0 +1,119 @@
+package weights
+
+import (
+	"fmt"
+
+	"github.com/koala-go/sdk/internal/gguf"
+)
+
+// Vocabulary is a SentencePiece vocabulary, for formats that hold one.
+type Vocabulary struct {
+	Pieces []string
+	Scores []float32
+	Types  []int32 // as SentencePiece numbers them: 1 normal, 2 unknown, 3 control, …
+
+	BOS, EOS, Unknown int
+	// ChatTemplate is the Jinja template of a conversation, "" for none.
+	ChatTemplate string
+}
+
+// planGGUF lays out a GGUF file, its tensors in the order of llama.cpp's
+// converter.
+func (p *Plan) planGGUF() error {
+	pairs, err := p.pairs()
+	if err != nil {
+		return err
+	}
+	params := p.orderGGUF()
+	tensors := p.tensors(params)
+	head, offsets, size, err := gguf.Header(pairs, tensors)
+	if err != nil {
+		return err
+	}
+	for i, q := range params {
+		p.places[q] = newPlace(0, offsets[i], &tensors[i])
+	}
+	p.Files = []PlannedFile{{"", size, []Piece{{0, head}}}}
+	return nil
+}
+
+// layerOrder is the order of a layer's weights in files of llama.cpp's
+// converter.
+var layerOrder = []Role{Q, K, V, O, Gate, Down, Up, AttnNorm, FFNNorm}
+
+// orderGGUF is the layers' weights first, then what stands outside.
+func (p *Plan) orderGGUF() []Param {
+	var params []Param
+	for layer := range p.Spec.Config.Layers {
+		for _, role := range layerOrder {
+			params = append(params, Param{layer, role})
+		}
+	}
+	for _, q := range p.Spec.Config.Params() {
+		if !q.Role.InLayer() {
+			params = append(params, q)
+		}
+	}
+	return params
+}
+
+// fileTypes are llama.cpp's numbers for the type of most tensors.
+var fileTypes = map[DType]int{F32: 0, F16: 1, Q8_0: 7, BF16: 32}
+
+// pairs is the metadata that llama.cpp reads. Source: gguf's constants.py.
+func (p *Plan) pairs() ([]gguf.Pair, error) {
+	c := &p.Spec.Config
+	if c.Heads == 0 {
+		return nil, headsError(string(FormatGGUF))
+	}
+	if c.scaled {
+		return nil, scaledError(FormatGGUF)
+	}
+	pairs := []gguf.Pair{
+		{Key: "general.architecture", Value: gguf.Text("llama")},
+		{Key: "general.name", Value: gguf.Text(p.Spec.Name)},
+		{Key: "llama.context_length", Value: gguf.Uint(uint32(c.context()))},
+		{Key: "llama.embedding_length", Value: gguf.Uint(uint32(c.Dim))},
+		{Key: "llama.block_count", Value: gguf.Uint(uint32(c.Layers))},
+		{Key: "llama.feed_forward_length", Value: gguf.Uint(uint32(c.FFN))},
+		{Key: "llama.attention.head_count", Value: gguf.Uint(uint32(c.Heads))},
+		{Key: "llama.attention.head_count_kv", Value: gguf.Uint(uint32(c.kvHeads()))},
+		{Key: "llama.attention.layer_norm_rms_epsilon", Value: gguf.Float(float32(c.epsilon()))},
+		{Key: "llama.rope.dimension_count", Value: gguf.Uint(uint32(c.HeadDim()))},
+		{Key: "llama.vocab_size", Value: gguf.Uint(uint32(c.Vocab))},
+		{Key: "general.file_type", Value: gguf.Uint(uint32(fileTypes[p.mainDType()]))},
+	}
+	if c.theta() != defaultTheta {
+		pairs = append(pairs, gguf.Pair{Key: "llama.rope.freq_base", Value: gguf.Float(float32(c.theta()))})
+	}
+	if p.mainDType() == Q8_0 {
+		pairs = append(pairs, gguf.Pair{Key: "general.quantization_version", Value: gguf.Uint(uint32(2))})
+	}
+	return p.Spec.Vocabulary.appendPairs(pairs, c.Vocab)
+}
+
+// appendPairs appends what llama.cpp reads of a tokenizer.
+func (v *Vocabulary) appendPairs(pairs []gguf.Pair, rows int) ([]gguf.Pair, error) {
+	if v == nil {
+		return pairs, nil
+	}
+	if len(v.Pieces) != rows || len(v.Scores) != rows || len(v.Types) != rows {
+		return nil, fmt.Errorf("a vocabulary of %d pieces, %d scores and %d types for a model of %d", len(v.Pieces), len(v.Scores), len(v.Types), rows)
+	}
+	pairs = append(pairs, []gguf.Pair{
+		{Key: "tokenizer.ggml.model", Value: gguf.Text("llama")},
+		{Key: "tokenizer.ggml.pre", Value: gguf.Text("default")},
+		{Key: "tokenizer.ggml.tokens", Value: gguf.Texts(v.Pieces)},
+		{Key: "tokenizer.ggml.scores", Value: gguf.Floats(v.Scores)},
+		{Key: "tokenizer.ggml.token_type", Value: gguf.Ints(v.Types)},
+		{Key: "tokenizer.ggml.bos_token_id", Value: gguf.Uint(uint32(v.BOS))},
+		{Key: "tokenizer.ggml.eos_token_id", Value: gguf.Uint(uint32(v.EOS))},
+		{Key: "tokenizer.ggml.unknown_token_id", Value: gguf.Uint(uint32(v.Unknown))},
+		{Key: "tokenizer.ggml.add_bos_token", Value: gguf.Truth(true)},
+		{Key: "tokenizer.ggml.add_eos_token", Value: gguf.Truth(false)},
+	}...)
+	if v.ChatTemplate != "" {
+		pairs = append(pairs, gguf.Pair{Key: "tokenizer.chat_template", Value: gguf.Text(v.ChatTemplate)})
+	}
+	return pairs, nil
+}

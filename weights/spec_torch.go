@@ -1,0 +1,83 @@
+package weights
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/koala-go/sdk/internal/torchfile"
+	"github.com/koala-go/sdk/internal/wire"
+)
+
+// plannedZip is a torch zip: a file whose directory holds checksums, which
+// are known only when all of its tensors are written.
+type plannedZip struct {
+	file    int
+	plan    *torchfile.Plan
+	tensors []wire.Tensor
+}
+
+// planShards lays out a directory of Meta's shards.
+func (p *Plan) planShards() error {
+	shards := int64(cmp.Or(p.Spec.Shards, p.Spec.Config.releasedShards()))
+	if !slices.Contains([]int64{1, 2, 4, 8}, shards) {
+		return fmt.Errorf("%d shards cannot be written, only 1, 2, 4 or 8: %w", shards, ErrUnsupported)
+	}
+	if c := &p.Spec.Config; shards > 1 && c.Heads > 0 && (c.Heads%int(shards) != 0 || c.kvHeads()%int(shards) != 0) {
+		return &ModelError{fmt.Sprintf("%d heads are not divided by %d shards", c.Heads, shards), string(p.Spec.Format), "take fewer shards"}
+	}
+	params := p.Spec.Config.Params()
+	for i := range int(shards) {
+		if err := p.addZip(i, shards, params); err != nil {
+			return err
+		}
+	}
+	text, err := p.Spec.Config.params()
+	if err == nil {
+		p.addSmallFiles(map[string][]byte{"params.json": text})
+	}
+	return err
+}
+
+// releasedShards is the number of files that Meta released this size in.
+func (c *Config) releasedShards() int {
+	return cmp.Or(map[string]int{"13B": 2, "30B": 4, "65B": 8}[c.Size()], 1)
+}
+
+// addZip lays out shard i.
+func (p *Plan) addZip(i int, shards int64, params []Param) error {
+	tensors := p.tensors(params)
+	for k, q := range params {
+		place := p.places[q]
+		if i == 0 {
+			place = Place{DType: DType(tensors[k].DType), Shape: tensors[k].Shape, Axis: q.Role.shardAxis()}
+		}
+		size := int64(1)
+		if place.Axis >= 0 {
+			size = place.Shape[place.Axis] / shards
+			if size*shards != place.Shape[place.Axis] {
+				return &ModelError{fmt.Sprintf("weight %v of shape %v is not divided by %d shards", q, place.Shape, shards), string(p.Spec.Format), "take fewer shards"}
+			}
+			tensors[k].Shape = slices.Clone(place.Shape)
+			tensors[k].Shape[place.Axis] = size
+		}
+		place.Parts = append(place.Parts, Part{File: len(p.Files), Size: size, index: k})
+		p.places[q] = place
+	}
+	name := shardName(i)
+	zip, err := torchfile.NewPlan(strings.TrimSuffix(name, ".pth"), tensors)
+	if err != nil {
+		return err
+	}
+	for k, q := range params {
+		p.places[q].Parts[i].Offset = zip.Offsets[k]
+	}
+	file := PlannedFile{Name: name, Size: zip.Size}
+	for _, piece := range zip.Pieces {
+		file.Pieces = append(file.Pieces, Piece(piece))
+	}
+	p.zips = append(p.zips, plannedZip{len(p.Files), zip, tensors})
+	p.Files = append(p.Files, file)
+	return nil
+}
