@@ -54,8 +54,6 @@ type engine struct {
 	resumed      int // panels that an earlier run wrote
 	resumedBytes int64
 
-	next atomic.Int64 // the panel to be taken next
-
 	mu          sync.Mutex // of the next four
 	turned      *sync.Cond
 	turn        int // the panel to be handed on next: all before it are written
@@ -74,9 +72,12 @@ func (e *engine) run(ctx context.Context) (err error) {
 	}
 	hashes := hashInputs(ctx, e.plan)
 	stop := e.journal.keep(e)
-	err = errors.Join(e.work(ctx), stop())
-	inputs, hashErr := hashes(err != nil)
-	if err = errors.Join(err, hashErr); err != nil {
+	if err = errors.Join(e.work(ctx), stop()); err != nil {
+		_, _ = hashes(true)
+		return err
+	}
+	inputs, err := hashes(false)
+	if err != nil {
 		return err
 	}
 	e.progress("sync", 0)
@@ -108,21 +109,31 @@ func (e *engine) finish(inputs []ManifestInput) error {
 
 // work runs the workers until all panels are written or one fails.
 func (e *engine) work(ctx context.Context) error {
+	defer context.AfterFunc(ctx, e.fail)()
+	return e.plan.each(ctx, len(e.plan.panels), func(ctx context.Context, b *buffers, i int) error {
+		err := e.panel(ctx, b, i)
+		if err != nil {
+			e.fail()
+		}
+		return err
+	})
+}
+
+// each gives the numbers below n, in their order, to the plan's workers, until
+// one fails or the context ends; it gives no more then.
+func (p *Plan) each(ctx context.Context, n int, do func(ctx context.Context, b *buffers, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var next atomic.Int64
 	var group sync.WaitGroup
-	for range e.plan.options.Workers {
+	for range p.options.Workers {
 		group.Go(func() {
-			b := &buffers{all: make([]byte, e.plan.bufferBytes())}
-			for i := e.take(); i < len(e.plan.panels); i = e.take() {
-				err := ctx.Err()
-				if err == nil {
-					err = e.panel(ctx, b, i)
-				}
-				if err != nil {
-					cancel(err)
-					e.fail()
-					return
+			b := &buffers{all: make([]byte, p.bufferBytes())}
+			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
+				if ctx.Err() == nil {
+					if err := do(ctx, b, i); err != nil {
+						cancel(err)
+					}
 				}
 			}
 		})
@@ -130,9 +141,6 @@ func (e *engine) work(ctx context.Context) error {
 	group.Wait()
 	return context.Cause(ctx)
 }
-
-// take gives the next panel to a worker.
-func (e *engine) take() int { return int(e.next.Add(1) - 1) }
 
 // fail wakes those who wait for a turn that will not come.
 func (e *engine) fail() {

@@ -55,6 +55,14 @@ func newPlan(op *operation, inputs []input, out string, opts *Options) (*Plan, e
 }
 
 func (p *Plan) prepare() error {
+	if err := p.prepareSum(); err != nil {
+		return err
+	}
+	return p.check(afterLayout)
+}
+
+// prepareSum is all but what concerns the output's place.
+func (p *Plan) prepareSum() error {
 	if err := p.open(); err != nil {
 		return err
 	}
@@ -73,9 +81,6 @@ func (p *Plan) prepare() error {
 		return err
 	}
 	if p.layout, err = spec.Plan(); err != nil {
-		return err
-	}
-	if err := p.check(afterLayout); err != nil {
 		return err
 	}
 	return p.cut()
