@@ -5,11 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Sizes of the cache of known chunks: 65,536 lines of two short slots of 32
-// bytes and 32,768 long slots of 64, 6 MiB in all.
+// Sizes of the cache of known chunks: at first 32,768 lines of two short slots
+// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when it has been
+// filled, twice and four times as many, 6 MiB in all. A text that needs no
+// more than the small one does not wait for the memory of the large one.
 const (
-	cacheLines  = 1 << 16
-	cacheSlots  = 1 << 15
+	cacheLines  = 1 << 15
+	cacheSlots  = 1 << 13
 	cacheText   = 24 // longest chunk in bytes
 	cacheTokens = 12 // most tokens of a chunk, 3 a word
 	cacheShort  = 15 // longest chunk of a short slot
@@ -26,8 +28,9 @@ const (
 // before and after. Whoever writes claims the slot in the head, or gives up
 // when another has.
 type cache struct {
-	lines [cacheLines]cacheLine
-	slots [cacheSlots]cacheSlot
+	lines []cacheLine // a power of two, like slots
+	slots []cacheSlot
+	room  atomic.Int64 // how many chunks it is to take before it grows
 }
 
 type cacheLine [2]shortSlot
@@ -118,8 +121,44 @@ func hash(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
+// newCache is an empty cache, of the first size.
+func newCache() *cache {
+	c := &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
+	c.room.Store(cacheLines * 3 / 2)
+	return c
+}
+
+// grown is a larger cache with all that c knows.
+func (c *cache) grown() *cache {
+	large := &cache{lines: make([]cacheLine, 2*cacheLines), slots: make([]cacheSlot, 4*cacheSlots)}
+	var tokens []Token
+	move := func(k cacheKey) {
+		var known bool
+		if tokens, known = c.get(tokens[:0], &k); known && len(tokens) > 0 {
+			large.put(&k, tokens)
+		}
+	}
+	for i := range c.lines {
+		for j := range c.lines[i] {
+			s := &c.lines[i][j]
+			b := s.b.Load()
+			move(cacheKey{a: s.a.Load(), b: b, kind: b >> 56})
+		}
+	}
+	for i := range c.slots {
+		s := &c.slots[i]
+		if kind := s.head.Load() & 0xff; kind>>1 > cacheShort {
+			move(cacheKey{s.text[0].Load(), s.text[1].Load(), s.text[2].Load(), kind})
+		}
+	}
+	return large
+}
+
+// full is whether the cache is to grow.
+func (c *cache) full() bool { return len(c.lines) == cacheLines && c.room.Load() < 0 }
+
 // line is the first of the two lines of a chunk; the other is beside it.
-func line(a, b uint64) uint64 { return hash(a, b) % cacheLines }
+func (c *cache) line(a, b uint64) uint64 { return hash(a, b) & uint64(len(c.lines)-1) }
 
 // find is the slot of a line that has a chunk, if any: whoever reads it must
 // look again. It is no branch.
@@ -136,7 +175,7 @@ func (c *cache) get(dst []Token, k *cacheKey) ([]Token, bool) {
 	if k.kind>>1 > cacheShort {
 		return c.getLong(dst, k)
 	}
-	i := line(k.a, k.b)
+	i := c.line(k.a, k.b)
 	dst, known, long := c.lines[i].find(k.a, k.b).get(dst, k)
 	if !known && !long {
 		dst, known, long = c.lines[i^1].find(k.a, k.b).get(dst, k)
@@ -167,12 +206,12 @@ func unpackShort(head, three uint64) [4]Token {
 }
 
 // slot is the first of the two long slots of a chunk; the other is beside it.
-func (k *cacheKey) slot() uint64 {
-	return (hash(k.a, k.b+k.c*0x165667b19e3779f9) ^ k.kind) % cacheSlots
+func (c *cache) slot(k *cacheKey) uint64 {
+	return (hash(k.a, k.b+k.c*0x165667b19e3779f9) ^ k.kind) & uint64(len(c.slots)-1)
 }
 
 func (c *cache) getLong(dst []Token, k *cacheKey) ([]Token, bool) {
-	i := k.slot()
+	i := c.slot(k)
 	dst, known := c.slots[i].get(dst, k)
 	if !known {
 		return c.slots[i^1].get(dst, k)
@@ -208,6 +247,7 @@ func (s *cacheSlot) unpack(dst []Token, word uint64, n int) []Token {
 
 // put remembers the tokens of a chunk, 12 at most.
 func (c *cache) put(k *cacheKey, tokens []Token) {
+	c.room.Add(-1)
 	if k.kind>>1 > cacheShort {
 		c.putLong(k, tokens)
 		return
@@ -245,7 +285,7 @@ func packShort(tokens []Token) (head, three uint64) {
 // victim is the short slot for a chunk: the one that has it, or else the one
 // that was written least often.
 func (c *cache) victim(k *cacheKey) *shortSlot {
-	i := line(k.a, k.b)
+	i := c.line(k.a, k.b)
 	first, second := &c.lines[i], &c.lines[i^1]
 	best := &first[0]
 	for _, s := range []*shortSlot{&first[0], &first[1], &second[0], &second[1]} {
@@ -261,7 +301,7 @@ func (c *cache) victim(k *cacheKey) *shortSlot {
 
 // putLong remembers the tokens of a chunk in a long slot.
 func (c *cache) putLong(k *cacheKey, tokens []Token) {
-	i := k.slot()
+	i := c.slot(k)
 	s := &c.slots[i]
 	if other := &c.slots[i^1]; s.head.Load() != 0 && other.head.Load()>>32 < s.head.Load()>>32 {
 		s = other // the one that was written less often

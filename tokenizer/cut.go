@@ -52,6 +52,9 @@ func (t *Tokenizer) appendWords(dst []Token, g *segment, limit int) []Token {
 		if g.pos == ahead && len(dst)-before <= cacheTokens && !strings.HasSuffix(g.text[:ahead], spaceText) {
 			g.cache.put(&key, dst[before:])
 		}
+		if g.cache.full() {
+			g.cache = t.grow(g.cache)
+		}
 	}
 	return dst
 }

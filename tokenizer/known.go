@@ -32,7 +32,7 @@ func (t *Tokenizer) appendKnown(dst []Token, g *segment, limit int) (out []Token
 			break
 		}
 		a, b = shortKey(a, b, n, spaced)
-		s := c.lines[line(a, b)].find(a, b)
+		s := c.lines[c.line(a, b)].find(a, b)
 		head, three, before := s.head.Load(), s.tokens.Load(), len(dst)
 		if s.a.Load() == a && s.b.Load() == b && head&(cacheClaimed|cacheLong) == 0 && s.head.Load() == head && before+4 <= cap(dst) {
 			*(*[4]Token)(dst[before : before+4]) = unpackShort(head, three) // no branch on how many they are

@@ -109,7 +109,7 @@ func TestKnownWords(t *testing.T) {
 // TestCache puts chunks of all lengths with all numbers of tokens, and finds
 // each until others have taken its place, never with the tokens of another.
 func TestCache(t *testing.T) {
-	c, kept := new(cache), 0
+	c, kept := newCache(), 0
 	tokens := func(n, length int) (row []Token) {
 		for i := range n {
 			row = append(row, Token((length*31+i*7+1)%maxLink))
@@ -139,6 +139,17 @@ func TestCache(t *testing.T) {
 		}
 	}
 	require.Greater(t, kept, cacheLines)
+	require.True(t, c.full())
+	large, still := c.grown(), 0
+	require.False(t, large.full())
+	for i := range 4 * cacheLines {
+		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
+		if got, known := large.get(nil, &key); known {
+			still++
+			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
+		}
+	}
+	require.Greater(t, still, kept*3/4)
 }
 
 func find(v *vocabulary, text string) *piece {
