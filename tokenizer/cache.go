@@ -124,7 +124,7 @@ func hash(a, b uint64) uint64 {
 // newCache is an empty cache, of the first size.
 func newCache() *cache {
 	c := &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
-	c.room.Store(cacheLines * 3 / 2)
+	c.room.Store(cacheLines * 9 / 8) // before many chunks have lost their places
 	return c
 }
 
