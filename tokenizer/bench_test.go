@@ -128,7 +128,7 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		tok, _ = newTokenizer(llamaVocabulary())
 	}
-	tok.cache()
+	tok.grow(tok.cache())
 	tok.surface()
 	tok.ID("a")
 	runtime.GC()

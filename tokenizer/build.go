@@ -230,7 +230,7 @@ func (b *builder) accepted(id Token, left, right int32) {
 	s := int32(len(b.ids))
 	b.symbols(id, b.v.pieces[id].text, left, right)
 	b.symbol[id] = s
-	b.merge.put(left, right, s)
+	b.joinHalves(left, right, s)
 }
 
 // multi lists the pieces of several characters that merging makes and that

@@ -5,21 +5,42 @@ import (
 	"sync/atomic"
 )
 
-// Sizes of the cache of known chunks: 32,768 slots of 64 bytes, 2 MiB in all.
+// Sizes of the cache of known chunks: at first 32,768 lines of two short slots
+// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when it has been
+// filled, twice and four times as many, 6 MiB in all. A text that needs no
+// more than the small one does not wait for the memory of the large one.
 const (
-	cacheSlots  = 1 << 15
+	cacheLines  = 1 << 15
+	cacheSlots  = 1 << 13
 	cacheText   = 24 // longest chunk in bytes
 	cacheTokens = 12 // most tokens of a chunk, 3 a word
+	cacheShort  = 15 // longest chunk of a short slot
 )
 
-// cache remembers the tokens of short chunks. A chunk has two places; of these
-// the one that was written less often is overwritten, so that it never grows.
+// cache remembers the tokens of short chunks. A chunk of up to 15 bytes is in
+// one of two lines of two short slots, which hold up to 4 tokens or the note
+// that they are in a long slot; one of up to 24 bytes in one of two long
+// slots. Of the slots where it may be, the one that was written least often
+// is overwritten, so that the cache never grows.
 //
-// It is shared by all goroutines without a lock: a slot is a head, three
-// words of text and four of tokens. The head has a version, which changes
-// with every write, and whoever reads compares it before and after. Whoever
-// writes claims the slot in the head, or gives up when another has.
-type cache struct{ slots [cacheSlots]cacheSlot }
+// It is shared by all goroutines without a lock: a slot has a head with a
+// version, which changes with every write, and whoever reads compares it
+// before and after. Whoever writes claims the slot in the head, or gives up
+// when another has.
+type cache struct {
+	lines []cacheLine // a power of two, like slots
+	slots []cacheSlot
+	room  atomic.Int64 // how many chunks it is to take before it grows
+}
+
+type cacheLine [2]shortSlot
+
+// shortSlot is a chunk as shortKey gives it, and its first three tokens.
+type shortSlot struct {
+	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | number of tokens << 21 | the fourth
+	a, b   atomic.Uint64
+	tokens atomic.Uint64
+}
 
 type cacheSlot struct {
 	head   atomic.Uint64 // version << 32 | claimed << 31 | number of tokens << 8 | kind
@@ -29,14 +50,23 @@ type cacheSlot struct {
 
 const (
 	cacheClaimed  = 1 << 31
+	cacheLong     = 1 << 30
 	cacheTwoWords = 16<<1 | 1 // the greatest kind whose text is two words
 )
 
 // cacheKey is a short chunk: its bytes, padded with zeros, and its kind, which
-// is twice its length plus one if a ▁ stands before it.
+// is twice its length plus one if a ▁ stands before it. Up to 15 bytes, the
+// last byte of b is the kind.
 type cacheKey struct {
 	a, b, c uint64
 	kind    uint64
+}
+
+// shortKey is a and b of the key of the first n of 16 bytes, n from 1 to 15.
+func shortKey(a, b uint64, n, spaces int) (uint64, uint64) {
+	a &= 1<<(8*uint(n)) - 1
+	b &= 1<<(8*uint(max(n-8, 0))) - 1
+	return a, b | uint64(n)<<57 | uint64(spaces)<<56
 }
 
 // keyOf is the key of text[at:end], 1 to 24 bytes long.
@@ -49,9 +79,13 @@ func keyOf(text string, at, end int, spaced bool) (k cacheKey) {
 	switch {
 	case n <= 8:
 		k.a = loadUpTo8(text, at, n)
+		k.b = k.kind << 56
 	case n <= 16:
 		k.a = load8(text, at)
 		k.b = loadUpTo8(text, at+8, n-8)
+		if n <= cacheShort {
+			k.b |= k.kind << 56
+		}
 	default:
 		k.a = load8(text, at)
 		k.b = load8(text, at+8)
@@ -81,14 +115,102 @@ func load8(s string, at int) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// slot is the first of the two places of a chunk; the other is beside it.
-func (c *cache) slot(k *cacheKey) uint64 {
-	hi, lo := bits.Mul64(k.a^0x9e3779b97f4a7c15^k.kind<<32, (k.b^0xc2b2ae3d27d4eb4f)+k.c*0x165667b19e3779f9)
-	return (hi ^ lo ^ k.kind) % cacheSlots
+// hash spreads a key.
+func hash(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xc2b2ae3d27d4eb4f)
+	return hi ^ lo
+}
+
+// newCache is an empty cache, of the first size.
+func newCache() *cache {
+	c := &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
+	c.room.Store(cacheLines * 9 / 8) // before many chunks have lost their places
+	return c
+}
+
+// grown is a larger cache with all that c knows.
+func (c *cache) grown() *cache {
+	large := &cache{lines: make([]cacheLine, 2*cacheLines), slots: make([]cacheSlot, 4*cacheSlots)}
+	var tokens []Token
+	move := func(k cacheKey) {
+		var known bool
+		if tokens, known = c.get(tokens[:0], &k); known && len(tokens) > 0 {
+			large.put(&k, tokens)
+		}
+	}
+	for i := range c.lines {
+		for j := range c.lines[i] {
+			s := &c.lines[i][j]
+			b := s.b.Load()
+			move(cacheKey{a: s.a.Load(), b: b, kind: b >> 56})
+		}
+	}
+	for i := range c.slots {
+		s := &c.slots[i]
+		if kind := s.head.Load() & 0xff; kind>>1 > cacheShort {
+			move(cacheKey{s.text[0].Load(), s.text[1].Load(), s.text[2].Load(), kind})
+		}
+	}
+	return large
+}
+
+// full is whether the cache is to grow.
+func (c *cache) full() bool { return len(c.lines) == cacheLines && c.room.Load() < 0 }
+
+// line is the first of the two lines of a chunk; the other is beside it.
+func (c *cache) line(a, b uint64) uint64 { return hash(a, b) & uint64(len(c.lines)-1) }
+
+// find is the slot of a line that has a chunk, if any: whoever reads it must
+// look again. It is no branch.
+func (l *cacheLine) find(a, b uint64) *shortSlot {
+	i := 0
+	if l[0].a.Load()^a|l[0].b.Load()^b != 0 {
+		i = 1
+	}
+	return &l[i]
 }
 
 // get appends the tokens of a chunk if they are known.
 func (c *cache) get(dst []Token, k *cacheKey) ([]Token, bool) {
+	if k.kind>>1 > cacheShort {
+		return c.getLong(dst, k)
+	}
+	i := c.line(k.a, k.b)
+	dst, known, long := c.lines[i].find(k.a, k.b).get(dst, k)
+	if !known && !long {
+		dst, known, long = c.lines[i^1].find(k.a, k.b).get(dst, k)
+	}
+	if long {
+		return c.getLong(dst, k)
+	}
+	return dst, known
+}
+
+// get appends the tokens of a chunk if they are in the slot; long is whether
+// they are in a long one.
+func (s *shortSlot) get(dst []Token, k *cacheKey) (out []Token, known, long bool) {
+	head, three := s.head.Load(), s.tokens.Load()
+	if s.a.Load() != k.a || s.b.Load() != k.b || head&cacheClaimed != 0 || s.head.Load() != head {
+		return dst, false, false
+	}
+	if head&cacheLong != 0 {
+		return dst, false, true
+	}
+	four := unpackShort(head, three)
+	return append(dst, four[:head>>linkBits&7]...), true, false
+}
+
+// unpackShort undoes packShort; there are zeros behind fewer tokens than four.
+func unpackShort(head, three uint64) [4]Token {
+	return [4]Token{Token(three & linkMask), Token(three >> linkBits & linkMask), Token(three >> (2 * linkBits) & linkMask), Token(head & linkMask)}
+}
+
+// slot is the first of the two long slots of a chunk; the other is beside it.
+func (c *cache) slot(k *cacheKey) uint64 {
+	return (hash(k.a, k.b+k.c*0x165667b19e3779f9) ^ k.kind) & uint64(len(c.slots)-1)
+}
+
+func (c *cache) getLong(dst []Token, k *cacheKey) ([]Token, bool) {
 	i := c.slot(k)
 	dst, known := c.slots[i].get(dst, k)
 	if !known {
@@ -102,14 +224,8 @@ func (s *cacheSlot) get(dst []Token, k *cacheKey) ([]Token, bool) {
 	if head&(cacheClaimed|0xff) != k.kind || s.text[0].Load() != k.a || s.text[1].Load() != k.b || k.kind > cacheTwoWords && s.text[2].Load() != k.c {
 		return dst, false
 	}
-	before, n, word := len(dst), int(head>>8&0xff), s.tokens[0].Load()
-	if n <= 3 && before+3 <= cap(dst) {
-		three := (*[3]Token)(dst[before : before+3]) // no branch on how many they are
-		three[0], three[1], three[2] = Token(word&linkMask), Token(word>>linkBits&linkMask), Token(word>>(2*linkBits)&linkMask)
-		dst = dst[:before+n]
-	} else {
-		dst = s.unpack(dst, word, n)
-	}
+	before := len(dst)
+	dst = s.unpack(dst, s.tokens[0].Load(), int(head>>8&0xff))
 	if s.head.Load() != head {
 		return dst[:before], false
 	}
@@ -131,9 +247,63 @@ func (s *cacheSlot) unpack(dst []Token, word uint64, n int) []Token {
 
 // put remembers the tokens of a chunk, 12 at most.
 func (c *cache) put(k *cacheKey, tokens []Token) {
+	c.room.Add(-1)
+	if k.kind>>1 > cacheShort {
+		c.putLong(k, tokens)
+		return
+	}
+	head, three := uint64(cacheLong), uint64(0)
+	if len(tokens) > 4 {
+		c.putLong(k, tokens)
+	} else {
+		head, three = packShort(tokens)
+	}
+	s := c.victim(k)
+	old := s.head.Load()
+	if old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
+		return
+	}
+	s.a.Store(k.a)
+	s.b.Store(k.b)
+	s.tokens.Store(three)
+	s.head.Store((old>>32+1)<<32 | head)
+}
+
+// packShort is the head, without a version, and the first three of up to four
+// tokens.
+func packShort(tokens []Token) (head, three uint64) {
+	for i, t := range tokens[:min(3, len(tokens))] {
+		three |= uint64(t) << (i * linkBits)
+	}
+	head = uint64(len(tokens)) << linkBits
+	if len(tokens) == 4 {
+		head |= uint64(tokens[3])
+	}
+	return head, three
+}
+
+// victim is the short slot for a chunk: the one that has it, or else the one
+// that was written least often.
+func (c *cache) victim(k *cacheKey) *shortSlot {
+	i := c.line(k.a, k.b)
+	first, second := &c.lines[i], &c.lines[i^1]
+	best := &first[0]
+	for _, s := range []*shortSlot{&first[0], &first[1], &second[0], &second[1]} {
+		if s.a.Load() == k.a && s.b.Load() == k.b {
+			return s
+		}
+		if s.head.Load()>>32 < best.head.Load()>>32 {
+			best = s
+		}
+	}
+	return best
+}
+
+// putLong remembers the tokens of a chunk in a long slot.
+func (c *cache) putLong(k *cacheKey, tokens []Token) {
 	i := c.slot(k)
 	s := &c.slots[i]
-	if other := &c.slots[i^1]; s.head.Load() != 0 && other.head.Load()>>32 <= s.head.Load()>>32 {
+	if other := &c.slots[i^1]; s.head.Load() != 0 && other.head.Load()>>32 < s.head.Load()>>32 {
 		s = other // the one that was written less often
 	}
 	head := s.head.Load()

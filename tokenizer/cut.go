@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -26,66 +25,89 @@ func (g *segment) settled(end int) bool { return !g.open || end+utf8.UTFMax <= l
 // done is whether no chunk is left.
 func (g *segment) done() bool { return g.pos >= len(g.text) }
 
-// appendWords appends the tokens of chunks until the text ends or dst has
-// limit tokens or more. Chunks are cut before runs of ▁ and between
-// characters that are neighbours in no piece; it needs the rule for runs.
+// appendWords appends the tokens of words until the text ends or dst has limit
+// tokens or more. It needs the rule for runs.
+//
+// A word is one or more chunks. Where tokens do not depend on those before
+// them, it is looked up first; if it is not known, its chunks are taken one by
+// one, and what they give is remembered for the word. That is right when the
+// last of them ends with the word and not within a run of ▁, which would be
+// longer where the word is followed by a space.
 func (t *Tokenizer) appendWords(dst []Token, g *segment, limit int) []Token {
-	text, quick := g.text, t.v.byteFallback
-	for g.pos < len(text) && len(dst) < limit {
-		spaces, at := g.spaces, g.pos
-		for at < len(text) && text[at] == ' ' {
-			at++
-			spaces++
-		}
-		if at < len(text) && text[at] == spaceText[0] {
-			spaces, at = countSpaces(text, at, spaces)
-		}
-		switch {
-		case !quick || spaces > 1 || at == len(text):
-		case text[at] >= utf8.RuneSelf:
-			if spaces == 0 && !g.open {
-				if dst, at = t.appendSingles(dst, text, at); at > g.pos {
-					g.pos = at
-					continue
-				}
+	for !g.done() && len(dst) < limit {
+		var key cacheKey
+		ahead := 0
+		if t.v.byteFallback {
+			dst, key, ahead = t.appendKnown(dst, g, limit)
+			if g.done() || len(dst) >= limit {
+				break
 			}
-		case spaces == 0 && t.alone(text, at):
-			dst = append(dst, t.singles[text[at]&127])
-			g.pos = at + 1
-			continue
-		default:
-			key, end := t.quickWord(text, at, spaces)
-			if end > 0 && g.settled(end) {
-				var known bool
-				if dst, known = g.cache.get(dst, &key); known {
-					g.pos, g.spaces = end, 0
-					continue
-				}
-			}
-		}
-		w := t.tables.word(text, at, spaces > 0)
-		if !g.settled(w.end) {
-			break
 		}
 		before := len(dst)
-		switch {
-		case w.end == at:
-			dst = t.appendRun(dst, spaces)
-		case spaces > 1:
-			dst = t.appendSpaced(dst, g, at, w, spaces)
-		case w.single && w.last < 0:
-			dst = t.appendUnknown(dst, text[at:w.end])
-		case w.single && t.ids[w.last] >= 0:
-			dst = append(dst, t.ids[w.last])
-		default:
-			dst = t.appendChunk(dst, g.cache, text, at, w.end, spaces > 0)
+		for more := true; more; more = g.pos < ahead {
+			if dst, more = t.appendNext(dst, g); !more {
+				return dst
+			}
 		}
-		if !t.v.byteFallback {
-			dst = g.fuse(dst, before, t.v)
+		if g.pos == ahead && len(dst)-before <= cacheTokens && !strings.HasSuffix(g.text[:ahead], spaceText) {
+			g.cache.put(&key, dst[before:])
 		}
-		g.pos, g.spaces = w.end, 0
+		if g.cache.full() {
+			g.cache = t.grow(g.cache)
+		}
 	}
 	return dst
+}
+
+// appendNext appends the tokens of the next chunk, or of several that are one
+// character each. Chunks are cut before runs of ▁ and between characters that
+// are neighbours in no piece. It returns false if the chunk must wait for more
+// text.
+func (t *Tokenizer) appendNext(dst []Token, g *segment) ([]Token, bool) {
+	text := g.text
+	spaces, at := g.spaces, g.pos
+	for at < len(text) && text[at] == ' ' {
+		at++
+		spaces++
+	}
+	if at < len(text) && text[at] == spaceText[0] {
+		spaces, at = countSpaces(text, at, spaces)
+	}
+	switch {
+	case !t.v.byteFallback || spaces > 0 || at == len(text):
+	case text[at] >= utf8.RuneSelf:
+		if !g.open {
+			if dst, at = t.appendSingles(dst, text, at); at > g.pos {
+				g.pos = at
+				return dst, true
+			}
+		}
+	case t.alone(text, at):
+		g.pos = at + 1
+		return append(dst, t.singles[text[at]&127]), true
+	}
+	w := t.tables.word(text, at, spaces > 0)
+	if !g.settled(w.end) {
+		return dst, false
+	}
+	before := len(dst)
+	switch {
+	case w.end == at:
+		dst = t.appendRun(dst, spaces)
+	case spaces > 1:
+		dst = t.appendSpaced(dst, g, at, w, spaces)
+	case w.single && w.last < 0:
+		dst = t.appendUnknown(dst, text[at:w.end])
+	case w.single && t.ids[w.last] >= 0:
+		dst = append(dst, t.ids[w.last])
+	default:
+		dst = t.appendChunk(dst, g.cache, text, at, w.end, spaces > 0)
+	}
+	if !t.v.byteFallback {
+		dst = g.fuse(dst, before, t.v)
+	}
+	g.pos, g.spaces = w.end, 0
+	return dst, true
 }
 
 // alone is whether a chunk is one character of ASCII that is one token, and is
@@ -120,62 +142,9 @@ func (t *Tokenizer) appendSingles(dst []Token, text string, at int) ([]Token, in
 	}
 }
 
-// quickWord is the key of the chunk that begins at a place, when that is 1 to
-// 15 characters of ASCII with nothing else behind them; end is 0 otherwise. It
-// looks at 8 bytes at a time for letters and does not cut between these, which
-// may only leave a chunk longer than it could be.
-func (a *alphabet) quickWord(text string, at, spaces int) (k cacheKey, end int) {
-	if len(text) < 16 || spaces > 0 && !a.follows(' ', text[at]) || a.ascii[text[at]&127] < 0 {
-		return k, 0
-	}
-	k.a, k.b = load16(text, at)
-	n := letters(k.a)
-	n += letters(k.b) & -(n >> 3) // only if the first eight are letters: cheaper than a branch
-	n = max(n, 1)
-	for at+n < len(text) && n < 16 {
-		c := text[at+n]
-		if c >= utf8.RuneSelf {
-			return k, 0
-		}
-		if !a.follows(text[at+n-1], c) {
-			break
-		}
-		n++
-	}
-	if n == 16 {
-		return k, 0
-	}
-	k.a &= 1<<(8*min(n, 8)) - 1
-	k.b &= 1<<(8*max(n-8, 0)) - 1
-	k.kind = uint64(n)<<1 | uint64(spaces)
-	return k, at + n
-}
-
 // follows is whether two characters of ASCII are neighbours in a piece.
 func (a *alphabet) follows(left, right byte) bool {
 	return a.joined[left&127][right>>6&1]>>(right&63)&1 != 0
-}
-
-// load16 is the sixteen bytes at a place, the first one lowest, with zeros
-// behind the end of a text that has that many.
-func load16(s string, at int) (a, b uint64) {
-	over := at + 16 - len(s)
-	if over <= 0 {
-		return load8(s, at), load8(s, at+8)
-	}
-	a, b = load8(s, len(s)-16), load8(s, len(s)-8)
-	if over >= 8 {
-		return b >> (8 * (over - 8)), 0
-	}
-	return a>>(8*over) | b<<(64-8*over), b >> (8 * over)
-}
-
-// letters is how many of eight bytes are letters of ASCII before one is not.
-func letters(word uint64) int {
-	const high, ones = 0x8080808080808080, 0x0101010101010101
-	lower := (word | 0x20*ones) &^ high
-	from, over := lower+(0x80-'a')*ones, lower+(0x80-'z'-1)*ones
-	return bits.TrailingZeros64(^(from&^over&^word)&high) / 8
 }
 
 // countSpaces counts on a run of ▁ and spaces.

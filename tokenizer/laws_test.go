@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -282,18 +283,25 @@ func TestExportedIsTheSame(t *testing.T) {
 	require.ErrorIs(t, Default().Export(io.Discard, "x"), ErrUnsupported)
 }
 
-func TestLetters(t *testing.T) {
-	for c := range 256 {
-		for n := range 9 {
-			b := []byte("azAZmMqQ")
-			if n < 8 {
-				b[n] = byte(c)
+// TestWindow compares the arithmetic on 16 bytes with loops, for all lengths and
+// places of a text and bytes that differ from a space in one bit or carry.
+func TestWindow(t *testing.T) {
+	for n := range 40 {
+		for at := max(0, n-15); at < n; at++ {
+			for _, fill := range []byte{0, 1, 'a', '!', ' ' | 0x80, 0x1f, 0xff} {
+				text := bytes.Repeat([]byte{fill}, n)
+				for i := at; i < n; i++ {
+					text[i] = ' '
+					a, b := loadTail(string(text), at)
+					want := min(i-at, 16)
+					require.Equal(t, want, min(untilSpace(a, b), n-at), "%q from %d", text, at)
+					text[i] = fill
+				}
+				var want [16]byte
+				copy(want[:], text[at:])
+				a, b := loadTail(string(text), at)
+				require.Equal(t, string(want[:]), string(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, a), b)))
 			}
-			want := 0
-			for want < 8 && (b[want]|0x20 >= 'a' && b[want]|0x20 <= 'z') {
-				want++
-			}
-			require.Equal(t, want, letters(load8(string(b), 0)), "%q", b)
 		}
 	}
 }

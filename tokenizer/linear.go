@@ -19,7 +19,37 @@ type linear struct {
 	prefix []int32  // symbol → the longest symbol that begins it, -1
 	left   []int32  // symbol → its halves; a single character is its own
 	right  []int32
-	merge  links // halves → symbol
+	merge  links  // halves → symbol
+	halves filter // of the halves in merge
+}
+
+// filter is a set of pairs of symbols that may hold more than was put in: so
+// small that it stays near the processor, it tells of most pairs that nothing
+// joins them.
+type filter [1 << filterBits / 64]uint64
+
+// filterBits is the logarithm of the filter's bits: 32 KiB.
+const filterBits = 18
+
+// place is the word and the bit of a pair.
+func (f *filter) place(left, right int32) (word *uint64, bit uint64) {
+	h := hashLink(uint64(left)<<linkBits|uint64(right)) >> (64 - filterBits)
+	return &f[h/64], 1 << (h % 64)
+}
+
+// joint is the symbol of which two symbols are the halves.
+func (m *linear) joint(left, right int32) (int32, bool) {
+	if word, bit := m.halves.place(left, right); *word&bit == 0 {
+		return 0, false
+	}
+	return m.merge.get(left, right)
+}
+
+// join notes that two symbols are the halves of a third.
+func (m *linear) joinHalves(left, right, into int32) {
+	word, bit := m.halves.place(left, right)
+	*word |= bit
+	m.merge.put(left, right, into)
 }
 
 // longest is the longest symbol at the beginning of s, -1 when there is none.
@@ -64,7 +94,7 @@ func (m *linear) exact(s []byte) int32 {
 func (m *linear) neighbours(a, b int32) bool {
 	limit := int32(maxLink)
 	for {
-		if joint, ok := m.merge.get(a, b); ok && joint < limit {
+		if joint, ok := m.joint(a, b); ok && joint < limit {
 			return false
 		}
 		if a > b {

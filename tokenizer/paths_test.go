@@ -64,6 +64,94 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// TestUnknownRuns has a model without byte fallback, in which a token depends
+// on the one before: of a row of unknown characters there is one token. Words
+// must not be looked up.
+func TestUnknownRuns(t *testing.T) {
+	v := vocabularyOf("▁", "a", "b", "▁a", "ab", "▁▁")
+	v.byteFallback = false
+	for b := range 256 {
+		find(v, byteText(byte(b))).typ = Control
+	}
+	tok, err := newTokenizer(v)
+	require.NoError(t, err)
+	require.True(t, tok.Properties().CutAtRuns)
+	id := func(text string) Token { id, _ := tok.ID(text); return id }
+	for range 2 {
+		for n := 1; n < 40; n++ {
+			row := strings.Repeat("z", n)
+			require.Equal(t, []Token{id("▁"), 0}, tok.Encode(row, nil))
+			require.Equal(t, []Token{id("▁a"), 0, id("ab"), id("▁"), 0}, tok.Encode("a"+row+"ab "+row, nil))
+		}
+	}
+}
+
+// TestKnownWords encodes words by themselves, so that the cache knows them, and
+// then where other text follows: a word that ends within a run of ▁ must not
+// be taken for the same.
+func TestKnownWords(t *testing.T) {
+	want := reference(Default().v)
+	words := []string{"a", "word", "▁", "a▁", "▁a", "▁▁", "\xe2\x96", "\xff", "é", "Я▁", "中文", "\x00", "a\x00", "x,y.z(", "\t\t}", "fifteen_letters", "sixteen_letters_", "a/b/c/d/e/f/g/h/i/j/k", "qzqzqzqzqzqzqzqzqzqz"}
+	for range 2 {
+		for _, left := range words {
+			equal(t, want(left), Default().Encode(left, nil), left)
+			for _, between := range []string{" ", "  ", "▁", "▁ ", " ▁", "\n", ""} {
+				for _, right := range words {
+					text := left + between + right
+					equal(t, want(text), Default().Encode(text, nil), text)
+					require.Equal(t, len(want(text)), Default().Count(text, nil), text)
+				}
+			}
+		}
+	}
+}
+
+// TestCache puts chunks of all lengths with all numbers of tokens, and finds
+// each until others have taken its place, never with the tokens of another.
+func TestCache(t *testing.T) {
+	c, kept := newCache(), 0
+	tokens := func(n, length int) (row []Token) {
+		for i := range n {
+			row = append(row, Token((length*31+i*7+1)%maxLink))
+		}
+		return append(row[:max(0, n-1)], maxLink-1)
+	}
+	for length := 1; length <= cacheText; length++ {
+		for _, spaced := range []bool{false, true} {
+			for n := 1; n <= cacheTokens; n++ {
+				key := keyOf(strings.Repeat(string(rune('@'+n)), 30), 3, 3+length, spaced)
+				c.put(&key, tokens(n, length))
+				got, known := c.get([]Token{5}, &key)
+				require.True(t, known)
+				require.Equal(t, append([]Token{5}, tokens(n, length)...), got, "%d bytes", length)
+			}
+		}
+	}
+	for i := range 4 * cacheLines {
+		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
+		c.put(&key, []Token{Token(i), 1, 2, Token(i)})
+	}
+	for i := range 4 * cacheLines {
+		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
+		if got, known := c.get(nil, &key); known {
+			kept++
+			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
+		}
+	}
+	require.Greater(t, kept, cacheLines)
+	require.True(t, c.full())
+	large, still := c.grown(), 0
+	require.False(t, large.full())
+	for i := range 4 * cacheLines {
+		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
+		if got, known := large.get(nil, &key); known {
+			still++
+			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
+		}
+	}
+	require.Greater(t, still, kept*3/4)
+}
+
 func find(v *vocabulary, text string) *piece {
 	for id := range v.pieces {
 		if v.pieces[id].text == text {

@@ -146,7 +146,15 @@ func (t *Tokenizer) cache() *cache {
 	if c := t.known.Load(); c != nil {
 		return c
 	}
-	t.known.CompareAndSwap(nil, new(cache))
+	t.known.CompareAndSwap(nil, newCache())
+	return t.known.Load()
+}
+
+// grow makes the cache larger, if nobody else has, and returns it.
+func (t *Tokenizer) grow(c *cache) *cache {
+	if t.known.Load() == c {
+		t.known.CompareAndSwap(c, c.grown())
+	}
 	return t.known.Load()
 }
 
