@@ -82,9 +82,8 @@ type Options struct {
 	// if there is one, and leaves what is written where it is when this run
 	// fails or is cancelled. Without it, a run begins anew and cleans up.
 	Resume bool
-	// HashInputs reads the inputs a second time for their sha256, which the
-	// manifest then holds.
-	HashInputs bool
+	// Digests says what the manifest holds digests of; default DigestOutput.
+	Digests Digests
 
 	// AllowNonFinite allows infinite and NaN results.
 	AllowNonFinite bool
@@ -110,6 +109,16 @@ type Options struct {
 	journalPanels int    // panels after which the journal is saved, 0 for by time only
 }
 
+// Digests says what is digested.
+type Digests string
+
+// What is digested. The inputs are read a second time for it, beside the work.
+const (
+	DigestNone   Digests = "none"
+	DigestOutput Digests = "output"
+	DigestAll    Digests = "all" // the inputs too
+)
+
 // DefaultMemory is the memory limit when Options.Memory is 0.
 const DefaultMemory = 256 << 20
 
@@ -117,6 +126,9 @@ func (o *Options) withDefaults() Options {
 	var full Options
 	if o != nil {
 		full = *o
+	}
+	if full.Digests == "" {
+		full.Digests = DigestOutput
 	}
 	if full.Format == "" {
 		full.Format = weights.FormatSafetensors

@@ -27,7 +27,9 @@ func (e *NonFiniteError) Error() string {
 // Run writes the output. A plan runs once.
 func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	start := time.Now()
-	w, err := p.layout.Create(p.out, &weights.CreateOptions{Replace: p.options.Force, Resume: p.options.Resume, FS: p.options.fs})
+	w, err := p.layout.Create(p.out, &weights.CreateOptions{
+		Replace: p.options.Force, Resume: p.options.Resume, NoSums: p.options.Digests == DigestNone, FS: p.options.fs,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +190,9 @@ func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
 	if err := e.writer.Digest(x.param, stored, x.first*x.work.stored); err != nil {
 		return err
 	}
-	e.sums[x.param] = crc32.Update(e.sums[x.param], crc32.IEEETable, stored)
+	if e.plan.options.Digests != DigestNone {
+		e.sums[x.param] = crc32.Update(e.sums[x.param], crc32.IEEETable, stored)
+	}
 	e.mu.Lock()
 	e.turn++
 	e.mu.Unlock()

@@ -43,7 +43,7 @@ type ManifestInput struct {
 type ManifestFile struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"bytes"`
-	SHA256 string `json:"sha256,omitempty"` // of inputs only where it was asked for
+	SHA256 string `json:"sha256,omitempty"` // as far as it was asked for
 }
 
 // ManifestTensor is a tensor of the output. Its CRC-32 tells which one is
@@ -52,7 +52,7 @@ type ManifestTensor struct {
 	Name  string        `json:"name"`
 	DType weights.DType `json:"dtype"`
 	Shape []int64       `json:"shape"`
-	CRC32 string        `json:"crc32"` // of the bytes as stored, row by row
+	CRC32 string        `json:"crc32,omitempty"` // of the bytes as stored, row by row
 }
 
 // manifest describes a finished output.
@@ -68,9 +68,11 @@ func (p *Plan) manifest(inputs []ManifestInput, files []weights.FileSum, sums ma
 	}
 	for _, q := range p.layout.Order() {
 		at := p.layout.Place(q)
-		m.Tensors = append(m.Tensors, ManifestTensor{
-			p.layout.Spec.Layout().Name(q), at.DType, at.Shape, fmt.Sprintf("%08x", sums[q]),
-		})
+		t := ManifestTensor{Name: p.layout.Spec.Layout().Name(q), DType: at.DType, Shape: at.Shape}
+		if sum, ok := sums[q]; ok {
+			t.CRC32 = fmt.Sprintf("%08x", sum)
+		}
+		m.Tensors = append(m.Tensors, t)
 	}
 	return m
 }
@@ -112,7 +114,7 @@ func hashInputs(ctx context.Context, p *Plan) func(stop bool) ([]ManifestInput, 
 		}
 		list = append(list, in)
 	}
-	if !p.options.HashInputs {
+	if p.options.Digests != DigestAll {
 		return func(bool) ([]ManifestInput, error) { return list, nil }
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -31,6 +31,8 @@ type CreateOptions struct {
 	// Resume takes over what an earlier Writer of the same plan left, by Keep
 	// or by being killed.
 	Resume bool
+	// NoSums leaves the sums of the files out of what Finish gives.
+	NoSums bool
 	// FS is the file system, nil for the machine's own. Its type is internal:
 	// it is for the module's tests of failing disks.
 	FS vfs.FS
@@ -170,6 +172,9 @@ func (w *Writer) Digest(p Param, b []byte, off int64) error {
 			sums[part.index].Add(off, b)
 			return nil
 		}
+		if w.options.NoSums {
+			return nil
+		}
 		return w.digests[part.File].add(b, part.Offset+off)
 	})
 }
@@ -203,7 +208,7 @@ func (w *Writer) RemoveNote(name string) error { return w.stage.Remove(name) }
 type FileSum struct {
 	Name   string `json:"name"` // within the output, "" when the output is this file
 	Size   int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256"` // "" when it was not asked for
 }
 
 // Finish completes the files and gives their sums; all of every weight must
@@ -215,16 +220,18 @@ func (w *Writer) Finish() ([]FileSum, error) {
 	}
 	sums := make([]FileSum, len(w.files))
 	for i, d := range w.digests {
-		var err error
-		if w.sums[i] != nil {
-			err = d.read(w.files[i])
-		} else {
-			err = d.finish()
+		sums[i] = FileSum{Name: d.file.Name, Size: d.file.Size}
+		if w.options.NoSums {
+			continue
 		}
-		if err != nil {
+		complete := d.finish
+		if w.sums[i] != nil {
+			complete = func() error { return d.read(w.files[i]) }
+		}
+		if err := complete(); err != nil {
 			return nil, err
 		}
-		sums[i] = FileSum{d.file.Name, d.file.Size, d.hex()}
+		sums[i].SHA256 = d.hex()
 	}
 	return sums, nil
 }

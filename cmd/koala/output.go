@@ -20,6 +20,8 @@ type outputFlags struct {
 	Shards    int    `placeholder:"N" help:"Number of Meta's shards: 1, 2, 4 or 8 (default: as LLaMA was released)."`
 	Heads     int    `placeholder:"N" help:"Attention heads, where no input tells: an EasyLM stream of no released size."`
 	Force     bool   `help:"Replace an existing output, once the new one is whole."`
+	Resume    bool   `help:"Go on where an earlier run was stopped, and leave what is written when this one is."`
+	Digests   string `enum:"none,output,all" default:"output" help:"Digests that the manifest holds: ${enum} (default ${default}); all is of the inputs too."`
 
 	AllowNonfinite bool     `help:"Allow infinite and NaN results."`
 	Allow          []string `placeholder:"CHECK" help:"Go on although this check refuses: swapped, rounded."`
@@ -45,7 +47,7 @@ var dtypes = map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16,
 func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.Plan, error)) error {
 	bar := newProgress(a.stderr, f.Quiet)
 	p, err := plan(&diff.Options{
-		Format: weights.Format(f.Format), DType: dtypes[dtype], ShardSize: int64(f.ShardSize), Shards: f.Shards, Force: f.Force,
+		Format: weights.Format(f.Format), DType: dtypes[dtype], ShardSize: int64(f.ShardSize), Shards: f.Shards, Force: f.Force, Resume: f.Resume, Digests: diff.Digests(f.Digests),
 		AllowNonFinite: f.AllowNonfinite, Allow: f.Allow, Heads: f.Heads, FollowLinks: f.FollowLinks,
 		Workers: f.Workers, Memory: int64(f.Memory), Progress: bar.update,
 	})
@@ -66,6 +68,9 @@ func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.P
 	}
 	if !f.Quiet {
 		printSummary(a.stderr, r.Summary)
+		if r.Resumed > 0 {
+			fmt.Fprintf(a.stderr, "resumed: %s were written by the earlier run\n", bytesText(r.Resumed))
+		}
 		fmt.Fprintf(a.stderr, "done in %.1f s, %.2f GB/s of output\n", r.Seconds, float64(r.WriteBytes)/r.Seconds/1e9)
 	}
 	return nil
@@ -157,4 +162,20 @@ func (s *size) UnmarshalText(text []byte) error {
 		break
 	}
 	return fmt.Errorf("%q is no size such as 5GB, 256MiB or 1000000", text)
+}
+
+// percent is a share on the command line: 1%, 0.01.
+type percent float64
+
+func (p *percent) UnmarshalText(text []byte) error {
+	word, divided := strings.CutSuffix(string(text), "%")
+	f, err := strconv.ParseFloat(word, 64)
+	if divided {
+		f /= 100
+	}
+	if err != nil || !(f > 0 && f <= 1) {
+		return fmt.Errorf("%q is no share such as 1%% or 0.01", text)
+	}
+	*p = percent(f)
+	return nil
 }
