@@ -101,3 +101,26 @@ func TestGood(t *testing.T) {
 		})
 	}
 }
+
+// wrongSums is whether a storage's bytes do not have its checksum.
+func wrongSums(b []byte, f *torchfile.File) bool {
+	for _, s := range f.Storages {
+		if s.CRC32 != crc32.ChecksumIEEE(b[s.Offset:][:s.Size]) {
+			return true
+		}
+	}
+	return false
+}
+
+// requireSame compares all that Read gives.
+func requireSame(t testing.TB, want, got *torchfile.File) {
+	t.Helper()
+	require.Equal(t, want.Storages, got.Storages)
+	require.Equal(t, want.Unchecked, got.Unchecked)
+	require.Len(t, got.Tensors, len(want.Tensors))
+	for i, x := range want.Tensors {
+		y := got.Tensors[i]
+		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Turned == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Turned == nil})
+		require.Equal(t, dataOf(t, &x), dataOf(t, &y))
+	}
+}
