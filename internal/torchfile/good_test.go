@@ -2,13 +2,19 @@ package torchfile_test
 
 import (
 	"bytes"
+	"fmt"
 	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 func read(b []byte) error {
@@ -122,5 +128,119 @@ func requireSame(t testing.TB, want, got *torchfile.File) {
 		y := got.Tensors[i]
 		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Turned == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Turned == nil})
 		require.Equal(t, dataOf(t, &x), dataOf(t, &y))
+	}
+}
+
+// Zips as torch and others write them, of the same members.
+func TestGoodZips(t *testing.T) {
+	pickle := dictOf("w", plainHalf)
+	each := func(f func(m *item)) []byte {
+		items := model(pickle)
+		for i := range items {
+			f(&items[i])
+		}
+		return build(items...).b
+	}
+	short := func() []byte { // without the zip64 records
+		z := build(model(pickle)...)
+		return append(z.b[:z.end64:z.end64], z.b[z.end:]...)
+	}
+	asked := func() []byte { // with an end record that asks for them
+		z := build(model(pickle)...)
+		copy(z.b[z.end+8:], bytes.Repeat([]byte{0xff}, 12))
+		return z.b
+	}
+	without := func(name string) []byte {
+		var items []item
+		for _, m := range model(pickle) {
+			if m.name != name {
+				items = append(items, m)
+			}
+		}
+		return build(items...).b
+	}
+	reversed := model(pickle)
+	slices.Reverse(reversed)
+	for name, whole := range map[string][]byte{
+		"descriptors, sizes of zero, padding, zip64 end": each(func(*item) {}),
+		"sizes in the local headers":                     each(func(m *item) { m.plain = true }),
+		"long sizes":                                     each(func(m *item) { m.wide, m.plain = true, true }),
+		"long sizes and descriptors":                     each(func(m *item) { m.wide = true }),
+		"no checksums":                                   each(func(m *item) { m.crc0 = true }),
+		"no zip64 end record":                            short(),
+		"an end record of all ones":                      asked(),
+		"no byteorder, as before torch 2.0":              without("byteorder"),
+		"no serialization id, as before torch 2.1":       without(".data/serialization_id"),
+		"members in another order":                       build(reversed...).b,
+		"members that are not known":                     build(append(model(pickle), item{name: "extra/readme", data: "x"}, item{name: ".format_version", data: "1"})...).b,
+		"an empty member":                                build(append(model(pickle), item{name: "data/2"})...).b,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := mustRead(t, whole)
+			require.Len(t, f.Tensors, 1)
+			require.Equal(t, model("")[2].data, string(dataOf(t, &f.Tensors[0])))
+			require.Equal(t, name == "no checksums", f.Unchecked)
+			if !f.Unchecked {
+				requireSums(t, whole, f)
+			}
+			require.True(t, slices.IsSortedFunc(f.Storages, func(a, b torchfile.Storage) int { return int(a.Offset - b.Offset) }))
+			require.Equal(t, folder+"data/0", f.Storages[slices.IndexFunc(f.Storages, func(s torchfile.Storage) bool { return s.Size == 24 })].Name)
+		})
+	}
+}
+
+// Names of nested dictionaries, and what they leave out.
+func TestNames(t *testing.T) {
+	one := func(i int64) string { return unmarked(half(i, dims{1}, dims{1})) }
+	pickle := proto + "}(" + text("model") + "}(" + text("a.b") + one(0) + text("") + one(1) + "u" + text("optimizer") +
+		"}(" + text("state") + "}(" + num(0) + "}" + text("exp_avg") + one(2) + "s" + num(-1) + one(3) + "u" + text("param_groups") + "]" + one(4) + "a" + "u" +
+		text("z") + one(5) + text("pair") + one(6) + one(7) + "\x86" + "u."
+	var names []string
+	for _, x := range mustRead(t, withPickle(pickle)).Tensors {
+		names = append(names, x.Name)
+	}
+	require.Equal(t, []string{"model.a.b", "model.", "optimizer.state.0.exp_avg", "optimizer.state.-1", "z"}, names)
+}
+
+// Ten thousand tensors, with a storage each and as views of one.
+func TestManyTensors(t *testing.T) {
+	var own []wire.Tensor
+	var views strings.Builder
+	views.WriteString("\x80\x04}(")
+	for i := range 10_000 {
+		if i%1000 == 999 {
+			views.WriteString("u(")
+		}
+		own = append(own, wire.Tensor{Name: fmt.Sprint("model.layers.", i), DType: "F16", Shape: dims{1, 1}})
+		views.WriteString(text(fmt.Sprint("layer.", i)) + unmarked(view(stored("HalfStorage", "2", 160_000), int64(i*16), dims{4, 4}, dims{4, 1})))
+	}
+	for name, whole := range map[string][]byte{
+		"own":   write(t, "archive", own),
+		"views": build(append(model(views.String()+"u."), member("data/2", make([]byte, 320_000)))...).b,
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, wiretest.Lawful(t, len(whole), func() error { return read(whole) }))
+			require.Len(t, mustRead(t, whole).Tensors, 10_000)
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	var tensors []wire.Tensor
+	for i := range 10_000 {
+		tensors = append(tensors, wire.Tensor{Name: fmt.Sprint("model.layers.", i, ".self_attn.q_proj.weight"), DType: "F16", Shape: dims{8, 8}})
+	}
+	path := filepath.Join(b.TempDir(), "many.pt")
+	require.NoError(b, os.WriteFile(path, write(b, "many", tensors), 0o600))
+	f, err := os.Open(path)
+	require.NoError(b, err)
+	defer f.Close()
+	info, err := f.Stat()
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		got, err := torchfile.Read(f, info.Size())
+		require.NoError(b, err)
+		require.Len(b, got.Tensors, len(tensors))
 	}
 }
