@@ -317,6 +317,10 @@ func TestBadMembers(t *testing.T) {
 		with("big-endian", u, instead("byteorder", "big"), func(z *zipped) int { return z.data["byteorder"] }),
 		with("no byte order", m, instead("byteorder", "middle"), func(z *zipped) int { return z.data["byteorder"] }),
 		with("TorchScript's code", u, base(item{name: "code/__torch__.py", data: "x"}), func(z *zipped) int { return z.dir["code/__torch__.py"] }),
+		with("TorchScript's code, which is deflated", u, base(item{name: "code/__torch__.py", data: "x"}), func(z *zipped) int {
+			z.put16(z.dir["code/__torch__.py"]+10, 8)
+			return z.dir["code/__torch__.py"]
+		}),
 		with("TorchScript's constants", u, base(item{name: "constants.pkl", data: "x"}), func(z *zipped) int { return z.dir["constants.pkl"] }),
 		wiretest.Bad{Name: "another folder", Bytes: otherFolder(), Kind: m, Offset: int64(bytes.LastIndex(otherFolder(), []byte("mOdel/version")))},
 		wiretest.Bad{Name: "no folder", Bytes: bytes.ReplaceAll(build(base()...).b, []byte(folder), []byte("model_")), Kind: m,
