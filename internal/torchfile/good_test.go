@@ -2,8 +2,11 @@ package torchfile_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,7 +85,7 @@ func good() map[string]string {
 		"_metadata twice":             proto + noHooks + text("w") + plainHalf + "s}" + text("_metadata") + noHooks + "sb}b.",
 		"a Parameter":                 dictOf("w", rebuildP+plainHalf+"\x88"+noHooks+"\x87R"),
 		"other values beside":         proto + "}" + text("w") + plainHalf + "s" + leaves + ".",
-		"a number over the record":    dictOf("w", plainHalf, "x", unmarked(view(stored("FloatStorage", "1", 15), 0, dims{15}, dims{1}))),
+		"fewer elements than bytes":   dictOf("w", plainHalf, "x", unmarked(view(stored("FloatStorage", "1", 15), 0, dims{15}, dims{1}))),
 		"an empty tensor at the end":  dictOf("w", plainHalf, "x", unmarked(half(12, dims{0, 4}, dims{4, 1}))),
 		"a stride of one row":         dictOf("w", plainHalf, "x", unmarked(half(0, dims{1, 12}, dims{1 << 62, 1}))),
 		"broadcast within its length": dictOf("w", plainHalf, "x", unmarked(half(0, dims{3, 4}, dims{0, 1}))),
@@ -242,5 +245,103 @@ func BenchmarkRead(b *testing.B) {
 		got, err := torchfile.Read(f, info.Size())
 		require.NoError(b, err)
 		require.Len(b, got.Tensors, len(tensors))
+	}
+}
+
+// Files that torch 2.15 wrote of numbers 0 to 11 as fp16, whole and in views,
+// and of a module.
+func TestTorchsFiles(t *testing.T) {
+	halves := func(values ...float32) (b []byte) {
+		for _, v := range values { // small whole numbers, by the definition of fp16
+			bits := math.Float32bits(v)
+			if v != 0 {
+				bits = (bits>>23-112)<<10 | bits>>13&0x3ff
+			}
+			b = binary.LittleEndian.AppendUint16(b, uint16(bits))
+		}
+		return b
+	}
+	floats := func(values ...float32) (b []byte) {
+		for _, v := range values {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+		return b
+	}
+	want := []struct {
+		name, dtype string
+		shape       []int64
+		data        []byte
+	}{
+		{"whole", "F16", dims{12}, halves(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)},
+		{"turned", "F16", dims{3, 4}, halves(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11)},
+		{"second", "F16", dims{6}, halves(0, 2, 4, 6, 8, 10)},
+		{"empty", "F16", dims{0}, []byte{}},
+		{"scalar", "F16", dims{}, halves(5)},
+		{"inner.weight", "F32", dims{1, 2}, floats(1, 2)},
+		{"inner.bias", "F32", dims{1}, floats(3)},
+		{"parameter", "F32", dims{1}, floats(3)},
+	}
+	for _, name := range []string{"torch-2.15.pt", "torch-2.15-protocol5.pt", "torch-2.15-unchecked.pt"} {
+		t.Run(name, func(t *testing.T) {
+			whole, err := os.ReadFile(filepath.Join("testdata", name))
+			require.NoError(t, err)
+			f := mustRead(t, whole)
+			require.Equal(t, name == "torch-2.15-unchecked.pt", f.Unchecked)
+			if !f.Unchecked {
+				requireSums(t, whole, f)
+			}
+			require.Len(t, f.Tensors, len(want))
+			for i, x := range f.Tensors {
+				require.Equal(t, want[i].name, x.Name)
+				require.Equal(t, want[i].dtype, x.DType)
+				require.Equal(t, want[i].shape, x.Shape)
+				require.Equal(t, want[i].data, dataOf(t, &x), x.Name)
+				require.Equal(t, x.Name == "turned", x.Turned != nil)
+			}
+			require.Len(t, f.Storages, 3)
+			for n := range whole {
+				wiretest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
+			}
+		})
+	}
+}
+
+// What torch 2.15 wrote of 2^31+16 zeros as fp16, which are left out here, and
+// five ones: a member of over 4 GiB, and members beyond that.
+func TestTorchsLargeFile(t *testing.T) {
+	head, err := os.ReadFile("testdata/torch-2.15-large.head")
+	require.NoError(t, err)
+	tail, err := os.ReadFile("testdata/torch-2.15-large.tail")
+	require.NoError(t, err)
+	const zeros = 2 * (1<<31 + 16)
+	size := int64(len(head) + zeros + len(tail))
+	file := func(tail []byte) sparse {
+		return sparse{{Bytes: head}, {Offset: int64(len(head) + zeros), Bytes: tail}}
+	}
+	f, err := torchfile.Read(file(tail), size)
+	require.NoError(t, err)
+	require.Equal(t, []torchfile.Storage{
+		{Name: "big/data/0", Offset: int64(len(head)), Size: zeros, CRC32: 0x7a7c3a8d},
+		{Name: "big/data/1", Offset: 4294968192, Size: 20, CRC32: 0x5a1dba5d},
+	}, f.Storages)
+	require.Equal(t, []int64{1<<31 + 16}, f.Tensors[0].Shape)
+	require.Equal(t, bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 5), dataOf(t, &f.Tensors[1]))
+
+	// No bit of a long number may change unnoticed.
+	for _, number := range []string{"\x01\x00\x08\x00\x38\x03\x00\x00\x01\x00\x00\x00", "\x01\x00\x10\x00\x20\x00\x00\x00\x01\x00\x00\x00\x20\x00\x00\x00\x01\x00\x00\x00"} {
+		require.True(t, bytes.Contains(tail, []byte(number)))
+		for at := 0; ; at++ {
+			next := bytes.Index(tail[at:], []byte(number))
+			if next < 0 {
+				break
+			}
+			at += next
+			for i := range 8 * len(number) {
+				b := bytes.Clone(tail)
+				b[at+i/8] ^= 1 << (i % 8)
+				_, err := torchfile.Read(file(b), size)
+				require.Error(t, err, "bit %d of the number at %d", i, at)
+			}
+		}
 	}
 }

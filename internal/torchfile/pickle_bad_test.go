@@ -353,12 +353,7 @@ func bombs() map[string]string {
 	}
 	aliased += "u"
 	return map[string]string{
-		"memo chunks": proto + "}" + func() (s string) {
-			for i := range 2_000 {
-				s += "N" + "r" + string(binary.LittleEndian.AppendUint32(nil, uint32(i*5)))
-			}
-			return s
-		}(),
+		"memo chunks":           memoChunks(2_000),
 		"memo of Nones":         "\x80\x04" + strings.Repeat("N\x94\x85", 8_000) + ".",
 		"tuples of tuples":      proto + "N" + strings.Repeat("\x85", 100_000) + ".",
 		"tuples of pairs":       "\x80\x04N\x94" + strings.Repeat("h\x00\x86\x94", 8_000) + ".",
@@ -380,6 +375,15 @@ func bombs() map[string]string {
 		"a broad dictionary":    broad(30_000),
 		"frames":                "\x80\x04" + strings.Repeat("\x95\x00\x00\x00\x00\x00\x00\x00\x00", 20_000) + "}.",
 	}
+}
+
+// memoChunks stores n values at numbers that are as far apart as they may be.
+func memoChunks(n int) string {
+	s := proto
+	for i := range n {
+		s += "Nr" + string(binary.LittleEndian.AppendUint32(nil, uint32(i*5)))
+	}
+	return s
 }
 
 // longNames is a dictionary of n tensors below a long key.
@@ -421,10 +425,14 @@ func TestBombs(t *testing.T) {
 	for name, pickle := range bombs() {
 		t.Run(name, func(t *testing.T) {
 			whole := withPickle(pickle)
-			begin := time.Now()
 			_ = wiretest.Lawful(t, len(whole), func() error { return read(whole) })
-			n := wiretest.Allocated(func() { begin = time.Now(); _ = read(whole) })
-			require.Less(t, time.Since(begin), 100*time.Millisecond)
+			fastest, n := time.Hour, uint64(0)
+			for range 3 { // other programs take their time too
+				begin := time.Now()
+				n = wiretest.Allocated(func() { _ = read(whole) })
+				fastest = min(fastest, time.Since(begin))
+			}
+			require.Less(t, fastest, 100*time.Millisecond)
 			require.LessOrEqual(t, n, uint64(16<<20))
 		})
 	}

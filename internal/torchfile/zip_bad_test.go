@@ -254,7 +254,11 @@ func TestBadLocals(t *testing.T) {
 		at("another size, uncompressed", "data/1", 22, 14, 7, true),
 		at("no size without a descriptor", "data/1", 22, 14, 0, true),
 		at("another size before a descriptor", "data/0", 22, 14, 7, true),
-		at("a size of all ones without zip64", "data/0", 22, 14, 1<<32-1, true),
+		at("one size of all ones", "data/0", 22, 14, 1<<32-1, true),
+		change("sizes of all ones without zip64", m, func(z *zipped) int {
+			z.put64(z.local["data/0"]+18, 1<<64-1)
+			return z.local["data/0"] + 14
+		}),
 		at("another name", "data/0", 30, 30, 'M'|'o'<<8, false),
 		at("another length of the name", "data/0", 26, 30, 3, false),
 		at("an extra field that ends in a record", "data/0", 28, 30+len(folder)+6, 3, false),
