@@ -43,7 +43,10 @@ def flat(tree, prefix=""):
 
 def cases():
     g = torch.Generator().manual_seed(1)
-    random = lambda *shape, dtype=torch.float16: torch.randn(*shape, generator=g).to(dtype)
+
+    def random(*shape, dtype=torch.float16):
+        return torch.randn(*shape, generator=g).to(dtype)
+
     base = random(12, 10)
     linear = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.BatchNorm1d(7))
     optimizer = torch.optim.AdamW(linear.parameters())

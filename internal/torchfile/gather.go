@@ -163,17 +163,17 @@ type plane struct {
 func (g *gatherer) copyPlane(dst []byte, p plane, at, end int64) error {
 	span := ((p.line.n-1)*p.line.stride + 1) * g.item
 	for p.cross.n > 0 {
-		n, step := int64(1), p.cross.stride*g.item
+		n := int64(1)
 		if span > window {
 			if err := g.copyLine(dst, p.line, at, max(end, at+span)); err != nil {
 				return err
 			}
 		} else {
-			var src []byte
-			var err error
-			if src, step, n, err = g.lines(p, at, span, end); err != nil {
+			src, step, many, err := g.lines(p, at, span, end)
+			if err != nil {
 				return err
 			}
+			n = many
 			p.spread(dst, src, int(n), int(step), int(g.item))
 		}
 		p.cross.n -= n

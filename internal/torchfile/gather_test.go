@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -261,4 +262,24 @@ func BenchmarkGather(b *testing.B) {
 			}
 		})
 	}
+}
+
+// One tensor may be read by several goroutines at once.
+func TestGatherConcurrently(t *testing.T) {
+	storage := randomBytes(rand.New(rand.NewPCG(11, 12)), 60_000)
+	z := build(append(model(dictOf("w", unmarked(view(stored("HalfStorage", "2", 30_000), 0, dims{100, 300}, dims{1, 100})))), member("data/2", storage))...)
+	x := &mustRead(t, z.b).Tensors[0]
+	want := naive(storage, 2, 0, dims{100, 300}, dims{1, 100})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			b := make([]byte, 15_000)
+			for range 20 {
+				if _, err := x.Data.ReadAt(b, int64(i*15_000)); err != nil && err != io.EOF || !bytes.Equal(b, want[i*15_000:][:15_000]) {
+					t.Errorf("part %d: %v, or other bytes", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -85,7 +85,6 @@ func good() map[string]string {
 		"_metadata twice":             proto + noHooks + text("w") + plainHalf + "s}" + text("_metadata") + noHooks + "sb}b.",
 		"a Parameter":                 dictOf("w", rebuildP+plainHalf+"\x88"+noHooks+"\x87R"),
 		"other values beside":         proto + "}" + text("w") + plainHalf + "s" + leaves + ".",
-		"fewer elements than bytes":   dictOf("w", plainHalf, "x", unmarked(view(stored("FloatStorage", "1", 15), 0, dims{15}, dims{1}))),
 		"an empty tensor at the end":  dictOf("w", plainHalf, "x", unmarked(half(12, dims{0, 4}, dims{4, 1}))),
 		"a stride of one row":         dictOf("w", plainHalf, "x", unmarked(half(0, dims{1, 12}, dims{1 << 62, 1}))),
 		"broadcast within its length": dictOf("w", plainHalf, "x", unmarked(half(0, dims{3, 4}, dims{0, 1}))),
