@@ -312,10 +312,10 @@ func TestTorchsLargeFile(t *testing.T) {
 	require.NoError(t, err)
 	tail, err := os.ReadFile("testdata/torch-2.15-large.tail")
 	require.NoError(t, err)
-	const zeros = 2 * (1<<31 + 16)
-	size := int64(len(head) + zeros + len(tail))
+	const zeros = int64(2 * (1<<31 + 16))
+	size := int64(len(head)) + zeros + int64(len(tail))
 	file := func(tail []byte) sparse {
-		return sparse{{Bytes: head}, {Offset: int64(len(head) + zeros), Bytes: tail}}
+		return sparse{{Bytes: head}, {Offset: int64(len(head)) + zeros, Bytes: tail}}
 	}
 	f, err := torchfile.Read(file(tail), size)
 	require.NoError(t, err)

@@ -375,7 +375,7 @@ func bombs() map[string]string {
 		"ordered":               proto + glob("collections.OrderedDict") + "q\x00" + strings.Repeat(")Rh\x00", 4_000) + ".",
 		"marks over a mark":     proto + strings.Repeat("(", 8_000) + strings.Repeat("t", 8_000) + ".",
 		"an unfinished line":    proto + strings.Repeat("c", 100_000) + ".",
-		"a broad dictionary":    broad(30_000),
+		"a broad dictionary":    broad(30_000, "N"),
 		"frames":                "\x80\x04" + strings.Repeat("\x95\x00\x00\x00\x00\x00\x00\x00\x00", 20_000) + "}.",
 	}
 }
@@ -411,13 +411,13 @@ func laughs(depth, width int) string {
 	return s + "u."
 }
 
-// broad is a dictionary of n numbers, in one batch after the other.
-func broad(n int) string {
+// broad is a dictionary with n numbers as keys of one value, in one batch after the other.
+func broad(n int, value string) string {
 	s := proto + "}"
 	for i := 0; i < n; i += 1000 {
 		s += "("
 		for k := i; k < i+1000; k++ {
-			s += "M" + string(binary.LittleEndian.AppendUint16(nil, uint16(k))) + "N"
+			s += "M" + string(binary.LittleEndian.AppendUint16(nil, uint16(k))) + value
 		}
 		s += "u"
 	}
@@ -439,6 +439,29 @@ func TestBombs(t *testing.T) {
 			require.LessOrEqual(t, n, uint64(16<<20))
 		})
 	}
+}
+
+// 30,000 values that are no tensors, in a dictionary that stands in another
+// one 30,000 times: the budget, though the file is long, ends it.
+func TestLeavesAgainAreRefused(t *testing.T) {
+	leaves := broad(30_000, "N")
+	pickle := proto + "}" + text("leaves") + leaves[2:len(leaves)-1] + "q\x00s" + broad(30_000, "h\x00")[3:]
+	whole := build(append(model(pickle), item{name: "data/2", data: strings.Repeat("x", 1_500_000)})...).b
+	err := wiretest.Lawful(t, len(whole), func() error { return read(whole) })
+	wiretest.Refused(t, err, wire.ErrMalformed)
+	require.ErrorContains(t, err, "far more")
+}
+
+// A storage whose name has 60 KB, of which 2,000 tensors are made.
+func TestLongStorageKey(t *testing.T) {
+	key := strings.Repeat("k", 60_000)
+	pickle := proto + "}(" + text("storage") + stored("HalfStorage", key, 12) + "q\x00"
+	for i := range 2_000 {
+		pickle += text(fmt.Sprint(i)) + unmarked(view("h\x00", 0, dims{12}, dims{1}))
+	}
+	whole := build(append(model(pickle+"u."), item{name: "data/" + key, data: strings.Repeat("x", 24)})...).b
+	require.NoError(t, wiretest.Lawful(t, len(whole), func() error { return read(whole) }))
+	require.Len(t, mustRead(t, whole).Tensors, 2_000)
 }
 
 // A tensor that is reached 9^12 times: the budget ends it.
