@@ -16,9 +16,10 @@
 //   - cmd/koala is the command; examples/applydiff is the main job in one
 //     file that runs as it is.
 //
-// Below them, in internal: wire (bounds-checked reading), safetensors, flax
-// and gguf (the formats), half and cpu (the arithmetic and its kernels), vfs
-// (files), testmodel (models made of a seed), fixture (shared test files).
+// Below them, in internal: wire (bounds-checked reading), safetensors,
+// torchfile, flax and gguf (the formats), half and cpu (the arithmetic and its
+// kernels), vfs (files), testmodel (models made of a seed), fixture (shared
+// test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer → diff
 // → cmd and examples. A test fails on any other edge.

@@ -1,6 +1,7 @@
 package torchfile
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -133,17 +134,75 @@ func (g *gatherer) copyBox(dst []byte, box []axis, at int64) error {
 		k--
 		span += (box[k].n - 1) * box[k].stride
 	}
+	p := plane{cross: axis{n: 1}, line: axis{n: 1, stride: 1, out: 1}}
+	if last := len(box) - 1; k <= last {
+		p.line, box = box[last], box[:last]
+	}
+	if last := len(box) - 1; last >= 0 {
+		p.far = k > last
+		p.cross, box = box[last], box[:last]
+	}
+	k = min(k, len(box))
 	return odometer(box[:k], func(in, out int64) error {
 		end := at + (in+span)*g.item
-		last := max(k, len(box)-1)
-		return odometer(box[k:last], func(in2, out2 int64) error {
-			line := axis{n: 1, stride: 1, out: 1}
-			if last < len(box) {
-				line = box[last]
-			}
-			return g.copyLine(dst, out+out2, line, at+(in+in2)*g.item, end)
+		return odometer(box[k:], func(in2, out2 int64) error {
+			return g.copyPlane(dst[(out+out2)*g.item:], p, at+(in+in2)*g.item, end)
 		})
 	})
+}
+
+// plane is the two innermost axes of a box: lines, and how they lie beside
+// each other; far when the gaps between them are not to be read.
+type plane struct {
+	cross, line axis
+	far         bool
+}
+
+// copyPlane copies a plane whose first element lies at offset at of the file,
+// as many lines at once as are read at once.
+func (g *gatherer) copyPlane(dst []byte, p plane, at, end int64) error {
+	span := ((p.line.n-1)*p.line.stride + 1) * g.item
+	for p.cross.n > 0 {
+		n := int64(1)
+		if span > window {
+			if err := g.copyLine(dst, p.line, at, max(end, at+span)); err != nil {
+				return err
+			}
+		} else {
+			src, step, many, err := g.lines(p, at, span, end)
+			if err != nil {
+				return err
+			}
+			n = many
+			p.spread(dst, src, int(n), int(step), int(g.item))
+		}
+		p.cross.n -= n
+		at += n * p.cross.stride * g.item
+		dst = dst[min(n*p.cross.out*g.item, int64(len(dst))):]
+	}
+	return nil
+}
+
+// lines reads lines of span bytes each: n of them, which begin step bytes
+// apart in src.
+func (g *gatherer) lines(p plane, at, span, end int64) (src []byte, step, n int64, err error) {
+	step = p.cross.stride * g.item
+	if !p.far {
+		src, err = g.bytes(at, span, end)
+		n = p.cross.n
+		if step > 0 {
+			n = min(n, (int64(len(src))-span)/step+1)
+		}
+		return src, step, n, err
+	}
+	n = min(p.cross.n, window/span)
+	g.grow(n * span)
+	for i := range n {
+		if err := wire.ReadFull(g.r, g.buf[i*span:][:span], at+i*step); err != nil {
+			return nil, 0, 0, err
+		}
+	}
+	return g.buf[:n*span], span, n, nil
 }
 
 // odometer calls f for every combination of steps, the last axis fastest,
@@ -161,37 +220,30 @@ func odometer(axes []axis, f func(in, out int64) error) error {
 	return nil
 }
 
-// copyLine copies the elements of one axis, the first of which lies at offset
-// at of the file and goes to element out of dst. Nothing is read beyond end.
-func (g *gatherer) copyLine(dst []byte, out int64, line axis, at, end int64) error {
+// copyLine copies a line that is longer than a window.
+func (g *gatherer) copyLine(dst []byte, line axis, at, end int64) error {
+	if line.stride == 1 && line.out == 1 {
+		return wire.ReadFull(g.r, dst[:line.n*g.item], at)
+	}
 	for line.n > 0 {
-		if line.stride == 1 && line.out == 1 && line.n*g.item >= window {
-			return wire.ReadFull(g.r, dst[out*g.item:][:line.n*g.item], at)
-		}
-		src, err := g.bytes(at, end)
+		src, err := g.bytes(at, g.item, end)
 		if err != nil {
 			return err
 		}
-		n := line.n
-		if line.stride > 0 {
-			n = min(n, (int64(len(src))-g.item)/(line.stride*g.item)+1)
-		}
-		spread(dst[out*g.item:], src, int(n), int(line.out*g.item), int(line.stride*g.item), int(g.item))
+		n := min(line.n, (int64(len(src))-g.item)/(line.stride*g.item)+1)
+		plane{line: axis{n: n, stride: line.stride, out: line.out}}.spread(dst, src, 1, 0, int(g.item))
 		line.n -= n
-		at, out = at+n*line.stride*g.item, out+n*line.out
+		at += n * line.stride * g.item
+		dst = dst[min(n*line.out*g.item, int64(len(dst))):]
 	}
 	return nil
 }
 
-// bytes gives the file from offset at on: one element at least, and nothing
-// beyond end.
-func (g *gatherer) bytes(at, end int64) ([]byte, error) {
-	if at < g.from || at+g.item > g.from+int64(len(g.have)) {
+// bytes gives the file from offset at on: least bytes, or more up to end.
+func (g *gatherer) bytes(at, least, end int64) ([]byte, error) {
+	if at < g.from || at+least > g.from+int64(len(g.have)) {
 		n := min(window, end-at)
-		if int64(len(g.buf)) < n {
-			g.buf = make([]byte, n)
-		}
-		g.have = nil
+		g.grow(n)
 		if err := wire.ReadFull(g.r, g.buf[:n], at); err != nil {
 			return nil, err
 		}
@@ -200,26 +252,39 @@ func (g *gatherer) bytes(at, end int64) ([]byte, error) {
 	return g.have[at-g.from:], nil
 }
 
-// spread copies n elements from each step bytes of src to each out bytes of
-// dst.
-func spread(dst, src []byte, n, out, step, item int) {
-	if out == item && step == item {
-		copy(dst[:n*item], src)
+// grow makes room in the buffer, whose bytes are read anew.
+func (g *gatherer) grow(n int64) {
+	if g.have = nil; int64(len(g.buf)) < n {
+		g.buf = make([]byte, n)
+	}
+}
+
+// spread copies n lines, which begin step bytes apart in src. It writes
+// across the lines, where neighbours in the output stand.
+func (p plane) spread(dst, src []byte, n, step, item int) {
+	in, out, across := int(p.line.stride)*item, int(p.line.out)*item, int(p.cross.out)*item
+	count := int(p.line.n)
+	if in == item && out == item {
+		for k := range n {
+			copy(dst[k*across:][:count*item], src[k*step:])
+		}
 		return
 	}
-	switch item {
-	case 2:
-		for i := range n {
-			d, s := dst[i*out:][:2], src[i*step:][:2]
-			d[0], d[1] = s[0], s[1]
-		}
-	case 4:
-		for i := range n {
-			copy(dst[i*out:][:4], src[i*step:][:4])
-		}
-	default:
-		for i := range n {
-			copy(dst[i*out:][:item], src[i*step:][:item])
+	for i := range count {
+		d, s := dst[i*out:], src[i*in:]
+		switch item {
+		case 2:
+			for k := range n {
+				binary.LittleEndian.PutUint16(d[k*across:], binary.LittleEndian.Uint16(s[k*step:]))
+			}
+		case 4:
+			for k := range n {
+				binary.LittleEndian.PutUint32(d[k*across:], binary.LittleEndian.Uint32(s[k*step:]))
+			}
+		default:
+			for k := range n {
+				copy(d[k*across:][:item], s[k*step:])
+			}
 		}
 	}
 }

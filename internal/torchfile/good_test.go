@@ -2,13 +2,22 @@ package torchfile_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"hash/crc32"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 func read(b []byte) error {
@@ -76,7 +85,6 @@ func good() map[string]string {
 		"_metadata twice":             proto + noHooks + text("w") + plainHalf + "s}" + text("_metadata") + noHooks + "sb}b.",
 		"a Parameter":                 dictOf("w", rebuildP+plainHalf+"\x88"+noHooks+"\x87R"),
 		"other values beside":         proto + "}" + text("w") + plainHalf + "s" + leaves + ".",
-		"a number over the record":    dictOf("w", plainHalf, "x", unmarked(view(stored("FloatStorage", "1", 15), 0, dims{15}, dims{1}))),
 		"an empty tensor at the end":  dictOf("w", plainHalf, "x", unmarked(half(12, dims{0, 4}, dims{4, 1}))),
 		"a stride of one row":         dictOf("w", plainHalf, "x", unmarked(half(0, dims{1, 12}, dims{1 << 62, 1}))),
 		"broadcast within its length": dictOf("w", plainHalf, "x", unmarked(half(0, dims{3, 4}, dims{0, 1}))),
@@ -99,5 +107,240 @@ func TestGood(t *testing.T) {
 			require.Equal(t, x.Offset, int64(bytes.Index(whole, []byte(model("")[2].data))))
 			requireSums(t, whole, f)
 		})
+	}
+}
+
+// wrongSums is whether a storage's bytes do not have its checksum.
+func wrongSums(b []byte, f *torchfile.File) bool {
+	for _, s := range f.Storages {
+		if s.CRC32 != crc32.ChecksumIEEE(b[s.Offset:][:s.Size]) {
+			return true
+		}
+	}
+	return false
+}
+
+// requireSame compares all that Read gives.
+func requireSame(t testing.TB, want, got *torchfile.File) {
+	t.Helper()
+	require.Equal(t, want.Storages, got.Storages)
+	require.Equal(t, want.Unchecked, got.Unchecked)
+	require.Len(t, got.Tensors, len(want.Tensors))
+	for i, x := range want.Tensors {
+		y := got.Tensors[i]
+		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Turned == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Turned == nil})
+		require.Equal(t, dataOf(t, &x), dataOf(t, &y))
+	}
+}
+
+// Zips as torch and others write them, of the same members.
+func TestGoodZips(t *testing.T) {
+	pickle := dictOf("w", plainHalf)
+	each := func(f func(m *item)) []byte {
+		items := model(pickle)
+		for i := range items {
+			f(&items[i])
+		}
+		return build(items...).b
+	}
+	short := func() []byte { // without the zip64 records
+		z := build(model(pickle)...)
+		return append(z.b[:z.end64:z.end64], z.b[z.end:]...)
+	}
+	asked := func() []byte { // with an end record that asks for them
+		z := build(model(pickle)...)
+		copy(z.b[z.end+8:], bytes.Repeat([]byte{0xff}, 12))
+		return z.b
+	}
+	without := func(name string) []byte {
+		var items []item
+		for _, m := range model(pickle) {
+			if m.name != name {
+				items = append(items, m)
+			}
+		}
+		return build(items...).b
+	}
+	reversed := model(pickle)
+	slices.Reverse(reversed)
+	for name, whole := range map[string][]byte{
+		"descriptors, sizes of zero, padding, zip64 end": each(func(*item) {}),
+		"sizes in the local headers":                     each(func(m *item) { m.plain = true }),
+		"long sizes":                                     each(func(m *item) { m.wide, m.plain = true, true }),
+		"long sizes and descriptors":                     each(func(m *item) { m.wide = true }),
+		"no checksums":                                   each(func(m *item) { m.crc0 = true }),
+		"no zip64 end record":                            short(),
+		"an end record of all ones":                      asked(),
+		"no byteorder, as before torch 2.0":              without("byteorder"),
+		"no serialization id, as before torch 2.1":       without(".data/serialization_id"),
+		"members in another order":                       build(reversed...).b,
+		"members that are not known":                     build(append(model(pickle), item{name: "extra/readme", data: "x"}, item{name: ".format_version", data: "1"})...).b,
+		"an empty member":                                build(append(model(pickle), item{name: "data/2"})...).b,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := mustRead(t, whole)
+			require.Len(t, f.Tensors, 1)
+			require.Equal(t, model("")[2].data, string(dataOf(t, &f.Tensors[0])))
+			require.Equal(t, name == "no checksums", f.Unchecked)
+			if !f.Unchecked {
+				requireSums(t, whole, f)
+			}
+			require.True(t, slices.IsSortedFunc(f.Storages, func(a, b torchfile.Storage) int { return int(a.Offset - b.Offset) }))
+			require.Equal(t, folder+"data/0", f.Storages[slices.IndexFunc(f.Storages, func(s torchfile.Storage) bool { return s.Size == 24 })].Name)
+		})
+	}
+}
+
+// Names of nested dictionaries, and what they leave out.
+func TestNames(t *testing.T) {
+	one := func(i int64) string { return unmarked(half(i, dims{1}, dims{1})) }
+	pickle := proto + "}(" + text("model") + "}(" + text("a.b") + one(0) + text("") + one(1) + "u" + text("optimizer") +
+		"}(" + text("state") + "}(" + num(0) + "}" + text("exp_avg") + one(2) + "s" + num(-1) + one(3) + "u" + text("param_groups") + "]" + one(4) + "a" + "u" +
+		text("z") + one(5) + text("pair") + one(6) + one(7) + "\x86" + "u."
+	var names []string
+	for _, x := range mustRead(t, withPickle(pickle)).Tensors {
+		names = append(names, x.Name)
+	}
+	require.Equal(t, []string{"model.a.b", "model.", "optimizer.state.0.exp_avg", "optimizer.state.-1", "z"}, names)
+}
+
+// Ten thousand tensors, with a storage each and as views of one.
+func TestManyTensors(t *testing.T) {
+	var own []wire.Tensor
+	var views strings.Builder
+	views.WriteString("\x80\x04}(")
+	for i := range 10_000 {
+		if i%1000 == 999 {
+			views.WriteString("u(")
+		}
+		own = append(own, wire.Tensor{Name: fmt.Sprint("model.layers.", i), DType: "F16", Shape: dims{1, 1}})
+		views.WriteString(text(fmt.Sprint("layer.", i)) + unmarked(view(stored("HalfStorage", "2", 160_000), int64(i*16), dims{4, 4}, dims{4, 1})))
+	}
+	for name, whole := range map[string][]byte{
+		"own":   write(t, "archive", own),
+		"views": build(append(model(views.String()+"u."), member("data/2", make([]byte, 320_000)))...).b,
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, wiretest.Lawful(t, len(whole), func() error { return read(whole) }))
+			require.Len(t, mustRead(t, whole).Tensors, 10_000)
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	var tensors []wire.Tensor
+	for i := range 10_000 {
+		tensors = append(tensors, wire.Tensor{Name: fmt.Sprint("model.layers.", i, ".self_attn.q_proj.weight"), DType: "F16", Shape: dims{8, 8}})
+	}
+	path := filepath.Join(b.TempDir(), "many.pt")
+	require.NoError(b, os.WriteFile(path, write(b, "many", tensors), 0o600))
+	f, err := os.Open(path)
+	require.NoError(b, err)
+	defer f.Close()
+	info, err := f.Stat()
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		got, err := torchfile.Read(f, info.Size())
+		require.NoError(b, err)
+		require.Len(b, got.Tensors, len(tensors))
+	}
+}
+
+// Files that torch 2.15 wrote of numbers 0 to 11 as fp16, whole and in views,
+// and of a module.
+func TestTorchsFiles(t *testing.T) {
+	halves := func(values ...float32) (b []byte) {
+		for _, v := range values { // small whole numbers, by the definition of fp16
+			bits := math.Float32bits(v)
+			if v != 0 {
+				bits = (bits>>23-112)<<10 | bits>>13&0x3ff
+			}
+			b = binary.LittleEndian.AppendUint16(b, uint16(bits))
+		}
+		return b
+	}
+	floats := func(values ...float32) (b []byte) {
+		for _, v := range values {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+		return b
+	}
+	want := []struct {
+		name, dtype string
+		shape       []int64
+		data        []byte
+	}{
+		{"whole", "F16", dims{12}, halves(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)},
+		{"turned", "F16", dims{3, 4}, halves(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11)},
+		{"second", "F16", dims{6}, halves(0, 2, 4, 6, 8, 10)},
+		{"empty", "F16", dims{0}, []byte{}},
+		{"scalar", "F16", dims{}, halves(5)},
+		{"inner.weight", "F32", dims{1, 2}, floats(1, 2)},
+		{"inner.bias", "F32", dims{1}, floats(3)},
+		{"parameter", "F32", dims{1}, floats(3)},
+	}
+	for _, name := range []string{"torch-2.15.pt", "torch-2.15-protocol5.pt", "torch-2.15-unchecked.pt"} {
+		t.Run(name, func(t *testing.T) {
+			whole, err := os.ReadFile(filepath.Join("testdata", name))
+			require.NoError(t, err)
+			f := mustRead(t, whole)
+			require.Equal(t, name == "torch-2.15-unchecked.pt", f.Unchecked)
+			if !f.Unchecked {
+				requireSums(t, whole, f)
+			}
+			require.Len(t, f.Tensors, len(want))
+			for i, x := range f.Tensors {
+				require.Equal(t, want[i].name, x.Name)
+				require.Equal(t, want[i].dtype, x.DType)
+				require.Equal(t, want[i].shape, x.Shape)
+				require.Equal(t, want[i].data, dataOf(t, &x), x.Name)
+				require.Equal(t, x.Name == "turned", x.Turned != nil)
+			}
+			require.Len(t, f.Storages, 3)
+			for n := range whole {
+				wiretest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
+			}
+		})
+	}
+}
+
+// What torch 2.15 wrote of 2^31+16 zeros as fp16, which are left out here, and
+// five ones: a member of over 4 GiB, and members beyond that.
+func TestTorchsLargeFile(t *testing.T) {
+	head, err := os.ReadFile("testdata/torch-2.15-large.head")
+	require.NoError(t, err)
+	tail, err := os.ReadFile("testdata/torch-2.15-large.tail")
+	require.NoError(t, err)
+	const zeros = int64(2 * (1<<31 + 16))
+	size := int64(len(head)) + zeros + int64(len(tail))
+	file := func(tail []byte) sparse {
+		return sparse{{Bytes: head}, {Offset: int64(len(head)) + zeros, Bytes: tail}}
+	}
+	f, err := torchfile.Read(file(tail), size)
+	require.NoError(t, err)
+	require.Equal(t, []torchfile.Storage{
+		{Name: "big/data/0", Offset: int64(len(head)), Size: zeros, CRC32: 0x7a7c3a8d},
+		{Name: "big/data/1", Offset: 4294968192, Size: 20, CRC32: 0x5a1dba5d},
+	}, f.Storages)
+	require.Equal(t, []int64{1<<31 + 16}, f.Tensors[0].Shape)
+	require.Equal(t, bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 5), dataOf(t, &f.Tensors[1]))
+
+	// No bit of a long number may change unnoticed.
+	for _, number := range []string{"\x01\x00\x08\x00\x38\x03\x00\x00\x01\x00\x00\x00", "\x01\x00\x10\x00\x20\x00\x00\x00\x01\x00\x00\x00\x20\x00\x00\x00\x01\x00\x00\x00"} {
+		require.True(t, bytes.Contains(tail, []byte(number)))
+		for at := 0; ; at++ {
+			next := bytes.Index(tail[at:], []byte(number))
+			if next < 0 {
+				break
+			}
+			at += next
+			for i := range 8 * len(number) {
+				b := bytes.Clone(tail)
+				b[at+i/8] ^= 1 << (i % 8)
+				_, err := torchfile.Read(file(b), size)
+				require.Error(t, err, "bit %d of the number at %d", i, at)
+			}
+		}
 	}
 }

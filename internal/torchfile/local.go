@@ -72,28 +72,26 @@ func (m *member) readLocal(c *wire.Cursor) error {
 	return m.readDescriptor(c, wide)
 }
 
-// agrees compares the checksum and the sizes of a local header, which may be
-// zero when a descriptor follows.
+// agrees compares the checksum and the sizes of a local header, which may all
+// be zero when a descriptor follows.
 func (m *member) agrees(h []byte) bool {
-	later := m.flags&flagDescriptor != 0
-	if sum := u32(h, 14); sum != m.crc && (sum != 0 || !later) {
+	sum, stored, size := u32(h, 14), u32(h, 18), u32(h, 22)
+	if stored != size {
 		return false
 	}
-	for _, at := range []int{18, 22} {
-		v := int64(u32(h, at))
-		if v != m.size && v != math.MaxUint32 && (v != 0 || !later) {
-			return false
-		}
+	if m.flags&flagDescriptor != 0 && sum == 0 && size == 0 {
+		return true
 	}
-	return true
+	wide := size == math.MaxUint32
+	later := m.flags&flagDescriptor != 0 && wide && sum == 0
+	return (sum == m.crc || later) && (wide || int64(size) == m.size)
 }
 
 // agreesLong compares the long numbers of a local header: two sizes, the
 // place, or all three. Sizes that ask for them are all ones.
 func (m *member) agreesLong(long, h []byte) bool {
 	later := m.flags&flagDescriptor != 0
-	asked := u32(h, 18) == math.MaxUint32
-	if asked != (u32(h, 22) == math.MaxUint32) || asked && len(long) < 16 {
+	if u32(h, 22) == math.MaxUint32 && len(long) < 16 {
 		return false
 	}
 	sizes, place := long[:len(long)/16*16], long[len(long)/16*16:]

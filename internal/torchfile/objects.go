@@ -147,6 +147,7 @@ type storage struct {
 	dtype string
 	numel int64
 	at    int64 // file offset of the opcode
+	found *member
 }
 
 // persid reads the reference to a storage: ("storage", class, key, location,
@@ -191,14 +192,19 @@ func (p *machine) addStorage(s *storage) error {
 // itemSize is the size of one element in bytes.
 func (s *storage) itemSize() int64 { return wire.DTypeBits(s.dtype) / 8 }
 
-// check finds the storage's member, which must hold all its elements.
+// check finds the storage's member, which must hold its elements and nothing
+// else, as torch.load requires.
 func (s *storage) check(z *archive, tensor string) (*member, error) {
+	if s.found != nil {
+		return s.found, nil // keys may be long, and tensors many
+	}
 	m := z.member("data/" + s.key)
 	if m == nil {
 		return nil, wire.Malformed(s.at, tensor, "zip has no member for the storage %.100q", s.key)
 	}
-	if s.numel > m.size/s.itemSize() {
-		return nil, wire.Malformed(s.at, tensor, "storage %.100q of %d × %s is longer than its member of %d bytes", s.key, s.numel, s.dtype, m.size)
+	if item := s.itemSize(); m.size%item != 0 || s.numel != m.size/item {
+		return nil, wire.Malformed(s.at, tensor, "storage %.100q is of %d × %s, its member of %d bytes", s.key, s.numel, s.dtype, m.size)
 	}
+	s.found = m
 	return m, nil
 }

@@ -130,6 +130,10 @@ func (c *collector) walk(d *dict, prefix string, depth int) error {
 	if depth == 0 {
 		return wire.Malformed(d.at, "", "dictionaries are nested deeper than %d", maxNesting)
 	}
+	// The same dictionary may stand in many places.
+	if err := c.p.spend(costBoxed * len(d.entries)); err != nil {
+		return err
+	}
 	for _, e := range d.entries {
 		switch v := e.value.(type) {
 		case *dict:
@@ -154,8 +158,7 @@ func (c *collector) walk(d *dict, prefix string, depth int) error {
 	return nil
 }
 
-// join makes a name of a key and those above it. The same dictionary may
-// stand in many places: the budget bounds their number.
+// join makes a name of a key and those above it.
 func (c *collector) join(prefix string, key any) (string, error) {
 	text, ok := key.(string)
 	if !ok {

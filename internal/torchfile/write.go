@@ -74,9 +74,12 @@ func NewPlan(root string, tensors []wire.Tensor) (*Plan, error) {
 // checkTensors refuses what could not be read again under the same names.
 func checkTensors(tensors []wire.Tensor) error {
 	seen := make(map[string]struct{}, len(tensors))
-	total := int64(0)
+	total, letters := int64(0), 0
 	for i := range tensors {
 		t := &tensors[i]
+		if letters += len(t.Name); letters > maxPickle {
+			return wire.Unsupported(0, "", "names of %d tensors are longer than the %d bytes of data.pkl that are read", i+1, maxPickle)
+		}
 		if _, dup := seen[t.Name]; dup {
 			return wire.Malformed(0, t.Name, "two tensors have this name")
 		}

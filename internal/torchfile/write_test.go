@@ -3,6 +3,7 @@ package torchfile_test
 import (
 	"archive/zip"
 	"bytes"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // write makes a whole file of tensors; those without data have bytes of
@@ -21,13 +23,11 @@ func write(t testing.TB, root string, tensors []wire.Tensor) []byte {
 	p, err := torchfile.NewPlan(root, tensors)
 	require.NoError(t, err)
 	b := make([]byte, p.Size)
-	written := make([]bool, p.Size)
+	written := make([]byte, p.Size)
 	put := func(off int64, data []byte) {
 		copy(b[off:], data)
-		for i := range data {
-			require.False(t, written[off+int64(i)], "byte %d is written twice", off+int64(i))
-			written[off+int64(i)] = true
-		}
+		require.False(t, bytes.Contains(written[off:][:len(data)], []byte{1}), "some of %d bytes at %d are written twice", len(data), off)
+		copy(written[off:], bytes.Repeat([]byte{1}, len(data)))
 	}
 	for _, piece := range p.Pieces {
 		put(piece.Offset, piece.Bytes)
@@ -45,9 +45,7 @@ func write(t testing.TB, root string, tensors []wire.Tensor) []byte {
 	for _, piece := range p.Seal(sums) {
 		put(piece.Offset, piece.Bytes)
 	}
-	for i, ok := range written {
-		require.True(t, ok, "byte %d is not written", i)
-	}
+	require.Equal(t, -1, bytes.IndexByte(written, 0), "a byte is not written")
 	return b
 }
 
@@ -67,4 +65,153 @@ func pickleOf(t testing.TB, whole []byte) []byte {
 	}
 	t.Fatal("no data.pkl")
 	return nil
+}
+
+func TestWriteRoundTrips(t *testing.T) {
+	var every, many []wire.Tensor
+	for _, dtype := range []string{"F16", "BF16", "F32", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"} {
+		every = append(every, wire.Tensor{Name: dtype, DType: dtype, Shape: []int64{2, 5}})
+	}
+	for i := range 2001 {
+		many = append(many, wire.Tensor{Name: fmt.Sprint("layer.", i), DType: "F16", Shape: []int64{int64(i % 3)}})
+	}
+	shapes := []wire.Tensor{
+		{Name: "a", DType: "F16", Shape: []int64{0}}, {Name: "b", DType: "F16", Shape: []int64{3, 0, 5}}, {Name: "c", DType: "F16"},
+		{Name: "d", DType: "F32", Shape: []int64{1, 1, 1}}, {Name: "e", DType: "BF16", Shape: []int64{1, 300}}, {Name: "f", DType: "F32", Shape: []int64{2, 3, 4, 5, 1}},
+		{Name: "", DType: "F32", Shape: []int64{7}}, {Name: "é€😀.weight", DType: "F16", Shape: []int64{70_000}},
+	}
+	for name, tensors := range map[string][]wire.Tensor{
+		"none": nil, "one": every[:1], "every dtype": every, "shapes": shapes, "999": many[:999], "1000": many[:1000], "1001": many[:1001], "2001": many,
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := write(t, "consolidated.00", tensors)
+			f := mustRead(t, whole)
+			require.Len(t, f.Tensors, len(tensors))
+			require.Len(t, f.Storages, len(tensors))
+			require.False(t, f.Unchecked && len(tensors) > 0)
+			requireSums(t, whole, f)
+			for i, got := range f.Tensors {
+				require.Equal(t, tensors[i].Name, got.Name)
+				require.Equal(t, tensors[i].DType, got.DType)
+				require.Equal(t, append([]int64{}, tensors[i].Shape...), append([]int64{}, got.Shape...))
+				require.Equal(t, bytes.Repeat([]byte{byte(i + 1)}, int(got.Bytes())), dataOf(t, &got))
+			}
+			requireStandard(t, whole, len(tensors)+6)
+		})
+	}
+}
+
+// requireStandard reads every member with archive/zip, which compares their
+// checksums.
+func requireStandard(t testing.TB, whole []byte, members int) {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
+	require.NoError(t, err)
+	require.Len(t, z.File, members)
+	for _, f := range z.File {
+		r, err := f.Open()
+		require.NoError(t, err, f.Name)
+		_, err = io.Copy(io.Discard, r)
+		require.NoError(t, err, f.Name)
+		require.Equal(t, 1980, f.Modified.Year())
+	}
+}
+
+// sparse is a file of zeros with pieces in it.
+type sparse []wire.Piece
+
+func (s sparse) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	for _, p := range s {
+		if from := max(off, p.Offset); from < min(off+int64(len(b)), p.Offset+int64(len(p.Bytes))) {
+			copy(b[from-off:], p.Bytes[from-p.Offset:])
+		}
+	}
+	return len(b), nil
+}
+
+// A file of 65 GB, with tensors over 4 GiB and places beyond, is laid out in
+// little memory and read again.
+func TestWriteLargest(t *testing.T) {
+	tensors := []wire.Tensor{
+		{Name: "first", DType: "F16", Shape: []int64{1<<31 - 1}}, {Name: "at 4 GiB", DType: "F16", Shape: []int64{1 << 31}},
+		{Name: "small", DType: "F32", Shape: []int64{3}}, {Name: "last", DType: "F32", Shape: []int64{1 << 17, 1 << 17}},
+	}
+	var p *torchfile.Plan
+	n := wiretest.Allocated(func() {
+		var err error
+		p, err = torchfile.NewPlan("big", tensors)
+		require.NoError(t, err)
+	})
+	require.Less(t, n, uint64(1<<20))
+	require.Greater(t, p.Size, int64(65e9))
+	f, err := torchfile.Read(sparse(append(p.Pieces, p.Seal([]uint32{1, 2, 3, 4})...)), p.Size)
+	require.NoError(t, err)
+	for i, x := range f.Tensors {
+		require.Equal(t, tensors[i].Name, x.Name)
+		require.Equal(t, tensors[i].Shape, x.Shape)
+		require.Equal(t, p.Offsets[i], x.Offset)
+		require.Equal(t, uint32(i+1), f.Storages[i].CRC32)
+		require.Equal(t, x.Bytes(), f.Storages[i].Size)
+	}
+}
+
+// More members than the short end record can count.
+func TestWriteMany(t *testing.T) {
+	var tensors []wire.Tensor
+	for i := range 70_000 {
+		tensors = append(tensors, wire.Tensor{Name: fmt.Sprint(i), DType: "F16", Shape: []int64{1}})
+	}
+	whole := write(t, "many", tensors)
+	require.Len(t, mustRead(t, whole).Tensors, len(tensors))
+	requireStandard(t, whole, len(tensors)+6)
+}
+
+func TestSealDependsOnSumsAlone(t *testing.T) {
+	p, err := torchfile.NewPlan("archive", []wire.Tensor{{Name: "a", DType: "F16", Shape: []int64{3}}, {Name: "b", DType: "F16", Shape: []int64{3}}})
+	require.NoError(t, err)
+	one := p.Seal([]uint32{1, 2})
+	other := p.Seal([]uint32{1, 3})
+	require.NotEqual(t, one, other)
+	require.Equal(t, one, p.Seal([]uint32{1, 2}))
+	for i := range one {
+		require.Equal(t, one[i].Offset, other[i].Offset)
+		require.Len(t, other[i].Bytes, len(one[i].Bytes))
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	one := func(name, dtype string, shape ...int64) []wire.Tensor {
+		return []wire.Tensor{{Name: "before", DType: "U8", Shape: []int64{1}}, {Name: name, DType: dtype, Shape: shape}}
+	}
+	for _, test := range []struct {
+		name    string
+		root    string
+		tensors []wire.Tensor
+		tensor  string
+		kind    error
+	}{
+		{"no root", "", nil, "", wire.ErrMalformed},
+		{"root is a path", "a/b", nil, "", wire.ErrMalformed},
+		{"root is above", "..", nil, "", wire.ErrMalformed},
+		{"root has a backslash", `a\b`, nil, "", wire.ErrMalformed},
+		{"root not UTF-8", "a\xff", nil, "", wire.ErrMalformed},
+		{"root is long", strings.Repeat("a", 1001), nil, "", wire.ErrMalformed},
+		{"name twice", "a", append(one("a", "F16"), one("a", "F32")[1]), "a", wire.ErrMalformed},
+		{"name not UTF-8", "a", one("a\xff", "F16"), "a\xff", wire.ErrMalformed},
+		{"a type that torch's zips lack", "a", one("a", "F8_E4M3"), "a", wire.ErrUnsupported},
+		{"a type of blocks", "a", one("a", "Q8_0", 32), "a", wire.ErrUnsupported},
+		{"no type", "a", one("a", ""), "a", wire.ErrUnsupported},
+		{"negative dimension", "a", one("a", "F16", -1), "a", wire.ErrMalformed},
+		{"size overflows", "a", one("a", "F16", 1<<32, 1<<32), "a", wire.ErrMalformed},
+		{"65 dimensions", "a", one("a", "F16", make([]int64, 65)...), "a", wire.ErrMalformed},
+		{"sum of sizes overflows", "a", []wire.Tensor{{Name: "x", DType: "U8", Shape: []int64{1<<60 - 1}}, {Name: "y", DType: "U8", Shape: []int64{1<<60 - 1}}, {Name: "z", DType: "U8", Shape: []int64{1<<60 - 1}}}, "z", wire.ErrMalformed},
+		{"a long name", "a", one(strings.Repeat("a", 256<<20), "F16"), "", wire.ErrUnsupported},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, err := torchfile.NewPlan(test.root, test.tensors)
+			require.Nil(t, p)
+			require.Equal(t, test.tensor, wiretest.Refused(t, err, test.kind).Tensor)
+		})
+	}
 }

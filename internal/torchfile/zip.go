@@ -79,8 +79,8 @@ func (z *archive) open() error {
 	if err := z.readLocals(); err != nil {
 		return err
 	}
-	if err := z.checkKind(); err != nil {
-		return err
+	if z.pickle = z.member("data.pkl"); z.pickle == nil {
+		return wire.Malformed(z.dir, "", "zip has no member %q", z.root+"/data.pkl")
 	}
 	return z.checkSums()
 }
@@ -134,6 +134,9 @@ func (z *archive) readEntry(c *wire.Cursor) (member, error) {
 		return m, err
 	}
 	m.flags, m.crc = u16(h, 8), u32(h, 16)
+	if err := m.checkScript(); err != nil {
+		return m, err
+	}
 	if err := m.checkMethod(m.flags, u16(h, 10)); err != nil {
 		return m, err
 	}
@@ -249,16 +252,12 @@ func (z *archive) member(name string) *member {
 	return nil
 }
 
-// checkKind finds data.pkl, and refuses what is more than a pickle.
-func (z *archive) checkKind() error {
-	for i := range z.members {
-		m := &z.members[i]
-		if rest := m.name[len(z.root)+1:]; rest == "constants.pkl" || strings.HasPrefix(rest, "code/") {
-			return wire.Unsupported(m.at, "", "file is a TorchScript archive (it has %.100q): save the model's state_dict() instead", m.name)
-		}
-	}
-	if z.pickle = z.member("data.pkl"); z.pickle == nil {
-		return wire.Malformed(z.dir, "", "zip has no member %q", z.root+"/data.pkl")
+// checkScript refuses what is more than a pickle: TorchScript's archives have
+// a folder of code, and constants.
+func (m *member) checkScript() error {
+	_, rest, _ := strings.Cut(m.name, "/")
+	if rest == "constants.pkl" || strings.HasPrefix(rest, "code/") {
+		return wire.Unsupported(m.at, "", "file is a TorchScript archive (it has %.100q): save the model's state_dict() instead", m.name)
 	}
 	return nil
 }
