@@ -27,9 +27,7 @@ func (e *NonFiniteError) Error() string {
 // Run writes the output. A plan runs once.
 func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	start := time.Now()
-	w, err := p.layout.Create(p.out, &weights.CreateOptions{
-		Replace: p.options.Force, Resume: p.options.Resume, NoSums: p.options.Digests == DigestNone, FS: p.options.fs,
-	})
+	w, err := p.create()
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +40,19 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	}
 	elapsed := time.Since(start)
 	return &Report{p.Summary(), e.resumedBytes, elapsed.Seconds(), elapsed}, nil
+}
+
+// create begins the output, or takes over that of an earlier run.
+func (p *Plan) create() (*weights.Writer, error) {
+	o := weights.CreateOptions{Replace: p.options.Force, NoSums: p.options.Digests == DigestNone, FS: p.options.fs}
+	if p.options.Resume {
+		o.Resume = journalName
+	}
+	w, err := p.layout.Create(p.out, &o)
+	if errors.Is(err, weights.ErrLeftover) {
+		return nil, &ResumeError{err.Error(), p.out}
+	}
+	return w, err
 }
 
 // engine carries a plan out. Workers take panels in the order of the output's

@@ -245,7 +245,7 @@ func (j *journal) write(slot int64, v any) error {
 		return err
 	}
 	line := fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(text), text)
-	if _, err := j.file.WriteAt(append(line, make([]byte, slotStride-len(line))...), slot); err != nil {
+	if err := vfs.WriteFull(j.file, append(line, make([]byte, slotStride-len(line))...), slot); err != nil {
 		return err
 	}
 	return j.file.Sync()

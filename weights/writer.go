@@ -28,9 +28,10 @@ type Writer struct {
 type CreateOptions struct {
 	// Replace allows Commit to replace what stands at the output's path.
 	Replace bool
-	// Resume takes over what an earlier Writer of the same plan left, by Keep
-	// or by being killed.
-	Resume bool
+	// Resume names a Note. If an earlier Writer of this path made it and was
+	// kept or killed, its files are taken over; it is ErrLeftover if they are
+	// not those of this plan. "" begins anew.
+	Resume string
 	// NoSums leaves the sums of the files out of what Finish gives.
 	NoSums bool
 	// FS is the file system, nil for the machine's own. Its type is internal:
@@ -49,14 +50,16 @@ func (p *Plan) Create(path string, opts *CreateOptions) (*Writer, error) {
 		w.options.FS = vfs.OS
 	}
 	begin := vfs.NewStage
-	if w.options.Resume {
+	if w.options.Resume != "" {
 		begin = vfs.ResumeStage
 	}
 	var err error
 	if w.stage, err = begin(w.options.FS, path); err != nil {
 		return nil, err
 	}
-	if err := w.open(); err != nil {
+	if err := w.open(); errors.Is(err, ErrLeftover) {
+		return nil, errors.Join(err, w.Keep())
+	} else if err != nil {
 		return nil, errors.Join(err, w.Abort())
 	}
 	for i := range p.Files {
@@ -68,18 +71,22 @@ func (p *Plan) Create(path string, opts *CreateOptions) (*Writer, error) {
 	return w, nil
 }
 
-// open takes over the files that were left, if all are there, or else makes
-// them anew.
+// ErrLeftover says that what an earlier Writer left is of another plan.
+var ErrLeftover = errors.New("what an earlier run left is of another output")
+
+// open takes over the files that were left, or makes them anew.
 func (w *Writer) open() error {
-	if w.options.Resume {
-		err := w.reopen()
-		if w.resumed = err == nil; w.resumed || !notExist(err) {
+	if w.options.Resume != "" {
+		var err error
+		if w.resumed, err = w.stage.Has(w.options.Resume); err != nil {
 			return err
+		}
+		if w.resumed {
+			return w.reopen()
 		}
 		if err := w.stage.Empty(); err != nil {
 			return err
 		}
-		w.files = nil
 	}
 	for i := range w.plan.Files {
 		if err := w.create(&w.plan.Files[i]); err != nil {
@@ -107,6 +114,9 @@ func (w *Writer) reopen() error {
 	for i := range w.plan.Files {
 		f := &w.plan.Files[i]
 		file, err := w.stage.Reopen(w.stagedName(f), f.Size)
+		if notExist(err) {
+			return fmt.Errorf("%s: %w", w.stagedName(f), ErrLeftover)
+		}
 		if err != nil {
 			return err
 		}
@@ -122,7 +132,7 @@ func (w *Writer) create(f *PlannedFile) error {
 	}
 	w.files = append(w.files, file)
 	for _, piece := range f.Pieces {
-		if _, err := file.WriteAt(piece.Bytes, piece.Offset); err != nil {
+		if err := vfs.WriteFull(file, piece.Bytes, piece.Offset); err != nil {
 			return err
 		}
 	}
@@ -145,8 +155,7 @@ func (w *Writer) WriteAt(p Param, b []byte, off int64) error {
 		return err
 	}
 	return at.each(b, off, func(part *Part, b []byte, off int64) error {
-		_, err := w.files[part.File].WriteAt(b, part.Offset+off)
-		return err
+		return vfs.WriteFull(w.files[part.File], b, part.Offset+off)
 	})
 }
 
@@ -247,7 +256,7 @@ func (w *Writer) seal() error {
 			}
 		}
 		for _, piece := range z.plan.Seal(sums) {
-			if _, err := w.files[z.file].WriteAt(piece.Bytes, piece.Offset); err != nil {
+			if err := vfs.WriteFull(w.files[z.file], piece.Bytes, piece.Offset); err != nil {
 				return err
 			}
 		}
@@ -265,8 +274,7 @@ func (w *Writer) AddFile(name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(text, 0)
-	return err
+	return vfs.WriteFull(f, text, 0)
 }
 
 // Commit makes the output durable and puts it in its place in one step, after

@@ -28,6 +28,7 @@ type cli struct {
 	Recover    recoverCmd    `cmd:"" help:"Add a diff to its base: the model comes out."`
 	Diff       diffCmd       `cmd:"" help:"Subtract a base from a model: the diff comes out."`
 	Convert    convertCmd    `cmd:"" help:"Write a checkpoint in another format, layout or type."`
+	Verify     verifyCmd     `cmd:"" help:"Compare an output with its manifest, a list of checksums, or its inputs."`
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`

@@ -87,8 +87,6 @@ func (z *archive) setDirectory(values [3]uint64) error {
 // protocols from 2 write it.
 var legacyMagic = []byte("\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")
 
-const again = `: load and save it again with a current torch, torch.save(torch.load(…), …)`
-
 // noEnd says what a file is that does not end as a zip does.
 func (z *archive) noEnd() error {
 	head := make([]byte, min(z.size, 512))
@@ -97,9 +95,9 @@ func (z *archive) noEnd() error {
 	}
 	switch {
 	case len(head) > 2 && head[0] == 0x80 && bytes.Contains(head[:min(len(head), 32)], legacyMagic):
-		return wire.Unsupported(0, "", "file is in torch's format of before version 1.6%s", again)
+		return wire.Unsupported(0, "", "file is in torch's format of before version 1.6")
 	case len(head) > 262 && string(head[257:262]) == "ustar":
-		return wire.Unsupported(0, "", "file is in the tar format of torch's first versions%s", again)
+		return wire.Unsupported(0, "", "file is in the tar format of torch's first versions")
 	case !bytes.HasPrefix(head, []byte("PK\x03\x04")[:min(len(head), 4)]):
 		return wire.Malformed(0, "", "file is no zip")
 	}

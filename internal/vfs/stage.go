@@ -130,6 +130,9 @@ func (s *Stage) Reopen(name string, size int64) (File, error) {
 	return f, nil
 }
 
+// Has says whether a file is staged, or was left by an earlier run.
+func (s *Stage) Has(name string) (bool, error) { return s.exists(filepath.Join(s.dir, name)) }
+
 // Remove takes a file out of the output again.
 func (s *Stage) Remove(name string) error {
 	path := filepath.Join(s.dir, name)

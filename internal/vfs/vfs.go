@@ -57,6 +57,16 @@ type FS interface {
 	Free(path string) (int64, error)
 }
 
+// WriteFull writes all of p at off. A writer that takes less without saying
+// why is an error too.
+func WriteFull(w io.WriterAt, p []byte, off int64) error {
+	n, err := w.WriteAt(p, off)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
 // Errors that callers tell apart.
 var (
 	ErrBusy       = errors.New("in use by another run")
