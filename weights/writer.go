@@ -270,6 +270,9 @@ func (w *Writer) AddFile(name string, text []byte) error {
 	if !w.plan.IsDir() {
 		name = streamName + "." + name
 	}
+	if err := w.stage.Remove(name); err != nil && !notExist(err) { // an earlier Writer's
+		return err
+	}
 	f, err := w.stage.Create(name, int64(len(text)))
 	if err != nil {
 		return err

@@ -133,16 +133,19 @@ func (s *Stage) Reopen(name string, size int64) (File, error) {
 // Has says whether a file is staged, or was left by an earlier run.
 func (s *Stage) Has(name string) (bool, error) { return s.exists(filepath.Join(s.dir, name)) }
 
-// Remove takes a file out of the output again.
+// Remove takes a file out of the output again, also one that an earlier run
+// left.
 func (s *Stage) Remove(name string) error {
 	path := filepath.Join(s.dir, name)
-	for i, f := range s.files {
-		if f.path == path {
-			s.files = slices.Delete(s.files, i, i+1)
-			return errors.Join(f.Close(), s.fs.Remove(path))
+	var err error
+	s.files = slices.DeleteFunc(s.files, func(f stagedFile) bool {
+		if f.path != path {
+			return false
 		}
-	}
-	return &fs.PathError{Op: "remove", Path: path, Err: fs.ErrNotExist}
+		err = f.Close()
+		return true
+	})
+	return errors.Join(err, s.fs.Remove(path))
 }
 
 // Publish makes the output durable and visible: the directory itself, or only

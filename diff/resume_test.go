@@ -1,0 +1,138 @@
+//go:build linux
+
+package diff
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// resumeChild is set in the processes that these tests start.
+const resumeChild = "KOALA_TEST_RESUME"
+
+// resumeJob is what such a process does.
+type resumeJob struct {
+	Base, Diff, Out string
+	Format          weights.Format
+	Shards          int
+	Workers         int
+	StopAt          int // call of Progress at which the process ends itself, 0 for none
+}
+
+// beResumer does the job, in a child, and ends the process. The journal is
+// saved after every panel.
+func beResumer() {
+	var job resumeJob
+	if json.Unmarshal([]byte(os.Getenv(resumeChild)), &job) != nil {
+		return
+	}
+	calls := 0
+	_, err := Recover(context.Background(), job.Base, job.Diff, job.Out, &Options{
+		Format: job.Format, Shards: job.Shards, Force: true, Resume: true, Workers: job.Workers, Memory: 300_000, journalPanels: 1,
+		Progress: func(Progress) {
+			if calls++; calls == job.StopAt {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			}
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func startResumer(t *testing.T, job resumeJob) *exec.Cmd {
+	t.Helper()
+	text, err := json.Marshal(job)
+	require.NoError(t, err)
+	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.SplitN(t.Name(), "/", 2)[0]+"$")
+	cmd.Env = append(os.Environ(), resumeChild+"="+string(text))
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	return cmd
+}
+
+// wanted is the output of a run that nothing interrupts.
+func wanted(t *testing.T, x *trial, o Options) map[string]string {
+	t.Helper()
+	_, err := Recover(t.Context(), x.base, x.delta, x.out, &o)
+	require.NoError(t, err)
+	want := snapshot(t, filepath.Dir(x.out))
+	require.NoError(t, os.RemoveAll(filepath.Dir(x.out)))
+	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
+	return want
+}
+
+// TestResumeAtEveryStep kills a run after each step of its journal and
+// resumes it with another number of workers and memory limit. The bytes, the
+// manifest's too, are those of a run in one go.
+func TestResumeAtEveryStep(t *testing.T) {
+	beResumer()
+	for name, o := range map[string]Options{"stream": {Format: easylm}, "directory": {Format: hf}, "2 of Meta": {Format: torch, Shards: 2}, "gguf": {Format: gguf}} {
+		t.Run(name, func(t *testing.T) {
+			x := newTrial(t)
+			want := wanted(t, x, o)
+			for at := 1; ; at++ {
+				cmd := startResumer(t, resumeJob{x.base, x.delta, x.out, o.Format, o.Shards, 1 + at%2, at})
+				if cmd.Wait() == nil {
+					require.Greater(t, at, 20, "steps at which the run was killed")
+					break
+				}
+				opts := o
+				opts.Resume, opts.Workers, opts.Memory = true, 1+at%3, int64(200_000+100_000*(at%3))
+				r, err := Recover(t.Context(), x.base, x.delta, x.out, &opts)
+				require.NoError(t, err)
+				if at > 3 {
+					require.Positive(t, r.Resumed, "killed at %d: nothing was taken over", at)
+				}
+				require.Equal(t, want, snapshot(t, filepath.Dir(x.out)), "killed at %d", at)
+				require.NoError(t, os.RemoveAll(filepath.Dir(x.out)))
+				require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
+			}
+		})
+	}
+}
+
+// TestKilledAtRandom kills runs at 200 random moments, each resuming the one
+// before, until one comes to its end: the bytes are those of a run in one go.
+func TestKilledAtRandom(t *testing.T) {
+	beResumer()
+	times := 200
+	if testing.Short() {
+		times = 20
+	}
+	x := newTrial(t)
+	m := testmodel.Small
+	write(t, m, x.base, testmodel.Options{Format: hf, DType: weights.F16, Values: m.Base})
+	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
+	want := wanted(t, x, Options{})
+	random := rand.New(rand.NewPCG(1, 2))
+	killed := 0
+	for killed < times {
+		cmd := startResumer(t, resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2})
+		time.AfterFunc(time.Duration(random.IntN(300))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		if cmd.Wait() != nil {
+			killed++
+			continue
+		}
+		require.Equal(t, want, snapshot(t, filepath.Dir(x.out)), "after %d kills", killed)
+		require.NoError(t, os.RemoveAll(x.out))
+	}
+	_, err := Recover(t.Context(), x.base, x.delta, x.out, &Options{Resume: true, Force: true})
+	require.NoError(t, err)
+	require.Equal(t, want, snapshot(t, filepath.Dir(x.out)))
+}
