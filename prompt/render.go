@@ -1,0 +1,180 @@
+package prompt
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Options are the choices of rendering; nil means the zero value.
+type Options struct {
+	// Next is the quality of the reply that a prompt asks for.
+	Next Quality
+	// AllowControl lets <s>, </s> and <unk> stand in the content of a text.
+	// A server will read them as tokens, and Parse as ends of replies.
+	AllowControl bool
+	// RejectForged refuses content that looks like a mark: see Inspect.
+	RejectForged bool
+	// InvalidUTF8 is what is done with content that is not UTF-8.
+	InvalidUTF8 UTF8Policy
+}
+
+// UTF8Policy is what is done with bytes that are not UTF-8.
+type UTF8Policy uint8
+
+// The policies.
+const (
+	RefuseUTF8  UTF8Policy = iota // an error of the kind ErrUTF8
+	ReplaceUTF8                   // U+FFFD for each such byte
+)
+
+// AppendText appends the text of a conversation. It allocates nothing when dst
+// has room. An error is a *TurnError, and dst is as it was.
+func (d *Dialect) AppendText(dst []byte, c Conversation, o *Options) ([]byte, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	if err := d.check(c, o, !o.AllowControl); err != nil {
+		return dst, err
+	}
+	dst = slices.Grow(dst, d.size(c))
+	if d.Header != "" {
+		dst = append(append(dst, d.Header...), ' ')
+	}
+	for i := range c {
+		dst = d.appendTurn(dst, c, i, o)
+	}
+	return dst, nil
+}
+
+// Text is AppendText to nothing.
+func (d *Dialect) Text(c Conversation, o *Options) (string, error) {
+	text, err := d.AppendText(nil, c, o)
+	return string(text), err
+}
+
+// appendTurn appends one turn of a conversation that was checked.
+func (d *Dialect) appendTurn(dst []byte, c Conversation, i int, o *Options) []byte {
+	t := &c[i]
+	if t.Role == Assistant {
+		dst = append(dst, d.BeforeReply...)
+		return append(appendContent(dst, t.Content, o), d.End...)
+	}
+	if i > 0 {
+		dst = append(dst, d.AfterReply...)
+	}
+	if d.Markers.User != "" {
+		dst = append(append(dst, d.Markers.User...), ' ')
+	}
+	dst = append(appendContent(dst, t.Content, o), ' ')
+	return append(dst, d.Markers.reply(c.answer(i, o))...)
+}
+
+// answer is the quality of the reply to a user's turn.
+func (c Conversation) answer(i int, o *Options) Quality {
+	if i+1 < len(c) {
+		return c[i+1].Quality
+	}
+	return o.Next
+}
+
+// size is the length of a conversation's text, if all of it is UTF-8.
+func (d *Dialect) size(c Conversation) int {
+	marks := len(d.Markers.User) + max(len(d.Markers.Helpful), len(d.Markers.Unhelpful)) + 2
+	marks += len(d.BeforeReply) + len(d.End) + len(d.AfterReply)
+	n := len(d.Header) + 1
+	for i := range c {
+		n += len(c[i].Content) + marks
+	}
+	return n
+}
+
+// appendContent appends content; what is not UTF-8 was allowed by the caller.
+func appendContent(dst []byte, content string, o *Options) []byte {
+	if o.InvalidUTF8 == RefuseUTF8 || utf8.ValidString(content) {
+		return append(dst, content...)
+	}
+	for _, r := range content {
+		dst = utf8.AppendRune(dst, r) // RuneError for each bad byte
+	}
+	return dst
+}
+
+// check checks all that rendering relies on.
+func (d *Dialect) check(c Conversation, o *Options, control bool) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if err := c.Check(); err != nil {
+		return err
+	}
+	for i := range c {
+		at, err := d.checkTurn(c, i, o, control)
+		if err != nil {
+			return &TurnError{Turn: i, Offset: at, Err: err}
+		}
+	}
+	return nil
+}
+
+// checkTurn checks a turn's marker and content. The offset is in the content.
+func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (int, error) {
+	content := c[i].Content
+	if o.InvalidUTF8 == RefuseUTF8 && !utf8.ValidString(content) {
+		return badByte(content), ErrUTF8
+	}
+	if control {
+		if at, text := d.control(content, 0); at >= 0 {
+			return at, reason(ErrControl, "content holds %q, which a server reads as a token", text)
+		}
+	}
+	if o.RejectForged {
+		if f, found := d.finder().next(content, 0); found && f.Kind == LooksLikeMark {
+			return f.Offset, reason(ErrForged, "content holds what looks like %q", f.Mark)
+		}
+	}
+	if c[i].Role == User {
+		if _, err := d.asks(c.answer(i, o)); err != nil {
+			return -1, err
+		}
+	}
+	return -1, nil
+}
+
+// badByte is the place of the first byte that is not UTF-8.
+func badByte(s string) int {
+	for i, r := range s {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// controlTexts are the special pieces of LLaMA's vocabulary.
+var controlTexts = [...]string{"</s>", "<s>", "<unk>"}
+
+// control finds the first control text at or after a place: a special piece,
+// or the dialect's own End. The place is -1 when there is none.
+func (d *Dialect) control(content string, from int) (int, string) {
+	at, text := -1, ""
+	if d.End != EndText {
+		if i := strings.Index(content[from:], d.End); i >= 0 {
+			at, text = from+i, d.End
+		}
+	}
+	for i := from; ; i++ {
+		n := strings.IndexByte(content[i:], '<')
+		if n < 0 || at >= 0 && i+n >= at {
+			return at, text
+		}
+		i += n
+		for _, special := range controlTexts {
+			if strings.HasPrefix(content[i:], special) {
+				return i, special
+			}
+		}
+	}
+}
