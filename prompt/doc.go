@@ -32,8 +32,10 @@
 // The content of a turn is from a stranger. It is never changed, but:
 //
 //   - It must be UTF-8, unless Options.InvalidUTF8 says otherwise.
-//   - Text that servers read as tokens (<s>, </s>, <unk>) is refused in a text,
-//     unless Options.AllowControl says otherwise. Among ids it is harmless.
+//   - It must not be longer than Options.MaxContent.
+//   - Text that servers read as tokens (<s>, </s>, <unk>) and NUL are refused
+//     in a text, unless Options.AllowControl says otherwise. Among ids they are
+//     harmless.
 //   - What looks like a mark of the dialect is found by [Dialect.Inspect], and
 //     refused with Options.RejectForged.
 //

@@ -17,7 +17,9 @@ var (
 	ErrRole = errors.New("unknown role")
 	// ErrMarker: a quality for which the dialect has no marker.
 	ErrMarker = errors.New("unknown marker")
-	// ErrControl: content holds text that a server would read as a token.
+	// ErrTooLong: content is over Options.MaxContent.
+	ErrTooLong = errors.New("content too long")
+	// ErrControl: content holds text that a server would not read as text.
 	ErrControl = errors.New("control text in content")
 	// ErrForged: content holds what looks like a mark of the dialect.
 	ErrForged = errors.New("forged marker in content")
@@ -73,6 +75,7 @@ var cures = []struct {
 	{ErrOrder, "begin with a user turn and alternate"},
 	{ErrRole, "use user or assistant"},
 	{ErrMarker, "use a quality that the dialect has a marker for"},
+	{ErrTooLong, "shorten it, or raise MaxContent"},
 	{ErrControl, "send ids instead of text, or allow it with AllowControl"},
 	{ErrForged, "ask for another text, or do not reject forged markers"},
 	{ErrUTF8, "repair the text, or set InvalidUTF8 to ReplaceUTF8"},

@@ -12,7 +12,7 @@ type FindingKind uint8
 // The kinds.
 const (
 	LooksLikeMark FindingKind = iota // of the dialect: a marker or its header
-	ControlText                      // <s>, </s>, <unk> or the dialect's End
+	ControlText                      // <s>, </s>, <unk>, NUL or the dialect's End
 	ByteName                         // <0x0A> and the like, which some servers read as a byte
 )
 
@@ -69,6 +69,7 @@ type finder struct {
 	d     *Dialect
 	marks []mark
 	start [utf8.RuneSelf]bool // ASCII characters that begin a finding
+	end   rune                // with which the dialect's End begins
 }
 
 // mark is a mark and how it looks.
@@ -79,15 +80,13 @@ type mark struct {
 
 func (d *Dialect) finder() *finder {
 	f := &finder{d: d}
-	f.start['<'] = true
+	f.start['<'], f.start[0] = true, true
 	for _, text := range [...]string{d.Header, d.Markers.User, d.Markers.Helpful, d.Markers.Unhelpful} {
 		if strings.TrimSpace(text) != "" {
 			f.add(text)
 		}
 	}
-	if d.End[0] < utf8.RuneSelf {
-		f.start[d.End[0]] = true
-	}
+	f.end, _ = utf8.DecodeRuneInString(d.End)
 	return f
 }
 
@@ -109,40 +108,77 @@ func (f *finder) add(text string) {
 // next is the first finding at or after a place; Turn is left open.
 func (f *finder) next(content string, from int) (Finding, bool) {
 	for at := from; at < len(content); {
-		if c := content[at]; c < utf8.RuneSelf {
-			if !f.start[c] {
-				at++
-				continue
+		r, size := rune(content[at]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(content[at:])
+		}
+		if f.begins(r) {
+			if found, ok := f.at(content, at); ok {
+				return found, true
 			}
 		}
-		if found, ok := f.at(content, at); ok {
-			return found, true
-		}
-		_, size := utf8.DecodeRuneInString(content[at:])
 		at += size
 	}
 	return Finding{}, false
 }
 
+// begins is whether a character may begin a finding.
+func (f *finder) begins(r rune) bool {
+	if r < utf8.RuneSelf {
+		return f.start[r] || r == f.end
+	}
+	folded := fold(r)
+	return r == f.end || folded >= utf8.RuneSelf || folded >= 0 && f.start[folded]
+}
+
+// forged is the first finding that looks like a mark.
+func (f *finder) forged(content string) (Finding, bool) {
+	for at := 0; ; {
+		found, ok := f.next(content, at)
+		if !ok || found.Kind == LooksLikeMark {
+			return found, ok
+		}
+		at = found.Offset + found.Length
+	}
+}
+
 // at is the finding that begins at a place, the longest of several.
 func (f *finder) at(content string, at int) (Finding, bool) {
 	rest := content[at:]
+	if !f.letter(rest[0]) {
+		if found, ok := f.odd(rest, at); ok {
+			return found, true
+		}
+	}
+	best := Finding{Offset: at}
+	inWord := goesOn(content[:at])
+	for i := range f.marks {
+		m := &f.marks[i]
+		if strings.HasPrefix(rest, m.text) && len(m.text) > best.Length {
+			best.Mark, best.Length, best.Exact = m.text, len(m.text), true
+		} else if !inWord {
+			if n := m.like(rest); n > best.Length {
+				best.Mark, best.Length, best.Exact = m.text, n, false
+			}
+		}
+	}
+	return best, best.Length > 0
+}
+
+// letter is whether a byte begins nothing but marks.
+func (f *finder) letter(c byte) bool {
+	return ('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') && f.end != rune(c)
+}
+
+// odd is the control text or byte name with which a text begins.
+func (f *finder) odd(rest string, at int) (Finding, bool) {
 	if text := f.special(rest); text != "" {
 		return Finding{ControlText, 0, at, len(text), text, true}, true
 	}
 	if isByteName(rest) {
 		return Finding{ByteName, 0, at, len("<0x00>"), rest[:len("<0x00>")], true}, true
 	}
-	best := Finding{Offset: at}
-	inWord := goesOn(content[:at])
-	for _, m := range f.marks {
-		if strings.HasPrefix(rest, m.text) && len(m.text) > best.Length {
-			best.Mark, best.Length, best.Exact = m.text, len(m.text), true
-		} else if n := m.like(rest); !inWord && n > best.Length {
-			best.Mark, best.Length, best.Exact = m.text, n, false
-		}
-	}
-	return best, best.Length > 0
+	return Finding{}, false
 }
 
 // special is the control text with which a text begins, "" for none.

@@ -10,13 +10,28 @@ import (
 type Options struct {
 	// Next is the quality of the reply that a prompt asks for.
 	Next Quality
-	// AllowControl lets <s>, </s> and <unk> stand in the content of a text.
-	// A server will read them as tokens, and Parse as ends of replies.
+	// AllowControl lets <s>, </s>, <unk> and NUL stand in the content of a
+	// text. A server will read them as tokens, or as the text's end, and
+	// Parse </s> as the end of a reply. Segments may hold them anyhow.
 	AllowControl bool
 	// RejectForged refuses content that looks like a mark: see Inspect.
 	RejectForged bool
 	// InvalidUTF8 is what is done with content that is not UTF-8.
 	InvalidUTF8 UTF8Policy
+	// MaxContent is the longest content in bytes; 0 is 16 MiB, and -1 none.
+	MaxContent int
+}
+
+// maxContent is a thousand times what Koala's context holds.
+const maxContent = 16 << 20
+
+// tooLong is whether content is over the limit.
+func (o *Options) tooLong(content string) bool {
+	limit := o.MaxContent
+	if limit == 0 {
+		limit = maxContent
+	}
+	return limit >= 0 && len(content) > limit
 }
 
 // UTF8Policy is what is done with bytes that are not UTF-8.
@@ -120,16 +135,21 @@ func (d *Dialect) check(c Conversation, o *Options, control bool) error {
 // checkTurn checks a turn's marker and content. The offset is in the content.
 func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (int, error) {
 	content := c[i].Content
-	if o.InvalidUTF8 == RefuseUTF8 && !utf8.ValidString(content) {
-		return badByte(content), ErrUTF8
+	if o.tooLong(content) {
+		return -1, reason(ErrTooLong, "content of %d bytes", len(content))
+	}
+	if o.InvalidUTF8 == RefuseUTF8 {
+		if at := badByte(content); at >= 0 {
+			return at, ErrUTF8
+		}
 	}
 	if control {
 		if at, text := d.control(content, 0); at >= 0 {
-			return at, reason(ErrControl, "content holds %q, which a server reads as a token", text)
+			return at, reason(ErrControl, "content holds %q, which a server does not read as text", text)
 		}
 	}
 	if o.RejectForged {
-		if f, found := d.finder().next(content, 0); found && f.Kind == LooksLikeMark {
+		if f, found := d.finder().forged(content); found {
 			return f.Offset, reason(ErrForged, "content holds what looks like %q", f.Mark)
 		}
 	}
@@ -143,6 +163,9 @@ func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (in
 
 // badByte is the place of the first byte that is not UTF-8.
 func badByte(s string) int {
+	if utf8.ValidString(s) {
+		return -1
+	}
 	for i, r := range s {
 		if r == utf8.RuneError {
 			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
@@ -156,12 +179,18 @@ func badByte(s string) int {
 // controlTexts are the special pieces of LLaMA's vocabulary.
 var controlTexts = [...]string{"</s>", "<s>", "<unk>"}
 
+// nul is where servers written in C may end a text.
+const nul = "\x00"
+
 // control finds the first control text at or after a place: a special piece,
-// or the dialect's own End. The place is -1 when there is none.
+// NUL, or the dialect's own End. The place is -1 when there is none.
 func (d *Dialect) control(content string, from int) (int, string) {
 	at, text := -1, ""
+	if i := strings.IndexByte(content[from:], 0); i >= 0 {
+		at, text = from+i, nul
+	}
 	if d.End != EndText {
-		if i := strings.Index(content[from:], d.End); i >= 0 {
+		if i := strings.Index(content[from:], d.End); i >= 0 && (at < 0 || from+i < at) {
 			at, text = from+i, d.End
 		}
 	}

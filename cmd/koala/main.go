@@ -1,5 +1,6 @@
 // Command koala recovers Koala's weights, inspects, compares and converts the
-// checkpoints that people have, and turns text into tokens. See koala --help.
+// checkpoints that people have, and turns conversations and text into tokens. See
+// koala --help.
 package main
 
 import (
@@ -28,6 +29,8 @@ type cli struct {
 	Recover    recoverCmd    `cmd:"" help:"Add a diff to its base: the model comes out."`
 	Diff       diffCmd       `cmd:"" help:"Subtract a base from a model: the diff comes out."`
 	Convert    convertCmd    `cmd:"" help:"Write a checkpoint in another format, layout or type."`
+	Prompt     promptCmd     `cmd:"" help:"Write a conversation as Koala was trained on it: text or ids."`
+	Parse      parseCmd      `cmd:"" help:"Read such a text back."`
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
