@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -67,17 +68,24 @@ func (c *promptCmd) Run(a *app) error {
 	out.findings(o.Dialect, conversation, c.IDs || c.Explain)
 	c.warn(a, &out)
 	if c.Budget > 0 {
-		if conversation, out.Window, err = koala.Fit(conversation, o); err != nil {
+		var w koala.Window
+		if conversation, w, err = koala.Fit(conversation, o); err != nil {
 			return err
 		}
-		if n := out.Window.Dropped; n > 0 && !c.Quiet {
-			fmt.Fprintf(a.stderr, "koala prompt: the %d oldest turns were left out, %d tokens\n", n, out.Window.DroppedTokens)
-		}
-		if n := out.Window.CutBytes; n > 0 && !c.Quiet {
-			fmt.Fprintf(a.stderr, "koala prompt: %d bytes were cut off the last turn\n", n)
-		}
+		out.Window = &w
+		c.report(a, w)
 	}
 	return c.print(a.stdout, conversation, o, &out)
+}
+
+// report tells on stderr what the budget left out.
+func (c *promptCmd) report(a *app, w koala.Window) {
+	if w.Dropped > 0 && !c.Quiet {
+		fmt.Fprintf(a.stderr, "koala prompt: the %d oldest turns were left out, %d tokens\n", w.Dropped, w.DroppedTokens)
+	}
+	if w.CutBytes > 0 && !c.Quiet {
+		fmt.Fprintf(a.stderr, "koala prompt: %d bytes were cut off the last turn\n", w.CutBytes)
+	}
 }
 
 // options are the flags for the library.
@@ -119,7 +127,8 @@ func (c *promptCmd) read(a *app) (prompt.Conversation, error) {
 		return nil, err
 	}
 	if !c.Import {
-		return koala.ParseConversation(data)
+		conversation, err := koala.ParseConversation(data)
+		return conversation, helped(err)
 	}
 	conversation, notes, err := koala.ImportConversation(data, &prompt.Import{
 		System: policies[c.System], Tool: policies[c.Tool], Empty: policies[c.Empty], Repeated: policies[c.Repeated],
@@ -129,7 +138,15 @@ func (c *promptCmd) read(a *app) (prompt.Conversation, error) {
 			fmt.Fprintf(a.stderr, "koala prompt: message %d (%s): %s\n", n.Message, n.Role, n.Policy)
 		}
 	}
-	return conversation, err
+	return conversation, helped(err)
+}
+
+// helped says what to do about JSON that is not a conversation's.
+func helped(err error) error {
+	if errors.Is(err, koala.ErrMalformed) {
+		return fmt.Errorf("%w: koala prompt --help shows the form", err)
+	}
+	return err
 }
 
 // promptOutput is what --json prints.
@@ -139,7 +156,7 @@ type promptOutput struct {
 	IDs      []koala.Token   `json:"ids,omitempty"`
 	Loss     []bool          `json:"loss,omitempty"`
 	Parts    []koala.Part    `json:"parts,omitempty"`
-	Window   koala.Window    `json:"window"`
+	Window   *koala.Window   `json:"window,omitempty"` // with --budget
 	Findings []promptFinding `json:"findings"`
 }
 
