@@ -31,6 +31,8 @@ var edges = map[string][]string{
 	"prompt":               {},
 	"koala":                {"prompt", "tokenizer", "internal/wire"},
 	"cmd/koala":            {"koala", "prompt", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"examples/prompt":      {"koala", "prompt"},
+	"examples/bot":         {"koala", "prompt"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
 
 	"tokenizer/internal/gen": {},

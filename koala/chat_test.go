@@ -151,6 +151,23 @@ func TestChatOrder(t *testing.T) {
 	require.ErrorIs(t, err, prompt.ErrDialect)
 }
 
+// TestChatRejects: a chat refuses what a text refuses, also marks that its later
+// turns have not.
+func TestChatRejects(t *testing.T) {
+	chat, err := koala.New(&koala.Options{Render: prompt.Options{RejectForged: true}})
+	require.NoError(t, err)
+	for n := range 4 {
+		for _, bad := range []string{"USER:", "gpt :", "beginning of conversation:", "An\u00a0Unhelpful Answer："} {
+			err := chat.Add(prompt.Turn{Role: prompt.Role(n % 2), Content: "x " + bad})
+			var e *prompt.TurnError
+			require.ErrorAs(t, err, &e)
+			require.ErrorIs(t, err, prompt.ErrForged, bad)
+			require.Equal(t, []int{n, 2}, []int{e.Turn, e.Offset})
+		}
+		require.NoError(t, chat.Add(prompt.Turn{Role: prompt.Role(n % 2), Content: "x"}))
+	}
+}
+
 // TestManyChats runs many chats at once, and one that all of them use.
 func TestManyChats(t *testing.T) {
 	var shared koala.Chat

@@ -57,10 +57,7 @@ func DefaultSampling() Sampling {
 }
 
 // model is the options with their defaults filled in.
-type model struct {
-	Options
-	headless prompt.Dialect // Dialect without its header
-}
+type model struct{ Options }
 
 // resolve fills in defaults.
 func (o *Options) resolve() (m model) {
@@ -73,8 +70,6 @@ func (o *Options) resolve() (m model) {
 	if m.Tokenizer == nil {
 		m.Tokenizer = tokenizer.Default()
 	}
-	m.headless = *m.Dialect
-	m.headless.Header = ""
 	return m
 }
 

@@ -86,7 +86,7 @@ func (h *history) encodeLast(m *model) error {
 	sc := getScratch()
 	defer putScratch(sc)
 	var err error
-	sc.segments, err = m.headless.AppendSegments(sc.segments[:0], h.turns[first:], &m.Render)
+	sc.segments, err = m.Dialect.AppendSegments(sc.segments[:0], h.turns[first:], &m.Render)
 	if err != nil {
 		return shifted(err, first)
 	}
@@ -95,7 +95,8 @@ func (h *history) encodeLast(m *model) error {
 		asked = h.turns[last].Quality
 	}
 	if len(h.ends) <= first || h.asked[first/2] != asked {
-		h.ids = sc.encode(h.ids[:h.begin(first)], m, &sc.segments[0])
+		bare := sc.segments[0].Bare()
+		h.ids = sc.encode(h.ids[:h.begin(first)], m, &bare)
 		h.ends = append(h.ends[:first], len(h.ids))
 		h.asked = append(h.asked[:first/2], asked)
 		h.forget(first)

@@ -82,7 +82,7 @@ var cures = []struct {
 	{ErrAmbiguous, "keep conversations as JSON; a text with marks in its content cannot be read back"},
 	{ErrSyntax, "a text begins with BEGINNING OF CONVERSATION: and a user marker"},
 	{ErrDialect, "see Dialect.Check"},
-	{ErrPolicy, "choose one in Import"},
+	{ErrPolicy, "choose a policy in Import"},
 	{io.ErrUnexpectedEOF, "give the whole text: each reply ends with its end mark, and an open prompt with a reply marker"},
 }
 

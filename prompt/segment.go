@@ -57,6 +57,14 @@ func (s *Segment) AppendText(dst []byte) []byte {
 // Text is AppendText to nothing.
 func (s *Segment) Text() string { return string(s.AppendText(nil)) }
 
+// Bare is the segment without the dialect's header: a query as it stands in the
+// middle of a conversation.
+func (s *Segment) Bare() Segment {
+	bare := *s
+	bare.before[0], bare.before[1] = "", ""
+	return bare
+}
+
 // AppendSegments appends the segments of a conversation: for each exchange a
 // Query, and if it was answered a Reply and an End. The spaces around replies
 // in which dialects differ are in none of them. An error is a *TurnError, and
