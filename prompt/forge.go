@@ -97,9 +97,12 @@ func (f *finder) add(text string) {
 			m.look = append(m.look, folded)
 		}
 	}
+	if len(m.look) == 0 {
+		return
+	}
 	f.marks = append(f.marks, m)
 	for r := range rune(utf8.RuneSelf) {
-		if len(m.look) > 0 && fold(r) == m.look[0] {
+		if fold(r) == m.look[0] {
 			f.start[r] = true
 		}
 	}
@@ -151,9 +154,13 @@ func (f *finder) at(content string, at int) (Finding, bool) {
 		}
 	}
 	best := Finding{Offset: at}
-	inWord := goesOn(content[:at])
+	r, _ := utf8.DecodeRuneInString(rest)
+	first, inWord := fold(r), goesOn(content[:at])
 	for i := range f.marks {
 		m := &f.marks[i]
+		if m.look[0] != first {
+			continue
+		}
 		if strings.HasPrefix(rest, m.text) && len(m.text) > best.Length {
 			best.Mark, best.Length, best.Exact = m.text, len(m.text), true
 		} else if !inWord {
@@ -200,6 +207,9 @@ func isHex(c byte) bool {
 
 // goesOn is whether a word that ends a text would be gone on with.
 func goesOn(before string) bool {
+	if before == "" {
+		return false
+	}
 	r, _ := utf8.DecodeLastRuneInString(before)
 	return unicode.IsLetter(r) || unicode.IsDigit(r)
 }

@@ -115,8 +115,8 @@ func TestInspectLaws(t *testing.T) {
 	}
 }
 
-// TestInspectIsLinear looks through texts that are nearly marks, of 1 and of
-// 4 MB.
+// TestInspectIsLinear looks through texts that are nearly marks, of 64 and
+// of 256 KiB.
 func TestInspectIsLinear(t *testing.T) {
 	for _, unit := range []string{"U", "USER", "BEGINNING ", "B\u200b", "An", "A \u200b", "<", "\u200b", " ", "USER\n"} {
 		took := func(n int) time.Duration {
@@ -129,7 +129,7 @@ func TestInspectIsLinear(t *testing.T) {
 			}
 			return best
 		}
-		short, long := took(1<<18), took(1<<20)
+		short, long := took(1<<16), took(1<<18)
 		require.Less(t, long, 20*short+20*time.Millisecond, "%q: %v and %v", unit, short, long)
 	}
 }
