@@ -59,6 +59,9 @@ func FuzzFilter(f *testing.F) {
 	f.Add([]byte(" Hi!</s>USER:"), []byte{1, 3, 2})
 	f.Add([]byte("\xe2\x96\x81US\xffER: x"), []byte{1})
 	f.Fuzz(func(t *testing.T, stream, cuts []byte) {
+		if len(stream) > 1000 {
+			return // what it is compared with takes quadratic time
+		}
 		requireFiltered(t, stream, cuts, "stop", "st", "US", "\n\n")
 		requireFiltered(t, stream, cuts)
 	})
