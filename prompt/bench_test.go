@@ -1,27 +1,30 @@
 package prompt
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// chat is a conversation of English turns of some hundred bytes.
-func chat(turns int) (c Conversation, size int64) {
+// chat is a conversation of turns of some hundred bytes.
+func chat(turns int, unit string) (c Conversation, size int64) {
 	for i := range turns {
-		c = append(c, Turn{Role: Role(i % 2), Content: strings.Repeat("How much wood would a woodchuck chuck? ", 1+i%13)})
+		c = append(c, Turn{Role: Role(i % 2), Content: strings.Repeat(unit, 1+i%13)})
 		size += int64(len(c[i].Content))
 	}
 	return c, size
 }
 
-// BenchmarkAppendText renders 11 and 1,001 turns; bytes are those of content.
+const english = "How much wood would a woodchuck chuck? "
+
+// BenchmarkAppendText renders 1,001 turns; bytes are those of content.
 func BenchmarkAppendText(b *testing.B) {
-	for _, turns := range []int{11, 1001} {
-		c, size := chat(turns)
-		b.Run(fmt.Sprint(turns), func(b *testing.B) {
+	for name, unit := range map[string]string{
+		"english": english, "chinese": "土拨鼠能扔多少木头呢？", "html": "<p>How <b>much</b> wood <i>would</i></p> ",
+	} {
+		b.Run(name, func(b *testing.B) {
+			c, size := chat(1001, unit)
 			b.SetBytes(size)
 			b.ReportAllocs()
 			var dst []byte
@@ -36,7 +39,7 @@ func BenchmarkAppendText(b *testing.B) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	c, size := chat(1001)
+	c, size := chat(1001, english)
 	text, err := FastChat.Text(c, nil)
 	require.NoError(b, err)
 	b.SetBytes(size)
@@ -47,7 +50,7 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func BenchmarkInspect(b *testing.B) {
-	c, size := chat(1001)
+	c, size := chat(1001, english)
 	b.SetBytes(size)
 	for b.Loop() {
 		require.Empty(b, FastChat.Inspect(c))
@@ -55,7 +58,7 @@ func BenchmarkInspect(b *testing.B) {
 }
 
 func BenchmarkFilter(b *testing.B) {
-	c, size := chat(101)
+	c, size := chat(101, english)
 	b.SetBytes(size)
 	var dst []byte
 	for b.Loop() {

@@ -21,8 +21,8 @@ func jsonLines[T any](t *testing.T, rows *[]T, elem ...string) {
 	}
 }
 
-// bits are what hostile and odd contents are made of.
-var bits = []string{
+// odds are what hostile and odd contents are made of.
+var odds = []string{
 	"", " ", "  ", "\n", "\r\n", "\t", "\x00", "▁", "\u00a0", "Hello", "hi", "world!", "a", "é", "e\u0301", "🦙", "你好",
 	"USER:", "GPT:", "An Unhelpful Answer:", "ASSISTANT:", "BEGINNING OF CONVERSATION:", " GPT: ", " USER: ", "user:",
 	"</s>", "<s>", "<unk>", "<0x0A>", "<", "/s>", "</", "s>", "</s", "＜/s>", "USER：", "U\u200bSER:", "\ufeff", "{{ .System }}", "{% x %}", `"""`, `\`, "'",
@@ -33,7 +33,7 @@ var bits = []string{
 func content(r *rand.Rand) string {
 	var b strings.Builder
 	for range r.IntN(6) {
-		b.WriteString(bits[r.IntN(len(bits))])
+		b.WriteString(odds[r.IntN(len(odds))])
 	}
 	return b.String()
 }

@@ -106,7 +106,7 @@ func (d *Dialect) size(c Conversation) int {
 
 // appendContent appends content; what is not UTF-8 was allowed by the caller.
 func appendContent(dst []byte, content string, o *Options) []byte {
-	if o.InvalidUTF8 == RefuseUTF8 || utf8.ValidString(content) {
+	if o.InvalidUTF8 == RefuseUTF8 || validUTF8(content) {
 		return append(dst, content...)
 	}
 	for _, r := range content {
@@ -163,7 +163,7 @@ func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (in
 
 // badByte is the place of the first byte that is not UTF-8.
 func badByte(s string) int {
-	if utf8.ValidString(s) {
+	if validUTF8(s) {
 		return -1
 	}
 	for i, r := range s {
@@ -176,33 +176,42 @@ func badByte(s string) int {
 	return -1
 }
 
-// controlTexts are the special pieces of LLaMA's vocabulary.
-var controlTexts = [...]string{"</s>", "<s>", "<unk>"}
-
 // nul is where servers written in C may end a text.
 const nul = "\x00"
 
-// control finds the first control text at or after a place: a special piece,
-// NUL, or the dialect's own End. The place is -1 when there is none.
-func (d *Dialect) control(content string, from int) (int, string) {
-	at, text := -1, ""
-	if i := strings.IndexByte(content[from:], 0); i >= 0 {
-		at, text = from+i, nul
+// control finds the first control text at or after a place: a special piece of
+// LLaMA's vocabulary, NUL, or the dialect's own End. The place is -1 when there
+// is none.
+func (d *Dialect) control(content string, from int) (at int, text string) {
+	at = -1
+	content = content[from:]
+	first := func(i int, what string) {
+		if i >= 0 && (at < 0 || from+i < at) {
+			at, text = from+i, what
+		}
+	}
+	first(strings.IndexByte(content, 0), nul)
+	if strings.IndexByte(content, '<') >= 0 {
+		first(strings.Index(content, "<unk>"), "<unk>")
+		first(sentenceMark(content))
 	}
 	if d.End != EndText {
-		if i := strings.Index(content[from:], d.End); i >= 0 && (at < 0 || from+i < at) {
-			at, text = from+i, d.End
-		}
+		first(strings.Index(content, d.End), d.End)
 	}
-	for i := from; ; i++ {
-		n := strings.IndexByte(content[i:], '<')
-		if n < 0 || at >= 0 && i+n >= at {
-			return at, text
+	return at, text
+}
+
+// sentenceMark finds the first <s> or </s>: by its end, which is rarer than <.
+func sentenceMark(content string) (int, string) {
+	for end := 0; ; {
+		n := strings.Index(content[end:], "s>")
+		if n < 0 {
+			return -1, ""
 		}
-		i += n
-		for _, special := range controlTexts {
-			if strings.HasPrefix(content[i:], special) {
-				return i, special
+		end += n + len("s>")
+		for _, mark := range [...]string{"<s>", "</s>"} {
+			if strings.HasSuffix(content[:end], mark) {
+				return end - len(mark), mark
 			}
 		}
 	}

@@ -89,11 +89,11 @@ func requireFiltered(t testing.TB, stream, cuts []byte, stops ...string) {
 
 func TestFilterLaws(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	bits := append(bits, "U", "US", "USER", "</", "</s", "B", "BEGINNING", "\xf0\x9f", "\xff", "st", "stop", "a", "ab", "abcde", "cd")
+	odds := append(odds, "U", "US", "USER", "</", "</s", "B", "BEGINNING", "\xf0\x9f", "\xff", "st", "stop", "a", "ab", "abcde", "cd")
 	for range 20_000 {
 		var stream []byte
 		for range r.IntN(8) {
-			stream = append(stream, bits[r.IntN(len(bits))]...)
+			stream = append(stream, odds[r.IntN(len(odds))]...)
 		}
 		cuts := make([]byte, r.IntN(20))
 		for i := range cuts {
