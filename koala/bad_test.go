@@ -162,7 +162,7 @@ func TestBadSaved(t *testing.T) {
 	}{
 		{`"version":1`, `"version":2`, koala.ErrUnsupported, -1, "version 2, of which 1 is known here: update"},
 		{`"version":1`, `"version":0`, koala.ErrUnsupported, -1, "version 0"},
-		{`"version":1,`, ``, koala.ErrMalformed, -1, "1 of 11 fields are missing"},
+		{`"version":1,`, ``, koala.ErrMalformed, -1, "1 of 12 fields are missing"},
 		{`"bos":false`, `"bos":0`, koala.ErrMalformed, -1, "neither true nor false"},
 		{`"bos":false`, `"BOS":false`, koala.ErrMalformed, -1, `unknown field "BOS"`},
 		{`"bos":false`, `"bos":false,"bos":false`, koala.ErrMalformed, -1, "duplicate"},

@@ -22,8 +22,9 @@ type Chat struct {
 	h  history
 }
 
-// New makes an empty chat. The error is a *prompt.TurnError for a dialect that
-// cannot be used, or that has no marker for the reply that Render asks for.
+// New makes an empty chat. The error is a *prompt.TurnError for a dialect or a
+// tokenizer that cannot be used, or when the dialect has no marker for the reply
+// that Render asks for.
 func New(o *Options) (*Chat, error) {
 	m := o.resolve()
 	if err := check(&m); err != nil {
@@ -34,6 +35,9 @@ func New(o *Options) (*Chat, error) {
 
 // check tries options on an empty query.
 func check(m *model) error {
+	if err := m.checkTokens(); err != nil {
+		return err
+	}
 	_, err := m.Dialect.AppendSegments(nil, prompt.Conversation{{}}, &prompt.Options{Next: m.Render.Next})
 	return err
 }
@@ -220,23 +224,31 @@ func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (
 	if err := c.User(text); err != nil {
 		return prompt.Ending{}, err
 	}
-	ending, err := c.answer(ctx, m, w)
+	reply := c.Reply(w)
+	err := c.answer(ctx, m, reply)
 	if err != nil {
-		c.Undo()
+		c.undo(reply.turn)
 	}
-	return ending, err
+	return reply.Ending(), err
 }
 
 // answer asks for the reply that is due.
-func (c *Chat) answer(ctx context.Context, m Completer, w io.Writer) (prompt.Ending, error) {
+func (c *Chat) answer(ctx context.Context, m Completer, reply *Reply) error {
 	r, err := c.Request()
 	if err != nil {
-		return prompt.Ending{}, err
+		return err
 	}
-	reply := c.Reply(w)
 	if err := m.Complete(ctx, r, reply); err != nil && !errors.Is(err, ErrEnded) {
-		return reply.Ending(), err
+		return err
 	}
-	err = reply.Close()
-	return reply.Ending(), err
+	return reply.Close()
+}
+
+// undo takes the last turn away if there are so many.
+func (c *Chat) undo(turns int) {
+	c.lock()
+	defer c.mu.Unlock()
+	if len(c.h.turns) == turns {
+		c.h.pop()
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/prompt"
+	"github.com/koala-go/sdk/tokenizer"
 )
 
 // says is a server that sends a reply in pieces of n bytes.
@@ -166,6 +167,36 @@ func TestChatRejects(t *testing.T) {
 		}
 		require.NoError(t, chat.Add(prompt.Turn{Role: prompt.Role(n % 2), Content: "x"}))
 	}
+}
+
+// TestEndlessReply: a server that does not stop is stopped.
+func TestEndlessReply(t *testing.T) {
+	chat, err := koala.New(&koala.Options{Render: prompt.Options{MaxContent: 1000}})
+	require.NoError(t, err)
+	endless := koala.CompleterFunc(func(_ context.Context, _ *koala.Request, w io.Writer) error {
+		for {
+			if _, err := io.WriteString(w, "la "); err != nil {
+				return err
+			}
+		}
+	})
+	_, err = chat.Ask(t.Context(), endless, "Sing", nil)
+	requireTurn(t, err, prompt.ErrTooLong, 1, -1)
+	require.Empty(t, chat.Conversation())
+}
+
+// TestTokenizerWithoutTokens: a vocabulary without EOS makes no prompts.
+func TestTokenizerWithoutTokens(t *testing.T) {
+	tok, err := tokenizer.New(strings.NewReader(`{"version":"1.0","normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"a":1,"b":2,"ab":3},"merges":["a b"]}}`))
+	require.NoError(t, err)
+	require.Negative(t, tok.EOS())
+	o := &koala.Options{Tokenizer: tok}
+	_, err = koala.New(o)
+	require.ErrorIs(t, err, koala.ErrTokenizer)
+	_, err = koala.AppendIDs(nil, documented, o)
+	require.ErrorIs(t, err, koala.ErrTokenizer)
+	_, _, err = koala.Fit(documented, o)
+	require.ErrorIs(t, err, koala.ErrTokenizer)
 }
 
 // TestManyChats runs many chats at once, and one that all of them use.

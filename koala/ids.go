@@ -11,7 +11,8 @@ import (
 // *prompt.TurnError, and dst is as it was.
 //
 // Content makes no control token and no token named after a byte that it
-// spells: <s> and <0x0A> are text.
+// spells: <s> and <0x0A> are text. With a vocabulary of your own that cannot
+// express all bytes, content may make its unknown token.
 func AppendIDs(dst []Token, c prompt.Conversation, o *Options) ([]Token, error) {
 	m := o.resolve()
 	sc := getScratch()
@@ -54,7 +55,7 @@ func fill(mask []bool, n int, value bool) []bool {
 }
 
 func (m *model) appendBOS(dst []Token) []Token {
-	if m.BOS && m.Tokenizer.BOS() >= 0 {
+	if m.BOS {
 		dst = append(dst, m.Tokenizer.BOS())
 	}
 	return dst
@@ -81,7 +82,11 @@ func putScratch(sc *scratch) {
 }
 
 // split makes the segments of a conversation.
-func (sc *scratch) split(m *model, c prompt.Conversation) (err error) {
+func (sc *scratch) split(m *model, c prompt.Conversation) error {
+	err := m.checkTokens()
+	if err != nil {
+		return err
+	}
 	sc.segments, err = m.Dialect.AppendSegments(sc.segments[:0], c, &m.Render)
 	return err
 }

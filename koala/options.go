@@ -1,6 +1,9 @@
 package koala
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 )
@@ -71,6 +74,18 @@ func (o *Options) resolve() (m model) {
 		m.Tokenizer = tokenizer.Default()
 	}
 	return m
+}
+
+// ErrTokenizer is the kind of *prompt.TurnError for a tokenizer that has no EOS,
+// or no BOS where the options ask for it.
+var ErrTokenizer = errors.New("the tokenizer has no such token")
+
+// checkTokens checks that the vocabulary has the control tokens.
+func (m *model) checkTokens() error {
+	if m.Tokenizer.EOS() >= 0 && (!m.BOS || m.Tokenizer.BOS() >= 0) {
+		return nil
+	}
+	return &prompt.TurnError{Turn: -1, Offset: -1, Err: fmt.Errorf("no token for the end of a reply, or no BOS: use LLaMA's vocabulary: %w", ErrTokenizer)}
 }
 
 func (m *model) sampling() Sampling {

@@ -21,6 +21,7 @@ type Reply struct {
 	text    []byte
 	turn    int
 	quality prompt.Quality
+	limit   int // of the text in bytes, negative for none
 	closed  bool
 }
 
@@ -32,21 +33,29 @@ func (c *Chat) Reply(w io.Writer) *Reply {
 	if w == nil {
 		w = io.Discard
 	}
+	limit := c.m.Render.MaxContent
+	if limit == 0 {
+		limit = prompt.DefaultMaxContent
+	}
 	return &Reply{
-		chat: c, w: w, filter: c.m.Dialect.NewFilter(c.m.sampling().Stops...),
+		limit: limit, chat: c, w: w, filter: c.m.Dialect.NewFilter(c.m.sampling().Stops...),
 		turn: len(c.h.turns), quality: c.m.Render.Next,
 	}
 }
 
 // Write takes a piece of the stream. The error is ErrEnded when nothing more
-// will count, or that of w.
+// will count, a *prompt.TurnError of the kind prompt.ErrTooLong when the reply
+// is over Render.MaxContent, or that of w.
 func (r *Reply) Write(p []byte) (int, error) {
 	before := len(r.text)
 	r.text = r.filter.Append(r.text, p)
 	if err := r.give(before); err != nil {
 		return len(p), err
 	}
-	if r.filter.Done() {
+	switch {
+	case r.limit >= 0 && len(r.text) > r.limit:
+		return len(p), &prompt.TurnError{Turn: r.turn, Offset: -1, Err: prompt.ErrTooLong}
+	case r.filter.Done():
 		return len(p), ErrEnded
 	}
 	return len(p), nil

@@ -24,6 +24,7 @@ type saved struct {
 	Control  bool         `json:"allow_control"`
 	Forged   bool         `json:"reject_forged"`
 	UTF8     string       `json:"invalid_utf8"`
+	Longest  int          `json:"max_content"`
 	Sampling Sampling     `json:"sampling"`
 	Messages []message    `json:"messages"`
 }
@@ -56,7 +57,7 @@ func (c *Chat) MarshalJSON() ([]byte, error) {
 		savedVersion,
 		savedDialect{d.Name, d.Header, d.Markers.User, d.Markers.Helpful, d.Markers.Unhelpful, d.BeforeReply, d.End, d.AfterReply},
 		c.m.BOS, c.m.Budget, c.m.Overflow.String(), r.Next.String(), r.AllowControl, r.RejectForged,
-		utf8Names[min(int(r.InvalidUTF8), 1)], s, messages(c.h.turns),
+		utf8Names[min(int(r.InvalidUTF8), 1)], r.MaxContent, s, messages(c.h.turns),
 	})
 }
 
@@ -137,6 +138,7 @@ func (l *loader) chat() error {
 		"allow_control": l.flag(&r.AllowControl),
 		"reject_forged": l.flag(&r.RejectForged),
 		"invalid_utf8":  func() (err error) { r.InvalidUTF8, err = one[prompt.UTF8Policy](l.j, utf8Names); return err },
+		"max_content":   l.whole(&r.MaxContent),
 		"sampling":      l.readSampling,
 		"messages": func() error {
 			err := l.array(func() error { return l.message(&l.turns) })

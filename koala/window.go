@@ -228,6 +228,9 @@ func (h *history) shortened(m *model, content string) (*history, error) {
 // exchange is too long. A Chat does the same without encoding all turns again.
 func Fit(c prompt.Conversation, o *Options) (prompt.Conversation, Window, error) {
 	m := o.resolve()
+	if err := m.checkTokens(); err != nil {
+		return nil, Window{}, err
+	}
 	if err := m.Dialect.Check(); err != nil {
 		return nil, Window{}, err
 	}

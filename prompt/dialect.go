@@ -67,6 +67,7 @@ var (
 	// Eval is that of koala_data_pipeline's evaluation export.
 	Eval = Dialect{"eval", Header, KoalaMarkers, " ", EndText, " "}
 	// Beaver is that of PKU's Safe-RLHF family, which has one reply marker.
+	// Its queries are documented; its replies stand as EasyLM's do.
 	Beaver = Dialect{"beaver", Header, BeaverMarkers, "", EndText, ""}
 	// EasyLMContext is the context that EasyLM's /chat hands out: EasyLM
 	// without its header.

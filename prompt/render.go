@@ -18,18 +18,19 @@ type Options struct {
 	RejectForged bool
 	// InvalidUTF8 is what is done with content that is not UTF-8.
 	InvalidUTF8 UTF8Policy
-	// MaxContent is the longest content in bytes; 0 is 16 MiB, and -1 none.
+	// MaxContent is the longest content in bytes: 0 is DefaultMaxContent, and
+	// a negative number no limit.
 	MaxContent int
 }
 
-// maxContent is a thousand times what Koala's context holds.
-const maxContent = 16 << 20
+// DefaultMaxContent is a thousand times what Koala's context holds.
+const DefaultMaxContent = 16 << 20
 
 // tooLong is whether content is over the limit.
 func (o *Options) tooLong(content string) bool {
 	limit := o.MaxContent
 	if limit == 0 {
-		limit = maxContent
+		limit = DefaultMaxContent
 	}
 	return limit >= 0 && len(content) > limit
 }
