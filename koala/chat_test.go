@@ -187,16 +187,42 @@ func TestEndlessReply(t *testing.T) {
 
 // TestTokenizerWithoutTokens: a vocabulary without EOS makes no prompts.
 func TestTokenizerWithoutTokens(t *testing.T) {
-	tok, err := tokenizer.New(strings.NewReader(`{"version":"1.0","normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"a":1,"b":2,"ab":3},"merges":["a b"]}}`))
-	require.NoError(t, err)
+	tok := tiny(t, `[]`)
 	require.Negative(t, tok.EOS())
 	o := &koala.Options{Tokenizer: tok}
-	_, err = koala.New(o)
+	_, err := koala.New(o)
 	require.ErrorIs(t, err, koala.ErrTokenizer)
 	_, err = koala.AppendIDs(nil, documented, o)
 	require.ErrorIs(t, err, koala.ErrTokenizer)
 	_, _, err = koala.Fit(documented, o)
 	require.ErrorIs(t, err, koala.ErrTokenizer)
+}
+
+// tiny is a tokenizer of four pieces, with these added tokens.
+func tiny(t *testing.T, added string) *tokenizer.Tokenizer {
+	tok, err := tokenizer.New(strings.NewReader(`{"version":"1.0","added_tokens":` + added + `,
+		"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
+		"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"</s>":2,"a":3,"b":4,"ab":5},"merges":["a b"]}}`))
+	require.NoError(t, err)
+	return tok
+}
+
+// TestLoadedChatKeepsTokenizer: it is not among what is saved.
+func TestLoadedChatKeepsTokenizer(t *testing.T) {
+	tok := tiny(t, `[{"id":0,"content":"<unk>","special":true},{"id":1,"content":"<s>","special":true},{"id":2,"content":"</s>","special":true}]`)
+	chat, err := koala.New(&koala.Options{Tokenizer: tok})
+	require.NoError(t, err)
+	require.NoError(t, chat.User("ab"))
+	want, _, err := chat.AppendIDs(nil)
+	require.NoError(t, err)
+	require.Contains(t, want, koala.Token(5))
+	data, err := json.Marshal(chat)
+	require.NoError(t, err)
+	chat.Reset()
+	require.NoError(t, json.Unmarshal(data, chat))
+	got, _, err := chat.AppendIDs(nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }
 
 // TestManyChats runs many chats at once, and one that all of them use.

@@ -67,15 +67,6 @@ func (h *history) pop() {
 		h.ids, h.ends = h.ids[:h.begin(n)], h.ends[:n]
 	}
 	h.asked = h.asked[:min(len(h.asked), (n+1)/2)]
-	h.forget(n)
-}
-
-// forget drops the query with the header before it if it is of this turn or a
-// later one.
-func (h *history) forget(turn int) {
-	if h.headTurn >= turn {
-		h.headTurn = -1
-	}
 }
 
 // encodeLast encodes the last turn, and the query before it again if that was
@@ -99,7 +90,9 @@ func (h *history) encodeLast(m *model) error {
 		h.ids = sc.encode(h.ids[:h.begin(first)], m, &bare)
 		h.ends = append(h.ends[:first], len(h.ids))
 		h.asked = append(h.asked[:first/2], asked)
-		h.forget(first)
+		if h.headTurn >= first {
+			h.headTurn = -1 // of a query that is no more
+		}
 	}
 	for i := range sc.segments[1:] {
 		h.ids = sc.encode(h.ids, m, &sc.segments[i+1])

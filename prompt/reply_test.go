@@ -99,7 +99,8 @@ func TestFilterLaws(t *testing.T) {
 		for i := range cuts {
 			cuts[i] = byte(r.UintN(256))
 		}
-		requireFiltered(t, stream, cuts, "stop", "abcde", "cd", "\n\n", "")
+		requireFiltered(t, stream, cuts, "stop", "de", "abcde", "cd", "\n\n", "")
+		requireFiltered(t, stream, cuts, "op", "stop", "t")
 		requireFiltered(t, stream, nil)
 		requireFiltered(t, stream, bytes.Repeat([]byte{1}, len(stream)))
 	}
@@ -116,9 +117,10 @@ func TestFilterReasons(t *testing.T) {
 		{"  two ###", " two ", Ending{Reason: CustomStop, Stop: "###", Cut: "###", CutBytes: 3, Trimmed: true}},
 		{"US", "US", Ending{}},
 		{"", "", Ending{}},
+		{"a stop", "a ", Ending{Reason: CustomStop, Stop: "stop", Cut: "stop", CutBytes: 4}},
 		{"a\xffb\xf0\x9f", "a\ufffdb\ufffd\ufffd", Ending{Replaced: 3}},
 	} {
-		f := FastChat.NewFilter("###")
+		f := FastChat.NewFilter("###", "op", "stop")
 		got := f.Close(f.Append(nil, []byte(row.stream)))
 		require.Equal(t, row.reply, string(got))
 		require.Equal(t, row.want, f.Ending())
