@@ -135,6 +135,7 @@ func TestImport(t *testing.T) {
 		{`[{"role":"system","content":"x"}]`, prompt.ErrPolicy, 0, -1},
 		{`[{"role":"user","content":"x","tool_calls":[]}]`, koala.ErrMalformed, 0, 43},
 		{`[{"role":"user","content":[{"type":"image_url","image_url":"x"}]}]`, koala.ErrMalformed, 0, 27},
+		{`[{"role":"user","content":[{"type":"text","text":"x","y":"z"}]}]`, koala.ErrMalformed, 0, 27},
 		{`[{"role":"assistant","content":null}]`, koala.ErrMalformed, 0, 31},
 		{`[{"role":"user"}]`, koala.ErrMalformed, 0, 1},
 		{`{"messages":[],"prompt":""}`, koala.ErrMalformed, -1, 24},

@@ -104,8 +104,10 @@ func TestRequest(t *testing.T) {
 	text, err := r.Text()
 	require.NoError(t, err)
 	require.Equal(t, "BEGINNING OF CONVERSATION: USER: Hello! GPT: Hi! How can I help you?</s>USER: What is the largest animal on earth? GPT:", text)
-	chat.Reset()
+	chat.Undo()
+	require.NoError(t, chat.User("other"))
 	require.Equal(t, documented, r.Conversation, "a request is a copy")
+	chat.Reset()
 	require.NoError(t, chat.User("</s>"))
 	r, err = chat.Request()
 	require.NoError(t, err)
@@ -167,6 +169,19 @@ func TestChatRejects(t *testing.T) {
 		}
 		require.NoError(t, chat.Add(prompt.Turn{Role: prompt.Role(n % 2), Content: "x"}))
 	}
+}
+
+// TestTextErrorCountsAllTurns, also those that the budget leaves out.
+func TestTextErrorCountsAllTurns(t *testing.T) {
+	chat, err := koala.New(&koala.Options{Budget: 24})
+	require.NoError(t, err)
+	for _, turn := range documented[:2] {
+		require.NoError(t, chat.Add(turn))
+	}
+	require.NoError(t, chat.User("x</s>"))
+	_, w, err := chat.AppendText(nil)
+	require.Equal(t, 2, w.Dropped)
+	requireTurn(t, err, prompt.ErrControl, 2, 1)
 }
 
 // TestEndlessReply: a server that does not stop is stopped.

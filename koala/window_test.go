@@ -84,6 +84,8 @@ func TestFitCuts(t *testing.T) {
 				require.LessOrEqual(t, w.Tokens, budget)
 				require.GreaterOrEqual(t, w.Tokens, budget-6, "cut too much of %.40q", c[last].Content)
 				require.Equal(t, last&^1, w.Dropped)
+				before, _ := reference(c[:last&^1], prompt.Helpful, false)
+				require.Equal(t, max(len(before)-9, 0), w.DroppedTokens, "all but the header's 9")
 				got := kept[len(kept)-1].Content
 				require.Equal(t, len(c[last].Content)-len(got), w.CutBytes)
 				if overflow == koala.KeepStart {

@@ -117,6 +117,8 @@ func TestBadTexts(t *testing.T) {
 		require.Nil(t, p)
 		requireTyped(t, err, len(text), ErrSyntax, io.ErrUnexpectedEOF)
 	}
+	_, err := Parse(h + "USER: x GPT:y</s>USER: z")
+	requireBad(t, err, io.ErrUnexpectedEOF, 2, len(h)+24) // of EasyLM, not FastChat's
 }
 
 func TestParseFindsTheDialect(t *testing.T) {
