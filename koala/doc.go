@@ -15,7 +15,8 @@
 // Koala's training did: each query with its marks, each reply and each end of
 // a reply is encoded on its own and joined as ids. A text of the FastChat
 // dialect gives the same ids where a server splits it at </s> and puts its
-// prefix before each piece, and other ids where it does not.
+// prefix before each piece, an empty reply apart, and other ids where it does
+// not.
 //
 // BOS is an option, and off. Koala's training code (EasyLM at 0e8e52d, April
 // 2023) put none before an example, but fed each row of the packed examples

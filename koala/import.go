@@ -13,6 +13,7 @@ import (
 //   - a record of ShareGPT: {"id", "conversations": [{"from", "value"}]}
 //   - what EasyLM's /chat takes: {"prompt", "context", "temperature"}
 //
+// The id and the temperature are no part of a conversation and are left out.
 // What Koala has no turn for is treated as o says, and told in the notes. It is
 // as strict about the JSON as ParseConversation, with the same errors.
 func ImportConversation(data []byte, o *prompt.Import) (prompt.Conversation, []prompt.Note, error) {
