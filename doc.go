@@ -2,8 +2,8 @@
 //
 // Koala is UC Berkeley's fine-tune of LLaMA. Its weights were released as a
 // bf16 difference to LLaMA's fp16 weights. This module puts them together
-// again, bit for bit as the reference does, and turns text into the model's
-// tokens.
+// again, bit for bit as the reference does, turns text into the model's tokens,
+// and holds conversations in the form that the model was trained on.
 //
 // What is here:
 //
@@ -11,16 +11,20 @@
 //     makes such diffs, and converts checkpoints.
 //   - [github.com/koala-go/sdk/weights] opens checkpoints in any format and
 //     layout, gives each tensor by what it is, and writes checkpoints.
+//   - [github.com/koala-go/sdk/koala] is what a bot imports: chats, with ids
+//     and text for a server, budgets, and replies as they stream.
+//   - [github.com/koala-go/sdk/prompt] turns conversations into text and
+//     segments and back; it knows no tokens.
 //   - [github.com/koala-go/sdk/tokenizer] turns text into LLaMA's tokens and
 //     back, exactly as SentencePiece does.
-//   - cmd/koala is the command; examples/applydiff is the main job in one
-//     file that runs as it is.
+//   - cmd/koala is the command; examples/applydiff, examples/prompt and
+//     examples/bot are the main jobs, each in one file that runs as it is.
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax and gguf (the formats), half and cpu (the arithmetic and its
 // kernels), vfs (files), testmodel (models made of a seed), fixture (shared
 // test files).
 //
-// Imports go one way: internal formats and kernels → weights, tokenizer → diff
-// → cmd and examples. A test fails on any other edge.
+// Imports go one way: internal formats and kernels → weights, tokenizer, prompt
+// → diff, koala → cmd and examples. A test fails on any other edge.
 package koalago

@@ -1,5 +1,6 @@
 // Command koala recovers Koala's weights, inspects, compares and converts the
-// checkpoints that people have, and turns text into tokens. See koala --help.
+// checkpoints that people have, and turns conversations and text into tokens. See
+// koala --help.
 package main
 
 import (
@@ -29,6 +30,8 @@ type cli struct {
 	Diff       diffCmd       `cmd:"" help:"Subtract a base from a model: the diff comes out."`
 	Convert    convertCmd    `cmd:"" help:"Write a checkpoint in another format, layout or type."`
 	Verify     verifyCmd     `cmd:"" help:"Compare an output with its manifest, a list of checksums, or its inputs."`
+	Prompt     promptCmd     `cmd:"" help:"Write a conversation as Koala was trained on it: text or ids."`
+	Parse      parseCmd      `cmd:"" help:"Read such a text back."`
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
@@ -59,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	}()
 	parser, err := kong.New(&cli{},
 		kong.Name("koala"),
-		kong.Description("Koala's weights from LLaMA's and the released diff: one static binary, one pass, bounded memory."),
+		kong.Description("Koala's weights from LLaMA's and the released diff, and its prompts as it was trained on them: one static binary."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

@@ -1,0 +1,156 @@
+// Command bot is a chat bot in one file. On standard input each line is what
+// the user said; with -listen it is a webhook: POST /chat with
+//
+//	{"chat": "any name", "text": "Hello!"}
+//
+// answers {"reply": "…", "ended": "…"}, and each name is a chat of its own.
+//
+// What replies is a koala.Completer. The one here only says what it was asked;
+// put a client of your server in its place.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/prompt"
+)
+
+// parrot replies with what the user said last.
+var parrot = koala.CompleterFunc(func(_ context.Context, r *koala.Request, w io.Writer) error {
+	last := r.Conversation[len(r.Conversation)-1].Content
+	_, err := fmt.Fprintf(w, " You said: %s", last)
+	return err
+})
+
+// options are those of every chat: Koala's context less the reply, and no
+// forged marks.
+func options() *koala.Options {
+	return &koala.Options{Budget: 1024, Overflow: koala.KeepEnd, Render: prompt.Options{RejectForged: true}}
+}
+
+func main() {
+	listen := flag.String("listen", "", "address of the webhook, like localhost:8080")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if *listen == "" {
+		err = talk(ctx, parrot, os.Stdin, os.Stdout)
+	} else {
+		err = serve(ctx, parrot, *listen)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bot:", err)
+		os.Exit(1)
+	}
+}
+
+// talk replies to each line. A line that is refused is told of and left out.
+func talk(ctx context.Context, m koala.Completer, in io.Reader, out io.Writer) error {
+	chat, err := koala.New(options())
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		_, err := chat.Ask(ctx, m, lines.Text(), out)
+		var refused *prompt.TurnError
+		if errors.As(err, &refused) {
+			fmt.Fprint(out, "(refused: ", refused, ")")
+		} else if err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+	}
+	return lines.Err()
+}
+
+// The limits of the webhook.
+const (
+	maxBody  = 64 << 10
+	maxChats = 1000
+)
+
+// bot is the webhook.
+type bot struct {
+	m     koala.Completer
+	mu    sync.Mutex
+	chats map[string]*koala.Chat
+}
+
+// serve runs the webhook until ctx ends.
+func serve(ctx context.Context, m koala.Completer, address string) error {
+	mux := http.NewServeMux()
+	mux.Handle("POST /chat", &bot{m: m, chats: make(map[string]*koala.Chat)})
+	server := &http.Server{Addr: address, Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 5 * time.Minute}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (b *bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Chat, Text string }
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&asked); err != nil || asked.Chat == "" {
+		answer(w, http.StatusBadRequest, map[string]string{"error": `send {"chat": "a name", "text": "..."}`})
+		return
+	}
+	chat, err := b.chat(asked.Chat)
+	if err != nil {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+		return
+	}
+	var reply strings.Builder
+	ending, err := chat.Ask(r.Context(), b.m, asked.Text, &reply)
+	var refused *prompt.TurnError
+	switch {
+	case errors.As(err, &refused):
+		answer(w, http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})
+	case err != nil:
+		answer(w, http.StatusBadGateway, map[string]string{"error": "no reply"})
+	default:
+		answer(w, http.StatusOK, map[string]string{"reply": reply.String(), "ended": ending.Reason.String()})
+	}
+}
+
+// chat is the chat of a name.
+func (b *bot) chat(name string) (*koala.Chat, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if chat := b.chats[name]; chat != nil {
+		return chat, nil
+	}
+	if len(b.chats) == maxChats {
+		return nil, errors.New("too many chats")
+	}
+	chat, err := koala.New(options())
+	if err == nil {
+		b.chats[name] = chat
+	}
+	return chat, err
+}
+
+func answer(w http.ResponseWriter, status int, body map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}

@@ -1,0 +1,96 @@
+package koala
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/koala-go/sdk/prompt"
+	"github.com/koala-go/sdk/tokenizer"
+)
+
+// Token is the id of a piece of the vocabulary.
+type Token = tokenizer.Token
+
+// Options say how prompts are made; nil means the zero value, which is Koala's.
+type Options struct {
+	Dialect   *prompt.Dialect      // nil: prompt.FastChat
+	Tokenizer *tokenizer.Tokenizer // nil: LLaMA's
+	// BOS puts the token for the beginning in front. See the package comment.
+	BOS bool
+	// Budget is the largest number of tokens of a prompt, BOS included; 0 is
+	// no limit. The model's context less the tokens of the reply is right.
+	Budget int
+	// Overflow is what is done when the last exchange alone is over it.
+	Overflow Overflow
+	// Render are the choices of the text: what the next reply shall be, and
+	// what content is refused.
+	Render prompt.Options
+	// Sampling are the defaults of requests; nil: DefaultSampling.
+	Sampling *Sampling
+}
+
+// Overflow is what is done with a last turn that is too long for the budget.
+type Overflow uint8
+
+// The choices. A turn is cut where one of its tokens ends.
+const (
+	RefuseLong Overflow = iota // a *BudgetError
+	KeepStart                  // its end is cut off
+	KeepEnd                    // its beginning is cut off
+)
+
+var overflowNames = []string{"refuse", "keep start", "keep end"}
+
+// String is the choice's name: refuse, keep start, keep end.
+func (o Overflow) String() string { return overflowNames[min(o, KeepEnd)] }
+
+// Sampling is how a server chooses tokens.
+type Sampling struct {
+	Temperature float64  `json:"temperature"` // 0 takes the likeliest
+	TopK        int      `json:"top_k"`       // 0 is no limit
+	TopP        float64  `json:"top_p"`       // 1 is no limit
+	MaxTokens   int      `json:"max_tokens"`  // of the reply
+	Seed        *int64   `json:"seed,omitempty"`
+	Stops       []string `json:"stops,omitempty"` // besides those of the dialect
+}
+
+// DefaultSampling is how EasyLM served Koala.
+func DefaultSampling() Sampling {
+	return Sampling{Temperature: 1, TopK: 50, TopP: 1, MaxTokens: 1024}
+}
+
+// model is the options with their defaults filled in.
+type model struct{ Options }
+
+// resolve fills in defaults.
+func (o *Options) resolve() (m model) {
+	if o != nil {
+		m.Options = *o
+	}
+	if m.Dialect == nil {
+		m.Dialect = &prompt.FastChat
+	}
+	if m.Tokenizer == nil {
+		m.Tokenizer = tokenizer.Default()
+	}
+	return m
+}
+
+// ErrTokenizer is the kind of *prompt.TurnError for a tokenizer that has no EOS,
+// or no BOS where the options ask for it.
+var ErrTokenizer = errors.New("the tokenizer has no such token")
+
+// checkTokens checks that the vocabulary has the control tokens.
+func (m *model) checkTokens() error {
+	if m.Tokenizer.EOS() >= 0 && (!m.BOS || m.Tokenizer.BOS() >= 0) {
+		return nil
+	}
+	return &prompt.TurnError{Turn: -1, Offset: -1, Err: fmt.Errorf("no token for the end of a reply, or no BOS: use LLaMA's vocabulary: %w", ErrTokenizer)}
+}
+
+func (m *model) sampling() Sampling {
+	if m.Sampling == nil {
+		return DefaultSampling()
+	}
+	return *m.Sampling
+}

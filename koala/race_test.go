@@ -1,0 +1,5 @@
+//go:build race
+
+package koala_test
+
+const raced = true
