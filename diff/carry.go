@@ -2,11 +2,13 @@ package diff
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 
+	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
@@ -24,7 +26,8 @@ var carried = map[weights.Format][]string{
 	weights.FormatTorch: {tokenizerModel},
 }
 
-// carryFiles takes over the small files that the output's format has room for.
+// carryFiles takes over the small files that the output's format has room for,
+// and makes those that no input has.
 func (p *Plan) carryFiles(s *weights.Spec) error {
 	for _, name := range carried[s.Format] {
 		text, err := p.file(name)
@@ -38,7 +41,40 @@ func (p *Plan) carryFiles(s *weights.Spec) error {
 	if s.Format == weights.FormatGGUF {
 		return p.carryVocabulary(s)
 	}
+	if len(carried[s.Format]) > 0 && s.Files[tokenizerModel] == nil && s.Files["tokenizer.json"] == nil && isLLaMA(s) {
+		if err := addTokenizer(s); err != nil {
+			return err
+		}
+	}
+	if s.Format == weights.FormatSafetensors && p.op == recovery {
+		s.Files["README.md"] = p.modelCard()
+	}
 	return nil
+}
+
+// isLLaMA says whether the model has a vocabulary of the size of LLaMA's.
+func isLLaMA(s *weights.Spec) bool { return s.Config.Vocab == tokenizer.Default().Len() }
+
+// addTokenizer adds LLaMA's tokenizer, as transformers reads it.
+func addTokenizer(s *weights.Spec) error {
+	var model, fast bytes.Buffer
+	if err := tokenizer.Default().Export(&model, tokenizer.FormatSPM); err != nil {
+		return err
+	}
+	s.Files[tokenizerModel] = model.Bytes()
+	if s.Format != weights.FormatSafetensors {
+		return nil
+	}
+	if err := tokenizer.Default().Export(&fast, tokenizer.FormatHF); err != nil {
+		return err
+	}
+	config, err := json.MarshalIndent(map[string]any{
+		"tokenizer_class": "LlamaTokenizer", "add_bos_token": true, "add_eos_token": false, "legacy": true,
+		"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "clean_up_tokenization_spaces": false,
+		"model_max_length": 2048, "chat_template": prompt.ChatTemplate,
+	}, "", "  ")
+	s.Files["tokenizer.json"], s.Files["tokenizer_config.json"] = fast.Bytes(), append(config, '\n')
+	return err
 }
 
 // file is a small file of the first input that has it, nil when none does.
@@ -68,7 +104,7 @@ func (p *Plan) carryVocabulary(s *weights.Spec) error {
 		if t, err = tokenizer.New(bytes.NewReader(text)); err != nil {
 			return fmt.Errorf("%s beside an input: %w", tokenizerModel, err)
 		}
-	case s.Config.Vocab == tokenizer.Default().Len():
+	case isLLaMA(s):
 		t = tokenizer.Default()
 	default:
 		return nil
@@ -76,8 +112,27 @@ func (p *Plan) carryVocabulary(s *weights.Spec) error {
 	if t.Len() > s.Config.Vocab {
 		return &CheckError{CheckSize, fmt.Sprintf("%s beside an input has %d pieces, the model %d rows", tokenizerModel, t.Len(), s.Config.Vocab), "put the model's own tokenizer there"}
 	}
-	s.Vocabulary, err = p.vocabulary(t, s.Config.Vocab)
+	if s.Vocabulary, err = p.vocabulary(t, s.Config.Vocab); err != nil {
+		return err
+	}
+	s.Vocabulary.ChatTemplate, err = p.chatTemplate()
 	return err
+}
+
+// chatTemplate is the one that an input's tokenizer_config.json has, or
+// Koala's.
+func (p *Plan) chatTemplate() (string, error) {
+	text, err := p.file("tokenizer_config.json")
+	if text == nil || err != nil {
+		return prompt.ChatTemplate, err
+	}
+	var config struct {
+		Template string `json:"chat_template"`
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return "", fmt.Errorf("tokenizer_config.json beside an input: %w", err)
+	}
+	return cmp.Or(config.Template, prompt.ChatTemplate), nil
 }
 
 // vocabulary lists a tokenizer's pieces, and names for rows beyond them: those

@@ -30,9 +30,11 @@ const (
 	CheckSize    = "size"    // the inputs are of one shape
 	CheckSwapped = "swapped" // a diff is given as the diff, a model as the base
 	CheckRounded = "rounded" // the base was not rounded to bf16
-	CheckOutput  = "output"  // the output's place is free, and in no input
-	CheckSpace   = "space"   // the disk has room
-	CheckMemory  = "memory"  // the memory limit allows the work
+	// CheckRecovered: the base is not the sum of the base and the diff already.
+	CheckRecovered = "recovered"
+	CheckOutput    = "output" // the output's place is free, and in no input
+	CheckSpace     = "space"  // the disk has room
+	CheckMemory    = "memory" // the memory limit allows the work
 )
 
 // A check looks at a plan and returns nil or the reason to stop.
@@ -42,7 +44,7 @@ var (
 	// onOpening is the check that all that follows needs.
 	onOpening = []check{checkWhole}
 	// beforeLayout are the other checks on the inputs.
-	beforeLayout = []check{checkSize, checkHeads, checkSwapped, checkRounded}
+	beforeLayout = []check{checkSize, checkHeads, checkSwapped, checkRounded, checkRecovered}
 	// afterLayout are the checks on the output, whose size is known by then.
 	afterLayout = []check{checkPlace, checkExists, checkSpace}
 )
@@ -223,7 +225,7 @@ func checkExists(p *Plan) *CheckError {
 }
 
 // ours are the names in a directory that an earlier run may have written.
-var ours = regexp.MustCompile(`^(model(-\d+-of-\d+)?\.safetensors|consolidated\.\d\d\.pth|tokenizer\.model|` +
+var ours = regexp.MustCompile(`^(model(-\d+-of-\d+)?\.safetensors|consolidated\.\d\d\.pth|tokenizer\.model|README\.md|` +
 	`(koala-manifest|params|model\.safetensors\.index|config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json)$`)
 
 func checkReplaceable(p *Plan) *CheckError {

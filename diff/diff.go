@@ -88,7 +88,7 @@ type Options struct {
 	// AllowNonFinite allows infinite and NaN results.
 	AllowNonFinite bool
 	// Allow names checks whose refusal is overridden: CheckSwapped,
-	// CheckRounded. Others are not overridden.
+	// CheckRounded, CheckRecovered. Others are not overridden.
 	Allow []string
 
 	// Heads is the number of attention heads, where no input tells it.
@@ -145,7 +145,8 @@ func (o *Options) withDefaults() Options {
 // allows says whether a check is overridden. What the others refuse cannot be
 // computed or written.
 func (o *Options) allows(check string) bool {
-	return (check == CheckSwapped || check == CheckRounded) && slices.Contains(o.Allow, check)
+	statistical := []string{CheckSwapped, CheckRounded, CheckRecovered}
+	return slices.Contains(statistical, check) && slices.Contains(o.Allow, check)
 }
 
 // Progress says how far a run is.

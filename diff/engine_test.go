@@ -331,7 +331,10 @@ func TestCarriedFiles(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, string(b))
 	}
-	require.NoFileExists(t, filepath.Join(x.out, "README.md"))
+	card, err := os.ReadFile(filepath.Join(x.out, "README.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(card), "# Koala", "the card is the output's own, not the base's")
+	require.NotContains(t, string(card), "not part of the model")
 	x.opts.Format, x.out = easylm, x.out+".stream"
 	require.NoError(t, x.do(t, x), "a stream has no room for them")
 }

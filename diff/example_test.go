@@ -114,6 +114,7 @@ func ExamplePlanRecover() {
 	}
 	// Output:
 	// model.safetensors true
+	// README.md true
 	// config.json true
 	// generation_config.json true
 }

@@ -219,15 +219,23 @@ func requireCheck(t *testing.T, x *trial, check, evidence string) {
 	require.Regexp(t, `\b(give|write|exchange|create|free|allow|force|see)\b`, refused.Cure, "the end says what to do")
 }
 
-// readManifest reads and removes the manifest of an output.
+// readManifest reads and removes what an output says of its inputs: the
+// manifest and the model card.
 func readManifest(t *testing.T, out string) string {
 	t.Helper()
-	path := filepath.Join(out, ManifestName)
+	paths := []string{filepath.Join(out, ManifestName), filepath.Join(out, "README.md")}
 	if info, err := os.Stat(out); err == nil && !info.IsDir() {
-		path = out + "." + ManifestName
+		paths = []string{out + "." + ManifestName}
 	}
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, os.Remove(path))
-	return string(text)
+	all := ""
+	for i, path := range paths {
+		text, err := os.ReadFile(path)
+		if i > 0 && os.IsNotExist(err) {
+			continue // only a recovered model has a card
+		}
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(path))
+		all += string(text)
+	}
+	return all
 }

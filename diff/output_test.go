@@ -165,7 +165,7 @@ func TestOutputAllowed(t *testing.T) {
 				require.NotContains(t, e.Name(), ".koala-old", "a hidden file is left")
 			}
 			if format == hf {
-				require.Len(t, entries(t, x.out), 4, "nothing of the old output is left")
+				require.Len(t, entries(t, x.out), 5, "nothing of the old output is left")
 			}
 		})
 	}

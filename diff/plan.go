@@ -122,6 +122,14 @@ func shareConfig(sources []*weights.Checkpoint) {
 	}
 }
 
+// modelName is what the model is called where a format has a name for it.
+func modelName(c *weights.Config) string {
+	if c.Size() == "other" {
+		return "Koala"
+	}
+	return "Koala " + c.Size()
+}
+
 // resize gives the base as many rows of the vocabulary as the other input has,
 // if that was asked for.
 func (p *Plan) resize() error {
@@ -148,7 +156,7 @@ func (p *Plan) spec() (*weights.Spec, error) {
 	s := &weights.Spec{
 		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize, Shards: p.options.Shards,
 		DTypes: make(map[weights.Param]weights.DType), Files: make(map[string][]byte),
-		Name: "Koala " + first.Config.Size(),
+		Name: modelName(&first.Config),
 	}
 	if s.Format == weights.FormatEasyLM || s.Format == weights.FormatTorch {
 		s.Config.TiedEmbeddings = false // these have an output matrix in any case

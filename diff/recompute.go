@@ -32,7 +32,7 @@ func (v *verifier) plan(out *weights.Checkpoint) (*Plan, error) {
 	o := Options{
 		Format: written(out), DType: out.Tensor(weights.Param{Role: weights.Embed}).DType, Shards: 1,
 		Heads: v.options.Heads, FollowLinks: v.options.FollowLinks, ResizeVocab: v.options.ResizeVocab,
-		Allow: []string{CheckSwapped, CheckRounded}, Workers: v.options.Workers, Memory: v.options.Memory,
+		Allow: []string{CheckSwapped, CheckRounded, CheckRecovered}, Workers: v.options.Workers, Memory: v.options.Memory,
 	}
 	p := &Plan{op: recovery, options: o.withDefaults(), inputs: []input{{"base", v.options.Base}, {"diff", v.options.Diff}}}
 	p.asked = o.Workers > 0

@@ -24,7 +24,7 @@ type outputFlags struct {
 	Digests   string `enum:"none,output,all" default:"output" help:"Digests that the manifest holds: ${enum} (default ${default}); all is of the inputs too."`
 
 	AllowNonfinite bool     `help:"Allow infinite and NaN results."`
-	Allow          []string `placeholder:"CHECK" help:"Go on although this check refuses: swapped, rounded."`
+	Allow          []string `placeholder:"CHECK" help:"Go on although this check refuses: swapped, rounded, recovered."`
 	FollowLinks    bool     `help:"Allow shards to be symbolic links out of their directory."`
 
 	Workers int  `placeholder:"N" help:"Goroutines that work (default: one a core)."`

@@ -1,0 +1,94 @@
+package diff
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/weights"
+)
+
+// checkRecovered refuses a base to which the diff was added already. The
+// diff d and a base b that it was not added to have little to do with each
+// other, while of b + d a multiple of about one of d is a part: the slope of
+// the regression on d is near 0 or near 1. It is only believed when it is
+// known to a sixteenth.
+func checkRecovered(p *Plan) *CheckError {
+	if p.op != recovery {
+		return nil
+	}
+	slope, deviation, err := regression(p.sources[0], p.sources[1])
+	if err != nil {
+		return &CheckError{CheckRecovered, err.Error(), "see that the files can be read"}
+	}
+	if deviation > 1.0/16 || math.Abs(slope-1) > 0.25 {
+		return nil
+	}
+	return &CheckError{CheckRecovered, fmt.Sprintf("diff %s seems to be part of base %s already: regression of the base on the diff has a slope of %.3f (standard error %.3f), where 0 is expected",
+		p.inputs[1].path, p.inputs[0].path, slope, deviation), "give LLaMA's own weights as the base"}
+}
+
+// Some weights are enough for the regression: this many matrices, and elements
+// of each.
+const (
+	regressionMatrices = 24
+	regressionElements = 1 << 17
+)
+
+// regression is the slope of b on d over a part of their matrices, and the
+// slope's standard error.
+func regression(b, d *weights.Checkpoint) (slope, deviation float64, err error) {
+	var products, squares, both float64
+	for _, q := range someMatrices(&b.Config) {
+		x, err := leading(b, q)
+		if err != nil {
+			return 0, 0, err
+		}
+		y, err := leading(d, q)
+		if err != nil {
+			return 0, 0, err
+		}
+		for i := range min(len(x), len(y)) {
+			u, v := float64(x[i]), float64(y[i])
+			if w := u * v; w-w == 0 { // finite
+				products, squares, both = products+w, squares+float64(v*v), both+float64(w*w)
+			}
+		}
+	}
+	if squares == 0 {
+		return 0, math.Inf(1), nil
+	}
+	return products / squares, math.Sqrt(both) / squares, nil
+}
+
+// someMatrices are matrices that no layout permutes, of layers that are evenly
+// spread.
+func someMatrices(c *weights.Config) []weights.Param {
+	var list []weights.Param
+	roles := []weights.Role{weights.Gate, weights.Up, weights.Down}
+	step := max(c.Layers*len(roles)/regressionMatrices, 1)
+	for layer := 0; layer < c.Layers; layer += step {
+		for _, role := range roles {
+			list = append(list, weights.Param{Layer: layer, Role: role})
+		}
+	}
+	return list
+}
+
+// leading are the first rows of a weight in Meta's layout, of so many elements
+// at most.
+func leading(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+	v, err := c.View(q, weights.Meta)
+	if err != nil {
+		return nil, err
+	}
+	cols := v.RowBytes() / v.DType.Size()
+	rows := min(v.Rows(), max(regressionElements/cols, 1))
+	b := make([]byte, rows*v.RowBytes())
+	if err := v.ReadRows(b, 0, rows, nil); err != nil {
+		return nil, err
+	}
+	values := make([]float32, rows*cols)
+	half.Floats(values, b, half.Type(v.DType))
+	return values, nil
+}
