@@ -2,6 +2,7 @@ package diff
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -109,5 +110,33 @@ func TestAlreadyRecovered(t *testing.T) {
 		y.opts = &Options{Allow: []string{CheckRecovered}}
 		require.NoError(t, y.do(t, &y))
 		require.NoError(t, os.RemoveAll(y.out))
+	}
+}
+
+// TestWarnings warns of a base whose configuration is that of Llama 2. Nothing
+// is read of these sparse files but headers and a few weights.
+func TestWarnings(t *testing.T) {
+	m := testmodel.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
+	x := newTrial(t)
+	write(t, m, x.base, testmodel.Options{Format: hf, DType: weights.F16})
+	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: weights.BF16})
+	for text, want := range map[string][]string{
+		`{"rms_norm_eps": 1e-6, "max_position_embeddings": 2048}`: {},
+		`{"rms_norm_eps": 1e-5, "max_position_embeddings": 4096}`: {"states a norm epsilon of 1e-05, LLaMA 7B has 1e-06", "states 4096 positions"},
+	} {
+		put(t, filepath.Join(x.base, "config.json"), text)
+		p, err := PlanRecover(x.base, x.delta, x.out, &Options{Allow: everyCheck})
+		var full *CheckError
+		if errors.As(err, &full) && full.Check == CheckSpace {
+			t.Skip("the disk has no room for a 7B model: ", err)
+		}
+		require.NoError(t, err)
+		s := p.Summary()
+		require.NoError(t, p.Close())
+		require.Len(t, s.Warnings, len(want))
+		for i := range want {
+			require.Contains(t, s.Warnings[i], want[i])
+			require.Contains(t, s.Warnings[i], "Llama 2")
+		}
 	}
 }

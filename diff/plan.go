@@ -200,6 +200,8 @@ type Summary struct {
 	Memory     int64          `json:"buffer_bytes"`
 	Workers    int            `json:"workers"`
 	Files      []FileSummary  `json:"files"`
+	Warnings   []string       `json:"warnings"`
+	Estimate   float64        `json:"estimated_seconds,omitempty"` // 0 when it was not asked for
 }
 
 // InputSummary describes one input.
@@ -224,7 +226,7 @@ func (p *Plan) Summary() Summary {
 		Operation: p.op.name, Rule: p.rule(), Out: p.out, Format: p.options.Format,
 		DType: p.dtype(""), Size: p.sources[0].Config.Size(),
 		Tensors: len(p.layout.Spec.DTypes), Parameters: p.sources[0].Config.Parameters(),
-		WriteBytes: p.layout.Bytes(), Memory: p.bufferBytes() * int64(p.options.Workers), Workers: p.options.Workers,
+		WriteBytes: p.layout.Bytes(), Warnings: []string{}, Memory: p.bufferBytes() * int64(p.options.Workers), Workers: p.options.Workers,
 	}
 	for i, c := range p.sources {
 		in := InputSummary{Name: p.inputs[i].name, Path: c.Path, Format: c.Format, Layout: c.Layout.String()}
@@ -235,6 +237,7 @@ func (p *Plan) Summary() Summary {
 	for _, f := range p.layout.Files {
 		s.Files = append(s.Files, FileSummary{f.Name, f.Size})
 	}
+	s.Warnings = p.warnings()
 	return s
 }
 

@@ -66,6 +66,15 @@ func (c *Config) Size() string {
 	return "other"
 }
 
+// ReleaseNormEps is the epsilon of the norms of LLaMA's release of this size, 0
+// for other sizes.
+func (c *Config) ReleaseNormEps() float64 {
+	if r := c.release(); r != nil {
+		return r.eps
+	}
+	return 0
+}
+
 // HeadDim is the number of rows of one head, 0 when it is unknown.
 func (c *Config) HeadDim() int {
 	if c.Heads == 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -56,7 +57,10 @@ func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.P
 	}
 	defer p.Close()
 	if f.Plan {
-		return f.printPlan(a.stdout, p.Summary())
+		s := p.Summary()
+		estimate, err := p.Estimate()
+		s.Estimate = estimate.Seconds()
+		return errors.Join(err, f.printPlan(a.stdout, s))
 	}
 	r, err := p.Run(a.ctx)
 	bar.finish()
@@ -106,6 +110,12 @@ func printSummary(w io.Writer, s diff.Summary) {
 	fmt.Fprintf(t, "model\t%s\t%d tensors, %d parameters\n", s.Size, s.Tensors, s.Parameters)
 	fmt.Fprintf(t, "rule\t%s\t\n", s.Rule)
 	fmt.Fprintf(t, "memory\t%s\tof buffers, %s\n", bytesText(s.Memory), plural(s.Workers, "worker"))
+	if s.Estimate > 0 {
+		fmt.Fprintf(t, "time\t%.1f s\tif writing is as fast as reading the first input\n", s.Estimate)
+	}
+	for _, w := range s.Warnings {
+		fmt.Fprintf(t, "warning\t%s\t\n", w)
+	}
 }
 
 func joined(types []weights.DType) string {
