@@ -35,26 +35,35 @@ func BenchmarkRecover(b *testing.B) {
 			b.SetBytes(n)
 		}
 	})
-	for _, c := range []struct {
-		name, base string
-		format     weights.Format
-	}{
-		{"easylm to easylm", easylm, weights.FormatEasyLM},
-		{"easylm to hf", easylm, weights.FormatSafetensors},
-		{"hf to easylm", hf, weights.FormatEasyLM},
-		{"hf to hf", hf, weights.FormatSafetensors},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			for b.Loop() {
-				r, err := Recover(context.Background(), c.base, delta, out, &Options{Format: c.format, Heads: m.Heads})
-				require.NoError(b, err)
-				b.SetBytes(r.WriteBytes)
-				b.StopTimer()
-				require.NoError(b, os.RemoveAll(out))
-				b.StartTimer()
-			}
-		})
+	for _, digests := range []Digests{DigestNone, DigestOutput, DigestAll} {
+		for _, c := range []struct {
+			name, base string
+			format     weights.Format
+		}{
+			{"easylm to easylm", easylm, weights.FormatEasyLM},
+			{"easylm to hf", easylm, weights.FormatSafetensors},
+			{"hf to easylm", hf, weights.FormatEasyLM},
+			{"hf to hf", hf, weights.FormatSafetensors},
+		} {
+			b.Run(c.name+" digests "+string(digests), func(b *testing.B) {
+				for b.Loop() {
+					r, err := Recover(context.Background(), c.base, delta, out, &Options{Format: c.format, Heads: m.Heads, Digests: digests})
+					require.NoError(b, err)
+					b.SetBytes(r.WriteBytes)
+					b.StopTimer()
+					removeOutput(b, out)
+					b.StartTimer()
+				}
+			})
+		}
 	}
+}
+
+// removeOutput removes an output and the manifest beside it.
+func removeOutput(b *testing.B, out string) {
+	b.Helper()
+	require.NoError(b, os.RemoveAll(out))
+	require.NoError(b, os.RemoveAll(out+"."+ManifestName))
 }
 
 // floor reads the inputs and writes and syncs one file of the first's size,
