@@ -14,4 +14,9 @@
 // amount of memory. Before the first byte is written, the inputs are checked
 // for the mistakes that people make; see CheckError. The output appears whole
 // or not at all.
+//
+// A Manifest is written with the output, and Verify compares the two. While a
+// run works it keeps a journal of what is durable with the output in the
+// making, in a hidden directory beside the output's place; Options.Resume goes
+// on from there. journal.go documents its format.
 package diff

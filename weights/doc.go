@@ -10,8 +10,10 @@
 //
 //	format      read  write  layout
 //	safetensors yes   yes    HuggingFace (a file, or a directory with config.json and shards)
+//	torch       yes   yes    Meta (consolidated.*.pth and params.json); read also Hugging Face's .bin
 //	easylm      yes   yes    EasyLM (a msgpack stream; also train states)
 //	flax        yes   no     EasyLM (one msgpack map)
+//	gguf        yes   yes    GGUF (F32, F16, BF16, Q8_0, with the metadata of llama.cpp)
 //
 // Reading touches headers only; tensors are read in pieces through
 // Tensor.ReadAt or View.ReadRows. Files are untrusted: see FormatError.

@@ -4,7 +4,7 @@ import "github.com/koala-go/sdk/diff"
 
 type convertCmd struct {
 	In    string `required:"" placeholder:"PATH" help:"The checkpoint to read."`
-	DType string `name:"dtype" enum:"bf16,fp16,fp32,keep" default:"keep" help:"Type of the weights: ${enum} (default ${default})."`
+	DType string `name:"dtype" enum:"bf16,fp16,fp32,q8_0,keep" default:"keep" help:"Type of the weights: ${enum} (default ${default})."`
 	outputFlags
 }
 
