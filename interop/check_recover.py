@@ -25,13 +25,23 @@ from koala_interop import (
     write_stream,
 )
 
-# A base in Hugging Face's layout, and bases in EasyLM's, which do not say how many heads there are.
-HF_BASES = [
+# Bases that say how many heads there are, and bases in EasyLM's, which do not say how many heads there are.
+BASES = [
     ("S", "hf-safetensors"),
     ("S", "hf-safetensors-2023"),
     ("S", "hf-safetensors-sharded"),
     ("T", "hf-safetensors-sharded"),
     ("D", "hf-safetensors"),
+    ("S", "hf-bin"),
+    ("S", "hf-bin-sharded"),
+    ("S", "hf-bin-strided"),
+    ("S", "meta-1"),
+    ("S", "meta-2"),
+    ("S", "meta-views"),
+    ("T", "meta-3"),
+    ("D", "hf-bin-parameters"),
+    ("D", "hf-bin-statedict"),
+    ("D", "meta-1"),
 ]
 EASYLM_BASES = [
     ("S", "easylm-fp16.stream"),
@@ -50,7 +60,7 @@ def recover(model, base, out, *flags):
 
 
 def check_hugging_face(tmp):
-    for model, base in HF_BASES + EASYLM_BASES:
+    for model, base in BASES + EASYLM_BASES:
         title = f"recover {model}/{base}"
         heads = ["--heads", HEADS[model]] if (model, base) in EASYLM_BASES else []
         out = tmp / f"{model}-{base}"
@@ -96,7 +106,7 @@ def check_dtypes(tmp):
 
 
 def check_easylm(tmp):
-    for model, base in HF_BASES + EASYLM_BASES:
+    for model, base in BASES + EASYLM_BASES:
         for dtype in DTYPES:
             title = f"recover {model}/{base} --format easylm --dtype {dtype}"
             out = tmp / f"{model}-{base}-{dtype}.stream"
