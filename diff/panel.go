@@ -24,6 +24,12 @@ type work struct {
 	// another type than was asked for: GGUF has norms in F32, and Q8_0.
 	as     weights.DType
 	stored int64 // bytes of a row as it is written
+
+	// Transposing costs a pass over the memory. Where all views are turned
+	// alike, only the results are transposed; where one of two is, it is
+	// transposed as it is combined. oneTurned is its index, or -1.
+	allTurned bool
+	oneTurned int
 }
 
 // recoded says whether results are written in another type.
@@ -86,7 +92,24 @@ func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
 		w.row = v.RowBytes() / v.DType.Size() * dtype.Size()
 	}
 	w.stored = place.Bytes() / rows
+	w.turn(p.op)
 	return w, rows, nil
+}
+
+// turn finds out how few blocks have to be transposed.
+func (w *work) turn(op *operation) {
+	w.allTurned, w.oneTurned = true, -1
+	for _, v := range w.views {
+		w.allTurned = w.allTurned && v.TurnedAlike(w.views[0])
+	}
+	if len(w.views) != 2 || op.turned == nil || w.views[0].Turned() == w.views[1].Turned() {
+		return
+	}
+	if w.views[1].Turned() {
+		w.oneTurned = 1
+	} else if op.commutes {
+		w.oneTurned = 0
+	}
 }
 
 // panelRows is the number of rows of a panel that needs at most budget bytes
@@ -106,9 +129,14 @@ func (w *work) panelRows(budget int64) int64 {
 // need is the bytes of buffers that n rows take.
 func (w *work) need(n int64) int64 {
 	total, scratch := n*w.row, int64(0)
-	for _, v := range w.views {
+	for i, v := range w.views {
 		total += n * v.RowBytes()
-		scratch = max(scratch, v.Scratch(n))
+		if !w.allTurned && i != w.oneTurned {
+			scratch = max(scratch, v.Scratch(n))
+		}
+	}
+	if w.allTurned {
+		scratch = n * w.row
 	}
 	if w.recoded() {
 		total += n * w.stored
@@ -149,12 +177,17 @@ func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err e
 		block, rest = take(rest, x.rows*v.RowBytes())
 		b.blocks = append(b.blocks, block)
 	}
-	for i, v := range w.views {
-		if err := v.ReadRows(b.blocks[i], x.first, x.rows, rest); err != nil {
-			return nil, nil, err
-		}
+	switch {
+	case w.allTurned:
+		err = b.combineTurned(op, x, results, rest)
+	case w.oneTurned >= 0:
+		err = b.combineOneTurned(op, x, results, rest)
+	default:
+		err = b.combine(op, x, results, rest)
 	}
-	op.combine(results, w.out, b.blocks, w.types)
+	if err != nil {
+		return nil, nil, err
+	}
 	switch {
 	case w.as == weights.Q8_0:
 		half.Quantize8(stored, results)
@@ -162,4 +195,48 @@ func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err e
 		half.Convert(stored, half.Type(w.as), results, w.out)
 	}
 	return results, stored, nil
+}
+
+// combine reads the blocks as rows and combines them.
+func (b *buffers) combine(op *operation, x panel, results, scratch []byte) error {
+	for i, v := range x.work.views {
+		if err := v.ReadRows(b.blocks[i], x.first, x.rows, scratch); err != nil {
+			return err
+		}
+	}
+	op.combine(results, x.work.out, b.blocks, x.work.types)
+	return nil
+}
+
+// combineTurned combines the blocks as they are stored, and transposes what
+// comes out.
+func (b *buffers) combineTurned(op *operation, x panel, results, sums []byte) (err error) {
+	w := x.work
+	var order []int32
+	for i, v := range w.views {
+		if order, err = v.ReadColumns(b.blocks[i], x.first, x.rows); err != nil {
+			return err
+		}
+	}
+	sums = sums[:len(results)]
+	op.combine(sums, w.out, b.blocks, w.types)
+	size := w.out.Size()
+	half.Transpose(results, sums, len(results)/size/int(x.rows), int(x.rows), size, order)
+	return nil
+}
+
+// combineOneTurned combines a block of rows with one that is transposed on the
+// way.
+func (b *buffers) combineOneTurned(op *operation, x panel, results, scratch []byte) error {
+	w, turned, plain := x.work, x.work.oneTurned, 1-x.work.oneTurned
+	if err := w.views[plain].ReadRows(b.blocks[plain], x.first, x.rows, scratch); err != nil {
+		return err
+	}
+	order, err := w.views[turned].ReadColumns(b.blocks[turned], x.first, x.rows)
+	if err != nil {
+		return err
+	}
+	cols := len(results) / w.out.Size() / int(x.rows)
+	op.turned(results, w.out, b.blocks[plain], w.types[plain], b.blocks[turned], w.types[turned], cols, int(x.rows), order)
+	return nil
 }

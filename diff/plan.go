@@ -13,19 +13,23 @@ type operation struct {
 	name    string
 	formula string // of the arithmetic, for people
 	combine func(dst []byte, out half.Type, blocks [][]byte, types []half.Type)
-	dtype   weights.DType // of the output by default, "" to keep the input's
+	// turned combines a block with one that is transposed on the way.
+	turned func(dst []byte, out half.Type, a []byte, at half.Type, b []byte, bt half.Type, rows, cols int, order []int32)
+	// commutes says that it does not matter which block is the first.
+	commutes bool
+	dtype    weights.DType // of the output by default, "" to keep the input's
 }
 
 var (
 	recovery = &operation{"recover", "base + diff", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
 		half.Add(dst, out, x[0], t[0], x[1], t[1])
-	}, weights.BF16}
+	}, half.AddTransposed, true, weights.BF16}
 	difference = &operation{"diff", "target - base", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
 		half.Sub(dst, out, x[0], t[0], x[1], t[1])
-	}, weights.BF16}
+	}, half.SubTransposed, false, weights.BF16}
 	conversion = &operation{"convert", "input", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
 		half.Convert(dst, out, x[0], t[0])
-	}, ""}
+	}, nil, true, ""}
 )
 
 // input is a checkpoint that is read: what it is for, and where it is.

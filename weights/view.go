@@ -174,21 +174,44 @@ func (v *View) permuteCols(dst, src []byte) {
 	}
 }
 
-// readTurned gathers a block of columns of the store, which is the block of
-// rows, and transposes it.
-func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
+// Turned says whether the store has the view's rows as columns: ReadRows
+// gathers and transposes them then. Who combines several such views gathers
+// with ReadColumns, combines what is gathered, and transposes once.
+func (v *View) Turned() bool { return v.turned }
+
+// TurnedAlike says whether both views are Turned, and their gathered blocks
+// have the same elements at the same places.
+func (v *View) TurnedAlike(w *View) bool {
+	return v.turned && w.turned && v.order == w.order && v.orderCols == w.orderCols
+}
+
+// ReadColumns reads n rows of a view that is Turned, from the first on, as the
+// store has them: a matrix of a row for each of the view's columns, and of n
+// columns. It becomes the view's block when it is transposed and its column c
+// put in row order[c]; a nil order is the identity. The block begins and ends
+// at multiples of Step.
+func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error) {
 	size := v.DType.Size()
 	for c := range v.cols {
 		row := c
 		if v.orderCols {
 			row = v.order.stored(c)
 		}
-		if err := v.tensor.read(v.source, gathered[c*n*size:(c+1)*n*size], (row*v.rows+first)*size); err != nil {
-			return err
+		if err := v.tensor.read(v.source, dst[c*n*size:(c+1)*n*size], (row*v.rows+first)*size); err != nil {
+			return nil, err
 		}
 	}
-	half.Transpose(dst, gathered, int(v.cols), int(n), int(size), v.blockOrder(first, n))
-	return nil
+	return v.blockOrder(first, n), nil
+}
+
+// readTurned gathers a block of columns of the store, which is the block of
+// rows, and transposes it.
+func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
+	order, err := v.ReadColumns(gathered, first, n)
+	if err == nil {
+		half.Transpose(dst, gathered, int(v.cols), int(n), int(v.DType.Size()), order)
+	}
+	return err
 }
 
 // blockOrder says which row of a block each gathered column becomes.
