@@ -25,6 +25,7 @@ var edges = map[string][]string{
 	"internal/safetensors": {"internal/wire"},
 	"internal/flax":        {"internal/wire"},
 	"internal/gguf":        {"internal/wire"},
+	"internal/bleu":        {},
 	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/flax", "github.com/x448/float16"},
 	"diff":                 {"weights", "internal/half", "internal/vfs"},
