@@ -29,7 +29,8 @@ var edges = map[string][]string{
 	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/flax", "github.com/x448/float16"},
 	"diff":                 {"weights", "internal/half", "internal/vfs"},
-	"cmd/koala":            {"diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/safetensors", "github.com/klauspost/compress/zstd"},
+	"cmd/koala":            {"dataset", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
 
 	"tokenizer/internal/gen": {},
@@ -76,4 +77,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "tokenizer", "weights", "diff", "cmd", "examples"}
+var topLevel = []string{"internal", "tokenizer", "weights", "diff", "dataset", "cmd", "examples"}
