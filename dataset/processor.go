@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math"
+	"strconv"
 
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/tokenizer"
@@ -291,7 +292,8 @@ type exampleChunk struct {
 }
 
 func (p *Processor) chunk(in recordChunk) (out exampleChunk) {
-	var all Example // one pair of slices for the tokens of all
+	room := roomFor(in.records)
+	all := Example{Tokens: make([]tokenizer.Token, 0, room), Masks: make([]uint8, 0, room)} // for the tokens of all
 	ends := make([]int, 0, len(in.records))
 	for i := range in.records {
 		before := len(all.Tokens)
@@ -316,4 +318,35 @@ func (p *Processor) chunk(in recordChunk) (out exampleChunk) {
 	}
 	out.tokens, out.err = int64(start), in.err
 	return out
+}
+
+// roomFor is about how many tokens records make: one for four bytes.
+func roomFor(records []Record) int {
+	n := 0
+	for i := range records {
+		for k := range records[i].Fields {
+			n += len(records[i].Fields[k].Text)
+		}
+	}
+	return n/4 + n/16 + 64
+}
+
+// AppendJSON appends an example as {"tokens":[…],"loss_masks":[…]}, without a
+// newline.
+func (e *Example) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"tokens":[`...)
+	for i, id := range e.Tokens {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, int64(id), 10)
+	}
+	dst = append(dst, `],"loss_masks":[`...)
+	for i, mask := range e.Masks {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '0'+mask, '.', '0')
+	}
+	return append(dst, "]}"...)
 }

@@ -29,6 +29,7 @@ type cli struct {
 	Diff       diffCmd       `cmd:"" help:"Subtract a base from a model: the diff comes out."`
 	Convert    convertCmd    `cmd:"" help:"Write a checkpoint in another format, layout or type."`
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
+	Dataset    datasetCmd    `cmd:"" help:"Turn public data sets into training records, tokens and batches."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
