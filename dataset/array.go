@@ -139,7 +139,7 @@ func (a *arraySplitter) part() (bool, error) {
 // element finds the end of an element.
 func (a *arraySplitter) element(b *block) (bool, error) {
 	n := elementEnd(a.rest)
-	if n == len(a.rest) && !a.eof {
+	if n == len(a.rest) { // a comma or bracket must follow
 		return false, nil
 	}
 	if n == 0 {
