@@ -98,26 +98,20 @@ func TestGoldenRecords(t *testing.T) {
 
 // TestGoldenEval compares the evaluation export.
 func TestGoldenEval(t *testing.T) {
-	for _, row := range rows[struct {
-		recordRow
-		Outputs []struct{ Prefix, Text []string }
-	}](t, "chat_eval.jsonl") {
-		var prefix, text []string
+	for _, row := range rows[recordRow](t, "chat_eval.jsonl") {
+		var pairs []EvalPair
 		var err error
 		for r, e := range Read(t.Context(), []Input{Text("input", string(row.Input))}, &ReadOptions{Source: ShareGPTEval, Compat: true}) {
 			if err = e; err == nil {
-				for _, p := range AppendEval(nil, &r) {
-					prefix, text = append(prefix, p.Prefix), append(text, p.Text)
-				}
+				pairs = AppendEval(pairs, &r)
 			}
 		}
-		if !row.OK {
+		if row.OK {
+			require.NoError(t, err, row.Case)
+			require.Equal(t, row.Lines[0], string(AppendEvalJSON(nil, pairs)), row.Case)
+		} else {
 			require.Error(t, err, row.Case)
-			continue
 		}
-		require.NoError(t, err, row.Case)
-		require.Equal(t, append([]string{}, row.Outputs[0].Prefix...), append([]string{}, prefix...), row.Case)
-		require.Equal(t, append([]string{}, row.Outputs[0].Text...), append([]string{}, text...), row.Case)
 	}
 }
 

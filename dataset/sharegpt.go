@@ -223,3 +223,24 @@ func AppendEval(dst []EvalPair, r *Record) []EvalPair {
 	}
 	return dst
 }
+
+// AppendEvalJSON appends the evaluation export, as Python's json.dump writes
+// it: an object of the list of prefixes and the list of texts.
+func AppendEvalJSON(dst []byte, pairs []EvalPair) []byte {
+	dst = append(dst, `{"prefix": [`...)
+	for i := range pairs {
+		dst = appendItem(dst, i, pairs[i].Prefix)
+	}
+	dst = append(dst, `], "text": [`...)
+	for i := range pairs {
+		dst = appendItem(dst, i, pairs[i].Text)
+	}
+	return append(dst, "]}"...)
+}
+
+func appendItem(dst []byte, i int, text string) []byte {
+	if i > 0 {
+		dst = append(dst, ", "...)
+	}
+	return appendString(dst, text)
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -191,25 +190,17 @@ func (c *datasetBuildCmd) Run(a *app) error {
 	return s.end(s.write(c.Out, records))
 }
 
-// eval writes the evaluation export: one JSON object of two lists.
+// eval writes the evaluation export: one JSON object of two lists, and as in
+// the reference no newline.
 func (s *step) eval(path string, records iter.Seq2[dataset.Record, error]) error {
-	out := struct {
-		Prefix []string `json:"prefix"`
-		Text   []string `json:"text"`
-	}{[]string{}, []string{}}
+	var pairs []dataset.EvalPair
 	for r, err := range records {
 		if err != nil {
 			return err
 		}
-		for _, p := range dataset.AppendEval(nil, &r) {
-			out.Prefix, out.Text = append(out.Prefix, p.Prefix), append(out.Text, p.Text)
-		}
+		pairs = dataset.AppendEval(pairs, &r)
 	}
-	text, err := json.Marshal(out)
-	if err != nil {
-		return err
-	}
-	return s.lines(path, func(yield func([]byte, error) bool) { yield(append(text, '\n'), nil) })
+	return s.lines(path, func(yield func([]byte, error) bool) { yield(dataset.AppendEvalJSON(nil, pairs), nil) })
 }
 
 type datasetDedupCmd struct {
