@@ -132,7 +132,7 @@ func (w *BatchWriter) takeUp() error {
 			return err
 		case err == nil && found && state.Fingerprint == w.o.Fingerprint && w.o.Fingerprint != "":
 			w.state, w.done = state, name == doneName
-			return nil
+			return w.sweep()
 		case found && !w.o.Force:
 			return fmt.Errorf("%w: %s: it was made of other inputs or with other options; remove it, or force", ErrExists, w.dir)
 		}
@@ -142,6 +142,18 @@ func (w *BatchWriter) takeUp() error {
 	}
 	w.state.Fingerprint = w.o.Fingerprint
 	return writeJSON(filepath.Join(w.dir, checkpointName), &w.state)
+}
+
+// sweep removes what a killed run left half done, and its checkpoint where it
+// got to the end.
+func (w *BatchWriter) sweep() error {
+	entries, err := os.ReadDir(w.dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), partialEnd) || w.done && e.Name() == checkpointName {
+			err = errors.Join(err, os.Remove(filepath.Join(w.dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // clear removes what a killed run left half done, and with Force all files of
