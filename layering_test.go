@@ -32,6 +32,7 @@ var edges = map[string][]string{
 	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/safetensors", "github.com/klauspost/compress/zstd"},
 	"cmd/koala":            {"dataset", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
+	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 

@@ -81,7 +81,6 @@ type batchState struct {
 	Fingerprint string     `json:"fingerprint"`
 	Files       int        `json:"files"`
 	Next        Checkpoint `json:"next"`
-	Counts      *Counts    `json:"counts,omitempty"`
 }
 
 const (
@@ -231,19 +230,18 @@ func (w *BatchWriter) wait() error {
 }
 
 // Close writes what is left, and the marker that all is there.
-func (w *BatchWriter) Close(counts Counts) error {
+func (w *BatchWriter) Close() error {
 	var err error
 	if !w.done {
-		err = w.finish(counts)
+		err = w.finish()
 	}
 	return errors.Join(err, w.lock.Close())
 }
 
-func (w *BatchWriter) finish(counts Counts) error {
+func (w *BatchWriter) finish() error {
 	if err := errors.Join(w.flush(), w.wait()); err != nil {
 		return err
 	}
-	w.state.Counts = &counts
 	if err := writeJSON(filepath.Join(w.dir, doneName), &w.state); err != nil {
 		return err
 	}

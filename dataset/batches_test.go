@@ -23,7 +23,7 @@ func writeBatches(t *testing.T, dir string, in []Input, o BatchOptions, stop int
 		return err
 	}
 	if w.Done() {
-		return w.Close(Counts{})
+		return w.Close()
 	}
 	pack := PackOptions{SeqLength: o.SeqLength, Batch: o.Batch, Generation: o.Generation, Flush: true, Start: w.Start()}
 	p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text", EOS: true})
@@ -37,7 +37,7 @@ func writeBatches(t *testing.T, dir string, in []Input, o BatchOptions, stop int
 		}
 		require.NoError(t, w.Write(&b))
 	}
-	return w.Close(Counts{})
+	return w.Close()
 }
 
 var errStopped = errors.New("stopped")

@@ -33,7 +33,7 @@ type Start struct {
 	Epoch  int   `json:"epoch"` // from 0
 	Input  int   `json:"input"`
 	Offset int64 `json:"offset"`
-	Line   int64 `json:"line"` // 0 for the first
+	Line   int64 `json:"line"` // 0 when it is not known: it is counted for errors alone
 	Index  int64 `json:"index"`
 	End    int64 `json:"-"` // leave out records that begin at or after this offset of a file of lines; 0 for none
 }
@@ -49,7 +49,7 @@ func Read(ctx context.Context, inputs []Input, opts *ReadOptions) iter.Seq2[Reco
 			yield(Record{}, err)
 			return
 		}
-		r := &reader{opts: opts, rule: rule}
+		r := &reader{opts: opts, rule: rule, inputs: inputs}
 		for m := range ordered(ctx, opts.Workers, r.blocks(inputs), r.make) {
 			if !r.give(m, yield) {
 				return
@@ -63,9 +63,10 @@ func Read(ctx context.Context, inputs []Input, opts *ReadOptions) iter.Seq2[Reco
 
 // reader is one run of Read.
 type reader struct {
-	opts  *ReadOptions
-	rule  rule
-	bytes int64
+	opts   *ReadOptions
+	rule   rule
+	inputs []Input
+	bytes  int64
 }
 
 // made is what a worker made of a block.
@@ -154,7 +155,7 @@ func (r *reader) make(b block) (m made) {
 			continue
 		}
 		if err := r.one(&m, x); err != nil {
-			bad := at(err, &x.at)
+			bad := r.counted(at(err, &x.at), &x.at)
 			if !r.skip(bad) {
 				m.err = bad
 				return m
@@ -164,6 +165,18 @@ func (r *reader) make(b block) (m made) {
 	}
 	m.err = b.err
 	return m
+}
+
+// counted gives an error its line where reading began in the middle of a file,
+// at a line of unknown number.
+func (r *reader) counted(e *Error, pos *Position) *Error {
+	start := r.opts.Start
+	if start.Offset > 0 && start.Line == 0 && pos.Input == start.Input && pos.Epoch == start.Epoch {
+		if lines, err := linesBefore(&r.inputs[start.Input], start.Offset); err == nil {
+			e.Line += lines
+		}
+	}
+	return e
 }
 
 // skip says whether to go on after an error about a record.

@@ -39,15 +39,16 @@ type datasetFlags struct {
 // step is one run of a verb.
 type step struct {
 	*datasetFlags
-	a      *app
-	report *dataset.Report
-	bar    *progress
-	total  int64
-	start  time.Time
+	a        *app
+	report   *dataset.Report
+	bar      *progress
+	total    int64
+	start    time.Time
+	decisive []string // files that decide on the result of a unit
 }
 
 func (f *datasetFlags) begin(a *app) *step {
-	s := &step{datasetFlags: f, a: a, report: new(dataset.Report), bar: newProgress(a.stderr, f.Quiet), start: time.Now()}
+	s := &step{datasetFlags: f, a: a, report: new(dataset.Report), bar: newProgress(a.stderr, f.Quiet), start: time.Now(), decisive: f.In}
 	for _, path := range f.In {
 		if info, err := os.Stat(path); err == nil {
 			s.total += info.Size()
@@ -71,11 +72,15 @@ func (s *step) inputs() []dataset.Input {
 
 // records reads the inputs.
 func (s *step) records(opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
+	return s.read(s.inputs(), opts)
+}
+
+func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
 	opts.SkipBad, opts.Workers, opts.Report = s.SkipBad, s.Workers, s.report
 	opts.Progress = func(done int64) {
 		s.bar.update(diff.Progress{Stage: "read", Done: done, Total: max(done, s.total)})
 	}
-	return dataset.Read(s.a.ctx, s.inputs(), &opts)
+	return dataset.Read(s.a.ctx, inputs, &opts)
 }
 
 // write writes records as lines to a file, or to standard output for "-".
@@ -170,6 +175,7 @@ type datasetBuildCmd struct {
 	Out    string `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
 	sourceFlags
 	datasetFlags
+	unitFlags
 }
 
 func (c *datasetBuildCmd) Help() string {
@@ -183,11 +189,16 @@ Example:
 
 func (c *datasetBuildCmd) Run(a *app) error {
 	s := c.begin(a)
-	records := s.records(c.options(c.Source))
-	if dataset.Source(c.Source) == dataset.ShareGPTEval {
-		return s.end(s.eval(c.Out, records))
-	}
-	return s.end(s.write(c.Out, records))
+	settings := []any{c.Source, c.sourceFlags, c.SkipBad}
+	return s.end(s.each(&c.unitFlags, c.Out, ".jsonl", settings, func(p place) error {
+		opts := c.options(c.Source)
+		opts.Start = p.start
+		records := s.read(p.inputs, opts)
+		if dataset.Source(c.Source) == dataset.ShareGPTEval {
+			return s.eval(p.out, records)
+		}
+		return s.write(p.out, records)
+	}))
 }
 
 // eval writes the evaluation export: one JSON object of two lists, and as in

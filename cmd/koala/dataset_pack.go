@@ -55,6 +55,7 @@ func (f *tokenFlags) readOptions() dataset.ReadOptions {
 type datasetTokenizeCmd struct {
 	Out string `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
 	tokenFlags
+	unitFlags
 }
 
 func (c *datasetTokenizeCmd) Help() string {
@@ -67,19 +68,24 @@ Example:
 
 func (c *datasetTokenizeCmd) Run(a *app) error {
 	s := c.begin(a)
+	s.decisive = c.paths()
 	p, err := c.processor(s.report)
 	if err != nil {
 		return err
 	}
-	examples := dataset.Tokenize(a.ctx, s.records(c.readOptions()), p, c.Workers)
-	return s.end(s.lines(c.Out, func(yield func([]byte, error) bool) {
-		var line []byte
-		for e, err := range examples {
-			line = append(e.AppendJSON(line[:0]), '\n')
-			if !yield(line, err) {
-				return
+	return s.end(s.each(&c.unitFlags, c.Out, ".jsonl", c.settings(), func(at place) error {
+		opts := c.readOptions()
+		opts.Start = at.start
+		examples := dataset.Tokenize(a.ctx, s.read(at.inputs, opts), p, c.Workers)
+		return s.lines(at.out, func(yield func([]byte, error) bool) {
+			var line []byte
+			for e, err := range examples {
+				line = append(e.AppendJSON(line[:0]), '\n')
+				if !yield(line, err) {
+					return
+				}
 			}
-		}
+		})
 	}))
 }
 
@@ -93,6 +99,7 @@ type datasetPackCmd struct {
 	Epochs       int    `default:"1" help:"How often to read the inputs (default ${default})."`
 	StartWithBOS bool   `name:"start-with-bos" help:"Put BOS over the first input of each row."`
 	tokenFlags
+	unitFlags
 }
 
 func (c *datasetPackCmd) Help() string {
@@ -106,54 +113,58 @@ Example:
 
 func (c *datasetPackCmd) Run(a *app) error {
 	s := c.begin(a)
+	s.decisive = c.paths()
 	p, err := c.processor(s.report)
 	if err != nil {
 		return err
 	}
-	if c.Epochs < 1 {
-		return errors.New("the number of epochs is not positive: --epochs: give 1 or more")
+	if c.Epochs < 1 || c.Epochs > 1 && c.Count > 0 {
+		return errors.New("the number of epochs is not positive, or not 1 with --count: --epochs: give another")
 	}
-	return s.end(c.pack(s, p))
+	return s.end(s.each(&c.unitFlags, c.Out, "", c.decisions(), func(at place) error { return c.pack(s, p, at) }))
 }
 
 // pack writes the batches, or those that an earlier run did not.
-func (c *datasetPackCmd) pack(s *step, p *dataset.Processor) error {
+func (c *datasetPackCmd) pack(s *step, p *dataset.Processor, at place) error {
 	print := ""
 	if !contains(c.In, "-") {
 		var err error
-		if print, err = c.fingerprint(); err != nil {
+		if print, err = dataset.Fingerprint(c.paths(), c.decisions(), at.start); err != nil {
 			return err
 		}
 	}
-	w, err := dataset.CreateBatches(c.Out, &dataset.BatchOptions{
+	w, err := dataset.CreateBatches(at.out, &dataset.BatchOptions{
 		Format: dataset.Format(c.Format), SeqLength: c.SeqLength, Batch: c.Batch, Generation: c.generation(),
-		FileBatches: c.FileBatches, Fingerprint: print, Force: c.Force,
+		FileBatches: c.FileBatches, Fingerprint: print, Force: s.Force,
 	})
 	if err != nil {
 		return err
 	}
 	if !w.Done() {
-		err = c.run(s, p, w)
+		err = c.run(s, p, w, at)
 	}
 	if err != nil {
 		return errors.Join(err, w.Abort())
 	}
-	return w.Close(s.report.Counts())
+	return w.Close()
 }
 
-func (c *datasetPackCmd) run(s *step, p *dataset.Processor, w *dataset.BatchWriter) error {
-	read := c.readOptions()
-	start := w.Start()
-	read.Start, read.Epochs = start.Start, c.Epochs
+func (c *datasetPackCmd) run(s *step, p *dataset.Processor, w *dataset.BatchWriter, at place) error {
 	t, err := c.open()
 	if err != nil {
 		return err
 	}
+	read := c.readOptions()
+	start := w.Start()
+	if read.Epochs, read.Start = c.Epochs, start.Start; start.Batches == 0 {
+		read.Start = at.start
+	}
+	read.Start.End = at.start.End
 	opts := &dataset.PackOptions{
 		SeqLength: c.SeqLength, Batch: c.Batch, Generation: c.generation(), BOS: t.BOS(), StartWithBOS: c.StartWithBOS,
 		Flush: c.Flush, Start: start, Report: s.report,
 	}
-	for b, err := range dataset.Pack(dataset.Tokenize(s.a.ctx, s.records(read), p, c.Workers), opts) {
+	for b, err := range dataset.Pack(dataset.Tokenize(s.a.ctx, s.read(at.inputs, read), p, c.Workers), opts) {
 		if err == nil {
 			err = w.Write(&b)
 		}
@@ -164,15 +175,23 @@ func (c *datasetPackCmd) run(s *step, p *dataset.Processor, w *dataset.BatchWrit
 	return nil
 }
 
-// fingerprint is of the inputs, the vocabulary and the choices that decide on
-// the batches.
-func (c *datasetPackCmd) fingerprint() (string, error) {
-	x := *c
-	x.datasetFlags, x.Out = datasetFlags{SkipBad: c.SkipBad}, ""
-	paths := c.In
-	if x.Model != "" {
-		paths = append(append([]string(nil), paths...), x.Model)
-		x.Model = ""
+// settings are the choices that decide on the tokens, but for the vocabulary.
+func (f *tokenFlags) settings() any {
+	x := *f
+	x.datasetFlags, x.modelFlag = datasetFlags{SkipBad: f.SkipBad}, modelFlag{}
+	return x
+}
+
+// decisions are those that decide on the batches.
+func (c *datasetPackCmd) decisions() any {
+	return []any{c.settings(), c.SeqLength, c.Batch, c.Format, c.FileBatches, c.Flush, c.Epochs, c.StartWithBOS}
+}
+
+// paths are the files that decide: the inputs and the vocabulary.
+func (f *tokenFlags) paths() []string {
+	paths := append([]string(nil), f.In...)
+	if f.Model != "" {
+		paths = append(paths, f.Model)
 	}
-	return dataset.Fingerprint(paths, x)
+	return paths
 }
