@@ -28,11 +28,8 @@ func Dedup(records iter.Seq2[Record, error], opts *DedupOptions) iter.Seq2[Recor
 	if opts != nil {
 		o = *opts
 	}
-	if o.Memory <= 0 {
-		o.Memory = 2_000_000
-	}
 	return func(yield func(Record, error) bool) {
-		s := &hashSet{recent: make(map[hash128]struct{}), o: &o}
+		s := newHashSet(o)
 		defer s.close()
 		for r, err := range records {
 			old := false
@@ -68,11 +65,18 @@ func queryHash(r *Record) hash128 {
 // hashSet is a set of hashes: the newest in memory, the older ones in sorted
 // runs in a file, each as long as what is kept in memory.
 type hashSet struct {
-	o      *DedupOptions
+	o      DedupOptions
 	recent map[hash128]struct{}
 	file   *os.File
 	runs   []int64 // hashes in each
 	page   [256 * 16]byte
+}
+
+func newHashSet(o DedupOptions) *hashSet {
+	if o.Memory <= 0 {
+		o.Memory = 2_000_000
+	}
+	return &hashSet{recent: make(map[hash128]struct{}), o: o}
 }
 
 // add says whether a hash was there before, and remembers it.

@@ -29,25 +29,19 @@ func partial(path string) string {
 
 // replaceFile puts a file in its place in one step: whoever sees it sees it
 // whole, also after a crash.
-func replaceFile(path string, data ...[]byte) (err error) {
-	size := 0
-	for _, d := range data {
-		size += len(d)
-	}
-	temp := partial(path)
+func replaceFile(path string, data []byte) error { return replaceVia(partial(path), path, data) }
+
+// replaceVia is replaceFile by way of a name that no other run uses.
+func replaceVia(temp, path string, data []byte) error {
 	if err := vfs.OS.RemoveAll(temp); err != nil {
 		return err
 	}
-	f, err := vfs.OS.Create(temp, int64(size))
+	f, err := vfs.OS.Create(temp, int64(len(data)))
 	if err != nil {
 		return err
 	}
-	at := int64(0)
-	for _, d := range data {
-		if err == nil && len(d) > 0 {
-			_, err = f.WriteAt(d, at)
-		}
-		at += int64(len(d))
+	if len(data) > 0 {
+		_, err = f.WriteAt(data, 0)
 	}
 	if err == nil {
 		err = f.Sync()

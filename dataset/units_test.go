@@ -3,11 +3,15 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -98,5 +102,66 @@ func TestEachUnit(t *testing.T) {
 	}
 	for _, o := range []UnitOptions{{}, {Index: 1, Count: 1}, {Index: -1, Count: 2}} {
 		require.ErrorIs(t, EachUnit(t.Context(), t.TempDir(), "", units, o, nil), ErrUnsupported)
+	}
+}
+
+// TestDedupUnits: for every number of runs, one after the other or at once,
+// and with runs that are stopped and begun again, the units together hold what
+// Dedup gives.
+func TestDedupUnits(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for k := range 3 {
+		text := ""
+		for i := range 300 {
+			text += fmt.Sprintf("{\"human_0\": \"query %d\", \"n\": %d}\n", i*i%(97+50*k), k*1000+i)
+		}
+		paths = append(paths, filepath.Join(dir, fmt.Sprintf("%d.jsonl", k)))
+		require.NoError(t, os.WriteFile(paths[k], []byte(text), 0o600))
+	}
+	units, err := Units(paths, 3000)
+	require.NoError(t, err)
+	require.Greater(t, len(units), 6)
+	var want []string
+	for r, err := range Dedup(Read(t.Context(), Files(paths...), nil), nil) {
+		require.NoError(t, err)
+		want = append(want, string(r.Line))
+	}
+	require.Less(t, len(want), 400)
+	read := func(u Unit) iter.Seq2[Record, error] {
+		return Read(t.Context(), Files(u.Path), &ReadOptions{Start: u.Start, Workers: 1})
+	}
+	for count := 1; count <= 4; count++ {
+		out := t.TempDir()
+		run := func(index, stop int) error {
+			o := DedupUnitOptions{UnitOptions: UnitOptions{Index: index, Count: count, Fingerprint: "f"}, Memory: 10}
+			return DedupUnits(t.Context(), out, units, o, read, func(u Unit, path string, records iter.Seq2[Record, error]) error {
+				if stop--; stop < 0 {
+					return errStopped
+				}
+				var text []byte
+				for r, err := range records {
+					require.NoError(t, err)
+					text = append(r.AppendJSON(text), '\n')
+				}
+				return replaceFile(path, text)
+			})
+		}
+		if count%2 == 0 {
+			require.ErrorIs(t, run(count-1, 1), errStopped)
+		}
+		var wait sync.WaitGroup
+		for index := range count {
+			wait.Go(func() { assert.NoError(t, run(index, 100)) })
+		}
+		wait.Wait()
+		var got []string
+		files := contents(t, out)
+		for _, u := range units {
+			text := files[fmt.Sprintf("unit-%05d.jsonl", u.Number)]
+			got = append(got, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
+		}
+		require.Equal(t, want, slices.DeleteFunc(got, func(s string) bool { return s == "" }), count)
+		require.Len(t, files, 2*len(units))
 	}
 }

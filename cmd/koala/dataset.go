@@ -215,9 +215,11 @@ func (s *step) eval(path string, records iter.Seq2[dataset.Record, error]) error
 }
 
 type datasetDedupCmd struct {
-	Out    string `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
-	Memory int    `default:"2000000" placeholder:"N" help:"Queries remembered in memory; older ones go to a temporary file (default ${default})."`
+	Out    string        `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
+	Memory int           `default:"2000000" placeholder:"N" help:"Queries remembered in memory; older ones go to a temporary file (default ${default})."`
+	Wait   time.Duration `placeholder:"TIME" help:"With --count: how long to wait for what other runs do before doing it here, as in 30m (default: not at all)."`
 	datasetFlags
+	unitFlags
 }
 
 func (c *datasetDedupCmd) Help() string {
@@ -230,7 +232,27 @@ Example:
 
 func (c *datasetDedupCmd) Run(a *app) error {
 	s := c.begin(a)
-	return s.end(s.write(c.Out, dataset.Dedup(s.records(dataset.ReadOptions{}), &dataset.DedupOptions{Memory: c.Memory, Report: s.report})))
+	if c.Count > 0 {
+		return s.end(c.shared(s))
+	}
+	return s.end(s.each(&c.unitFlags, c.Out, "", nil, func(p place) error {
+		return s.write(p.out, dataset.Dedup(s.read(p.inputs, dataset.ReadOptions{}), &dataset.DedupOptions{Memory: c.Memory, Report: s.report}))
+	}))
+}
+
+// shared is one of several runs.
+func (c *datasetDedupCmd) shared(s *step) error {
+	units, o, err := s.divide(&c.unitFlags, []any{"dedup", c.SkipBad})
+	if err != nil {
+		return err
+	}
+	return dataset.DedupUnits(s.a.ctx, c.Out, units, dataset.DedupUnitOptions{UnitOptions: o, Memory: c.Memory, Wait: c.Wait},
+		func(u dataset.Unit) iter.Seq2[dataset.Record, error] {
+			return s.read(dataset.Files(u.Path), dataset.ReadOptions{Start: u.Start})
+		},
+		func(_ dataset.Unit, path string, records iter.Seq2[dataset.Record, error]) error {
+			return s.write(path, records)
+		})
 }
 
 type datasetLeakCmd struct {

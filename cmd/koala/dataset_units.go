@@ -20,9 +20,23 @@ type place struct {
 	out    string
 }
 
+// divide finds the units, and which are this run's. Units may take the place
+// of what stands there: their markers tell what is done.
+func (s *step) divide(f *unitFlags, settings any) ([]dataset.Unit, dataset.UnitOptions, error) {
+	o := dataset.UnitOptions{Index: f.Index, Count: f.Count, Force: s.Force, Report: s.report}
+	if contains(s.In, "-") {
+		return nil, o, errors.New("standard input cannot be divided: --count: give files")
+	}
+	units, err := dataset.Units(s.In, int64(f.UnitSize))
+	if err == nil {
+		o.Fingerprint, err = dataset.Fingerprint(s.decisive, settings, int64(f.UnitSize))
+	}
+	s.Force = true
+	return units, o, err
+}
+
 // each does a step for all inputs at once, or for each unit that is this
-// run's. Units may take the place of what stands there: their markers tell
-// what is done.
+// run's.
 func (s *step) each(f *unitFlags, out, end string, settings any, do func(place) error) error {
 	if f.Count == 0 {
 		if f.Index != 0 {
@@ -30,19 +44,10 @@ func (s *step) each(f *unitFlags, out, end string, settings any, do func(place) 
 		}
 		return do(place{s.inputs(), dataset.Start{}, out})
 	}
-	if contains(s.In, "-") {
-		return errors.New("standard input cannot be divided: --count: give files")
-	}
-	print, err := dataset.Fingerprint(s.decisive, settings, int64(f.UnitSize))
+	units, o, err := s.divide(f, settings)
 	if err != nil {
 		return err
 	}
-	units, err := dataset.Units(s.In, int64(f.UnitSize))
-	if err != nil {
-		return err
-	}
-	o := dataset.UnitOptions{Index: f.Index, Count: f.Count, Fingerprint: print, Force: s.Force, Report: s.report}
-	s.Force = true
 	return dataset.EachUnit(s.a.ctx, out, end, units, o, func(u dataset.Unit, path string) error {
 		return do(place{dataset.Files(u.Path), u.Start, path})
 	})

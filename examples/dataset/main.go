@@ -37,7 +37,7 @@ func run(ctx context.Context, w io.Writer) error {
 	records = dataset.Dedup(records, &dataset.DedupOptions{Report: report})
 	records = dataset.WithoutLeaks(ctx, records, []string{"Name three birds that cannot fly."}, &dataset.LeakOptions{Report: report})
 	records = dataset.Shuffle(records, &dataset.ShuffleOptions{Seed: 7})
-	train, err := part(records, 0)
+	train, err := part(records, 0, report)
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,11 @@ func read(ctx context.Context, name string, source dataset.Source, report *datas
 	}
 }
 
-// part gives the records of the first part of a split of nine to one.
-func part(records iter.Seq2[dataset.Record, error], want int) (iter.Seq2[dataset.Record, error], error) {
+// part gives the records of one of two parts, of nine to one.
+func part(records iter.Seq2[dataset.Record, error], want int, report *dataset.Report) (iter.Seq2[dataset.Record, error], error) {
 	s, err := dataset.NewSplitter(1, []float64{9, 1})
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Filter(records, "eval part", func(r *dataset.Record) bool { return s.Part(r) == want }, nil), nil
+	return dataset.Filter(records, "eval part", func(r *dataset.Record) bool { return s.Part(r) == want }, report), nil
 }
