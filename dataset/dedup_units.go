@@ -34,14 +34,15 @@ const dedupParts = 16
 // in a folder that the last run removes.
 func DedupUnits(ctx context.Context, dir string, units []Unit, o DedupUnitOptions, read func(Unit) iter.Seq2[Record, error], write func(u Unit, path string, records iter.Seq2[Record, error]) error) error {
 	d := &dedupRun{ctx: ctx, o: o, units: units, read: read, dir: filepath.Join(dir, ".hashes")}
-	started := false
-	err := EachUnit(ctx, dir, ".jsonl", units, o.UnitOptions, func(u Unit, path string) error {
-		if !started {
-			if err := d.start(); err != nil {
-				return err
-			}
-			started = true
+	if err := o.check(); err != nil {
+		return err
+	}
+	if !allDone(dir, units) { // also a run without units of its own has its share of these
+		if err := d.start(); err != nil && !allDone(dir, units) { // else the others did this run's share and cleared up
+			return err
 		}
+	}
+	err := EachUnit(ctx, dir, ".jsonl", units, o.UnitOptions, func(u Unit, path string) error {
 		drops := d.drops[u.Number]
 		return write(u, path, byNumber(read(u), func(i int64) bool {
 			if drops[i] {
@@ -50,15 +51,20 @@ func DedupUnits(ctx context.Context, dir string, units []Unit, o DedupUnitOption
 			return !drops[i]
 		}))
 	})
-	if err != nil {
-		return err
+	if err == nil && allDone(dir, units) {
+		err = vfs.OS.RemoveAll(d.dir)
 	}
+	return err
+}
+
+// allDone says whether all units have their markers.
+func allDone(dir string, units []Unit) bool {
 	for _, u := range units {
 		if _, err := os.Stat(filepath.Join(dir, fmt.Sprintf("unit-%05d.done", u.Number))); err != nil {
-			return nil // another run still has to do it
+			return false
 		}
 	}
-	return vfs.OS.RemoveAll(d.dir)
+	return true
 }
 
 // byNumber gives the records whose numbers keep wants.

@@ -100,8 +100,8 @@ type unitMarker struct {
 // in one step; when it is there a marker is put beside it. Runs of different
 // indexes may go on at the same time.
 func EachUnit(ctx context.Context, dir, end string, units []Unit, o UnitOptions, do func(u Unit, path string) error) error {
-	if o.Count <= 0 || o.Index < 0 || o.Index >= o.Count {
-		return wire.Reason(ErrUnsupported, "index %d of %d runs: it must be from 0 to below their number", o.Index, o.Count)
+	if err := o.check(); err != nil {
+		return err
 	}
 	own := filepath.Join(dir, fmt.Sprintf(".run-%d-of-%d", o.Index, o.Count))
 	if err := os.MkdirAll(own, 0o777); err != nil {
@@ -126,6 +126,13 @@ func EachUnit(ctx context.Context, dir, end string, units []Unit, o UnitOptions,
 		err = os.Remove(own)
 	}
 	return errors.Join(err, lock.Close())
+}
+
+func (o *UnitOptions) check() error {
+	if o.Count <= 0 || o.Index < 0 || o.Index >= o.Count {
+		return wire.Reason(ErrUnsupported, "index %d of %d runs: it must be from 0 to below their number", o.Index, o.Count)
+	}
+	return nil
 }
 
 // unit does one unit, unless its marker says that it is done.

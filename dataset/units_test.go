@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -131,10 +132,11 @@ func TestDedupUnits(t *testing.T) {
 	read := func(u Unit) iter.Seq2[Record, error] {
 		return Read(t.Context(), Files(u.Path), &ReadOptions{Start: u.Start, Workers: 1})
 	}
-	for count := 1; count <= 4; count++ {
+	for _, count := range []int{1, 2, 3, 4, len(units) + 3} { // the last has runs without units
 		out := t.TempDir()
+		var wait time.Duration
 		run := func(index, stop int) error {
-			o := DedupUnitOptions{UnitOptions: UnitOptions{Index: index, Count: count, Fingerprint: "f"}, Memory: 10}
+			o := DedupUnitOptions{UnitOptions: UnitOptions{Index: index, Count: count, Fingerprint: "f"}, Memory: 10, Wait: wait}
 			return DedupUnits(t.Context(), out, units, o, read, func(u Unit, path string, records iter.Seq2[Record, error]) error {
 				if stop--; stop < 0 {
 					return errStopped
@@ -147,14 +149,15 @@ func TestDedupUnits(t *testing.T) {
 				return replaceFile(path, text)
 			})
 		}
-		if count%2 == 0 {
+		if count%2 == 0 && count < len(units) {
 			require.ErrorIs(t, run(count-1, 1), errStopped)
 		}
-		var wait sync.WaitGroup
+		wait = time.Duration(count%2) * time.Minute // with odd counts each does its own share alone
+		var runs sync.WaitGroup
 		for index := range count {
-			wait.Go(func() { assert.NoError(t, run(index, 100)) })
+			runs.Go(func() { assert.NoError(t, run(index, 100)) })
 		}
-		wait.Wait()
+		runs.Wait()
 		var got []string
 		files := contents(t, out)
 		for _, u := range units {
