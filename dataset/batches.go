@@ -34,7 +34,7 @@ type BatchOptions struct {
 	SeqLength   int
 	Batch       int
 	Generation  Generation
-	FileBatches int    // batches of a file (default: as many as make about 32 MiB)
+	FileBatches int    // batches of a file (default: as many as make about 64 MiB)
 	Fingerprint string // of what decides on the batches
 	Force       bool   // replace an output of another fingerprint
 }
@@ -102,7 +102,7 @@ func CreateBatches(dir string, opts *BatchOptions) (*BatchWriter, error) {
 		return nil, wire.Reason(ErrUnsupported, "the sequence length and the batch must be positive and make up to %d tokens", maxChunk)
 	}
 	if w.o.FileBatches <= 0 {
-		w.o.FileBatches = max(1, (32<<20)/(12*w.o.SeqLength*w.o.Batch))
+		w.o.FileBatches = max(1, (64<<20)/(12*w.o.SeqLength*w.o.Batch))
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -279,12 +279,15 @@ func (w *BatchWriter) file(f *batchFile) error {
 	case NPY:
 		for _, a := range w.arrays(f) {
 			w.buf = a.append(w.npyHeader(w.buf[:0], &a, f.count))
-			err = errors.Join(err, replaceFile(filepath.Join(w.dir, a.name+"-"+number+".npy"), w.buf))
+			err = errors.Join(err, w.put(a.name+"-"+number+".npy", w.buf))
 		}
 	case SafeTensors:
 		err = w.safetensors(f, "batches-"+number+".safetensors")
 	default:
-		err = replaceFile(filepath.Join(w.dir, "batches-"+number+".jsonl"), w.lines(f))
+		err = w.put("batches-"+number+".jsonl", w.lines(f))
+	}
+	if err == nil {
+		err = vfs.OS.SyncDir(w.dir)
 	}
 	if err != nil {
 		return err
@@ -292,6 +295,12 @@ func (w *BatchWriter) file(f *batchFile) error {
 	w.state.Fingerprint, w.state.Next = w.o.Fingerprint, f.next
 	w.state.Files++
 	return writeJSON(filepath.Join(w.dir, checkpointName), &w.state)
+}
+
+// put writes a file; its name lasts from the next SyncDir on.
+func (w *BatchWriter) put(name string, data []byte) error {
+	path := filepath.Join(w.dir, name)
+	return replaceSoon(partial(path), path, data)
 }
 
 // append appends an array's elements, little-endian.
@@ -335,7 +344,7 @@ func (w *BatchWriter) safetensors(f *batchFile, name string) error {
 	for i := range arrays {
 		arrays[i].append(w.buf[:offsets[i]])
 	}
-	return replaceFile(filepath.Join(w.dir, name), w.buf)
+	return w.put(name, w.buf)
 }
 
 // lines writes each batch as a JSON object.

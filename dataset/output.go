@@ -33,6 +33,14 @@ func replaceFile(path string, data []byte) error { return replaceVia(partial(pat
 
 // replaceVia is replaceFile by way of a name that no other run uses.
 func replaceVia(temp, path string, data []byte) error {
+	if err := replaceSoon(temp, path, data); err != nil {
+		return err
+	}
+	return vfs.OS.SyncDir(filepath.Dir(path))
+}
+
+// replaceSoon leaves it to the next SyncDir that the name lasts.
+func replaceSoon(temp, path string, data []byte) error {
 	if err := vfs.OS.RemoveAll(temp); err != nil {
 		return err
 	}
@@ -52,7 +60,7 @@ func replaceVia(temp, path string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, vfs.OS.RemoveAll(temp))
 	}
-	return vfs.OS.SyncDir(filepath.Dir(path))
+	return nil
 }
 
 // Fingerprint is a digest of what decides on an output: the inputs' names,
