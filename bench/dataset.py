@@ -122,16 +122,18 @@ def conversations(prose, path, size):
 
     with open(path, "w") as f:
         while f.tell() < size:
-            talk = "\n\nAssistant: ".join("\n\nHuman: " + say(2) + ("\n\nAssistant: " + say(3) if i else "") for i in range(1))
+            talk = "\n\nHuman: " + say(2)
             for _ in range(rng.choice([0, 0, 1, 1, 2])):
                 talk += "\n\nAssistant: " + say(3) + "\n\nHuman: " + say(2)
             f.write(json.dumps({s: talk + "\n\nAssistant: " + say(4) for s in ("chosen", "rejected")}) + "\n")
 
 
 def timed(command):
-    start = time.perf_counter()
+    """Seconds of wall clock and of processor time, on all cores together."""
+    start, before = time.perf_counter(), os.times()
     subprocess.run(command, check=True)
-    return time.perf_counter() - start
+    after = os.times()
+    return time.perf_counter() - start, sum(after[2:4]) - sum(before[2:4])
 
 
 def main():
@@ -158,9 +160,10 @@ def main():
             seconds["python"].append(timed([python, "-c", REFERENCE, model, few, os.path.join(folder, "theirs")]))
         ours(few, os.path.join(folder, "few"))
         subprocess.run([python, "-c", COMPARE, os.path.join(folder, "few"), os.path.join(folder, "theirs")], check=True)
-        fast = os.path.getsize(many) / 1e6 / statistics.median(seconds["koala"])
-        slow = os.path.getsize(few) / 1e6 / statistics.median(seconds["python"])
-        print(f"koala {fast:.1f} MB/s, python {slow:.2f} MB/s, ratio {fast / slow:.1f}")
+        for i, what in enumerate(("wall clock", "processor time")):
+            fast = os.path.getsize(many) / 1e6 / statistics.median(s[i] for s in seconds["koala"])
+            slow = os.path.getsize(few) / 1e6 / statistics.median(s[i] for s in seconds["python"])
+            print(f"{what}: koala {fast:.1f} MB/s, python {slow:.2f} MB/s, ratio {fast / slow:.1f}")
 
 
 if __name__ == "__main__":
