@@ -34,7 +34,7 @@ type BatchOptions struct {
 	SeqLength   int
 	Batch       int
 	Generation  Generation
-	FileBatches int    // batches of a file (default: as many as make about 64 MiB)
+	FileBatches int    // batches of a file (default: as many as make about 32 MiB)
 	Fingerprint string // of what decides on the batches
 	Force       bool   // replace an output of another fingerprint
 }
@@ -64,7 +64,15 @@ type batchFile struct {
 	next   Checkpoint
 }
 
-func (f *batchFile) add(b *Batch, gen Generation) {
+// maxRoom bounds the tokens for which a file's lists are made at once.
+const maxRoom = 4 << 20
+
+func (f *batchFile) add(b *Batch, gen Generation, fileBatches int) {
+	if f.target == nil {
+		room := min(fileBatches, max(1, maxRoom/len(b.Targets))) * len(b.Targets)
+		f.target, f.masks = make([]tokenizer.Token, 0, room), make([]uint8, 0, room)
+		f.inputs = make([]tokenizer.Token, 0, len(b.Inputs)*room/len(b.Targets))
+	}
 	if gen == Gen2024 {
 		f.inputs = append(f.inputs, b.Inputs...)
 	}
@@ -102,7 +110,7 @@ func CreateBatches(dir string, opts *BatchOptions) (*BatchWriter, error) {
 		return nil, wire.Reason(ErrUnsupported, "the sequence length and the batch must be positive and make up to %d tokens", maxChunk)
 	}
 	if w.o.FileBatches <= 0 {
-		w.o.FileBatches = max(1, (64<<20)/(12*w.o.SeqLength*w.o.Batch))
+		w.o.FileBatches = max(1, (32<<20)/(12*w.o.SeqLength*w.o.Batch))
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -197,7 +205,7 @@ func (w *BatchWriter) Write(b *Batch) error {
 	if len(b.Targets) != w.o.SeqLength*w.o.Batch {
 		return wire.Reason(ErrMalformed, "a batch of %d tokens where %d × %d are due", len(b.Targets), w.o.Batch, w.o.SeqLength)
 	}
-	w.making.add(b, w.o.Generation)
+	w.making.add(b, w.o.Generation, w.o.FileBatches)
 	if w.making.count < w.o.FileBatches {
 		return nil
 	}

@@ -94,7 +94,7 @@ type datasetPackCmd struct {
 	SeqLength    int    `required:"" placeholder:"N" help:"Tokens of a row."`
 	Batch        int    `required:"" placeholder:"N" help:"Rows of a batch."`
 	Format       string `enum:"npy,safetensors,jsonl" default:"npy" help:"Form of the files: ${enum} (default ${default})."`
-	FileBatches  int    `placeholder:"N" help:"Batches of a file (default: about 64 MiB)."`
+	FileBatches  int    `placeholder:"N" help:"Batches of a file (default: about 32 MiB)."`
 	Flush        bool   `help:"Fill the last batch up with padding that has no loss; otherwise what fills no batch is left out."`
 	Epochs       int    `default:"1" help:"How often to read the inputs (default ${default})."`
 	StartWithBOS bool   `name:"start-with-bos" help:"Put BOS over the first input of each row."`
