@@ -17,14 +17,17 @@
 //     segments and back; it knows no tokens.
 //   - [github.com/koala-go/sdk/tokenizer] turns text into LLaMA's tokens and
 //     back, exactly as SentencePiece does.
-//   - cmd/koala is the command; examples/applydiff, examples/prompt and
-//     examples/bot are the main jobs, each in one file that runs as it is.
+//   - [github.com/koala-go/sdk/dataset] turns public data sets into Koala's
+//     training records, tokens and batches.
+//   - cmd/koala is the command; examples/applydiff, examples/prompt,
+//     examples/bot and examples/dataset are the main jobs, each in one file
+//     that runs as it is.
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax and gguf (the formats), half and cpu (the arithmetic and its
-// kernels), vfs (files), testmodel (models made of a seed), fixture (shared
-// test files).
+// kernels), bleu (sacrebleu's BLEU), vfs (files), testmodel (models made of a
+// seed), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, koala → cmd and examples. A test fails on any other edge.
+// → diff, dataset, koala → cmd and examples. A test fails on any other edge.
 package koalago

@@ -25,16 +25,19 @@ var edges = map[string][]string{
 	"internal/safetensors": {"internal/wire"},
 	"internal/flax":        {"internal/wire"},
 	"internal/gguf":        {"internal/wire"},
+	"internal/bleu":        {},
 	"internal/torchfile":   {"internal/wire"},
 	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
 	"diff":                 {"weights", "tokenizer", "prompt", "internal/wire", "internal/half", "internal/vfs"},
 	"prompt":               {},
 	"koala":                {"prompt", "tokenizer", "internal/wire"},
-	"cmd/koala":            {"koala", "prompt", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/safetensors", "github.com/klauspost/compress/zstd"},
+	"cmd/koala":            {"koala", "prompt", "dataset", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
+	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 
@@ -81,4 +84,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "koala", "cmd", "examples"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "koala", "cmd", "examples"}

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -198,7 +200,10 @@ func (j *JSON) String() (string, error) {
 		return "", err
 	}
 	start := j.pos
-	for j.pos < len(j.data) {
+	for j.pos < len(j.data) && inString[j.data[j.pos]] {
+		j.pos++
+	}
+	if j.pos < len(j.data) {
 		switch c := j.data[j.pos]; {
 		case c == '"':
 			s := string(j.data[start:j.pos])
@@ -209,25 +214,26 @@ func (j *JSON) String() (string, error) {
 			return s, nil
 		case c == '\\':
 			return j.escaped(start)
-		case c < 0x20:
+		default:
 			return "", j.malformed("raw control character %#02x in a string", c)
 		}
-		j.pos++
 	}
 	return "", j.malformed("JSON ends within a string")
 }
 
 // escaped goes on with the string from start at its first backslash.
 func (j *JSON) escaped(start int) (string, error) {
-	out := append([]byte(nil), j.data[start:j.pos]...)
+	var out strings.Builder
+	out.Grow(j.quote() - start)
+	out.Write(j.data[start:j.pos])
 	for j.pos < len(j.data) {
 		switch c := j.data[j.pos]; {
 		case c == '"':
-			if !utf8.Valid(out) {
+			if !utf8.ValidString(out.String()) {
 				return "", Malformed(j.base+int64(start), "", "string is not UTF-8")
 			}
 			j.pos++
-			return string(out), nil
+			return out.String(), nil
 		case c < 0x20:
 			return "", j.malformed("raw control character %#02x in a string", c)
 		case c == '\\':
@@ -236,13 +242,43 @@ func (j *JSON) escaped(start int) (string, error) {
 			if err != nil {
 				return "", &Error{Offset: at, Err: err}
 			}
-			out = utf8.AppendRune(out, r)
+			out.WriteRune(r)
 		default:
-			out = append(out, c)
-			j.pos++
+			run := j.pos
+			for j.pos < len(j.data) && inString[j.data[j.pos]] {
+				j.pos++
+			}
+			out.Write(j.data[run:j.pos])
 		}
 	}
 	return "", j.malformed("JSON ends within a string")
+}
+
+// inString marks the bytes that stand for themselves in a string.
+var inString = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 0x20 && c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// quote is the place of the quote that ends the string in which pos is.
+func (j *JSON) quote() int {
+	for at := j.pos; ; {
+		n := bytes.IndexByte(j.data[at:], '"')
+		if n < 0 {
+			return len(j.data)
+		}
+		at += n
+		first := at
+		for first > j.pos && j.data[first-1] == '\\' {
+			first--
+		}
+		if (at-first)%2 == 0 {
+			return at
+		}
+		at++
+	}
 }
 
 // The reasons for which an escape is refused, at its backslash.

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/koala-go/sdk/dataset"
+	"github.com/koala-go/sdk/diff"
+)
+
+// datasetCmd is the verbs about training data.
+type datasetCmd struct {
+	Build    datasetBuildCmd    `cmd:"" help:"Turn a public data set into training records."`
+	Tokenize datasetTokenizeCmd `cmd:"" help:"Turn training records into tokens and loss masks."`
+	Pack     datasetPackCmd     `cmd:"" help:"Turn training records into packed batches."`
+	Dedup    datasetDedupCmd    `cmd:"" help:"Leave out records whose query was there before."`
+	Leak     datasetLeakCmd     `cmd:"" help:"Find test queries that training records are too much like."`
+	Split    datasetSplitCmd    `cmd:"" help:"Put records into parts by a hash of their queries."`
+	Mix      datasetMixCmd      `cmd:"" help:"Draw records from files by weights, and shuffle."`
+	Stats    datasetStatsCmd    `cmd:"" help:"Count records, turns and lengths by file."`
+}
+
+// datasetFlags are what the steps have in common.
+type datasetFlags struct {
+	In      []string `required:"" placeholder:"FILE" sep:"none" help:"File to read, plain or compressed with gzip or zstd; - for standard input. May be given more than once."`
+	SkipBad bool     `help:"Count bad records and go on."`
+	Force   bool     `help:"Replace an existing output, once the new one is whole."`
+	Workers int      `placeholder:"N" help:"Goroutines (default: one a core)."`
+	JSON    bool     `name:"json" help:"Print the report as a JSON document on stdout."`
+	Quiet   bool     `help:"No progress and no report on stderr."`
+}
+
+// step is one run of a verb.
+type step struct {
+	*datasetFlags
+	a        *app
+	report   *dataset.Report
+	bar      *progress
+	total    int64
+	start    time.Time
+	decisive []string // files that decide on the result of a unit
+}
+
+func (f *datasetFlags) begin(a *app) *step {
+	s := &step{datasetFlags: f, a: a, report: new(dataset.Report), bar: newProgress(a.stderr, f.Quiet), start: time.Now(), decisive: f.In}
+	for _, path := range f.In {
+		if info, err := os.Stat(path); err == nil {
+			s.total += info.Size()
+		}
+	}
+	return s
+}
+
+// inputs are the files to read.
+func (s *step) inputs() []dataset.Input {
+	var list []dataset.Input
+	for _, path := range s.In {
+		if path == "-" {
+			list = append(list, dataset.Input{Name: "standard input", Open: func() (io.ReadCloser, error) { return io.NopCloser(s.a.stdin), nil }})
+			continue
+		}
+		list = append(list, dataset.Files(path)...)
+	}
+	return list
+}
+
+// records reads the inputs.
+func (s *step) records(opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
+	return s.read(s.inputs(), opts)
+}
+
+func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
+	opts.SkipBad, opts.Workers, opts.Report = s.SkipBad, s.Workers, s.report
+	opts.Progress = func(done int64) {
+		s.bar.update(diff.Progress{Stage: "read", Done: done, Total: max(done, s.total)})
+	}
+	return dataset.Read(s.a.ctx, inputs, &opts)
+}
+
+// write writes records as lines to a file, or to standard output for "-".
+func (s *step) write(path string, records iter.Seq2[dataset.Record, error]) error {
+	return s.lines(path, func(yield func([]byte, error) bool) {
+		var line []byte
+		for r, err := range records {
+			line = append(r.AppendJSON(line[:0]), '\n')
+			if !yield(line, err) {
+				return
+			}
+		}
+	})
+}
+
+// lines writes lines.
+func (s *step) lines(path string, lines iter.Seq2[[]byte, error]) error {
+	if path == "-" {
+		return s.copy(s.a.stdout, lines)
+	}
+	out, err := dataset.CreateLines(path, s.Force)
+	if err != nil {
+		return err
+	}
+	if err := s.copy(out, lines); err != nil {
+		_ = out.Discard() // the other error says more
+		return err
+	}
+	return out.Publish()
+}
+
+func (s *step) copy(w io.Writer, lines iter.Seq2[[]byte, error]) error {
+	n := int64(0)
+	for line, err := range lines {
+		if err == nil {
+			_, err = w.Write(line)
+		}
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	s.report.Written(n)
+	return nil
+}
+
+// end prints the report.
+func (s *step) end(err error) error {
+	s.bar.finish()
+	if err != nil {
+		return err
+	}
+	n := s.report.Counts()
+	if s.JSON {
+		return printJSON(s.a.stdout, n)
+	}
+	if s.Quiet {
+		return nil
+	}
+	w := s.a.stderr
+	seconds := time.Since(s.start).Seconds()
+	fmt.Fprintf(w, "in %d, made %d, out %d, %s in %.1f s, %s/s\n", n.In, n.Made, n.Out, bytesText(n.Bytes), seconds, bytesText(int64(float64(n.Bytes)/seconds)))
+	for _, reason := range slices.Sorted(maps.Keys(n.Dropped)) {
+		fmt.Fprintf(w, "dropped %d: %s\n", n.Dropped[reason], reason)
+	}
+	if n.Bad > 0 {
+		fmt.Fprintf(w, "skipped %d bad records, of which the first: %v\n", n.Bad, n.Errors[0])
+	}
+	if n.Tokens > 0 {
+		fmt.Fprintf(w, "tokens %d, batches %d, left over %d\n", n.Tokens, n.Batches, n.Left)
+	}
+	return nil
+}
+
+// sourceFlags are the choices of a source's rule.
+type sourceFlags struct {
+	Compat       bool   `help:"Do what the reference does where that is a defect."`
+	PositiveOnly bool   `help:"Leave out the replies that people liked less."`
+	Seed         uint64 `help:"Of the choice among the phrases of a task."`
+	Phrase       int    `placeholder:"N" help:"Use this phrase always, from 1 (default: chosen by seed and record)."`
+	Part         string `placeholder:"PART" help:"train, eval or all, of a ShareGPT file that has parts (default train)."`
+}
+
+func (f *sourceFlags) options(source string) dataset.ReadOptions {
+	return dataset.ReadOptions{
+		Source: dataset.Source(source), Compat: f.Compat, PositiveOnly: f.PositiveOnly, Seed: f.Seed, Phrase: f.Phrase, Part: f.Part,
+	}
+}
+
+type datasetBuildCmd struct {
+	Source string `required:"" enum:"sharegpt,sharegpt-eval,hc3,oig,oig-basic,alpaca,hh,webgpt,summary" help:"The data set: ${enum}."`
+	Out    string `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
+	sourceFlags
+	datasetFlags
+	unitFlags
+}
+
+func (c *datasetBuildCmd) Help() string {
+	return `Writes JSON lines as the reference does, to the byte. What the reference trains on and nobody
+wants (empty replies, a person's turn as a reply, the word None) is an error, counted with
+--skip-bad and allowed with --compat.
+
+Example:
+  koala dataset build --source hh --in train.jsonl.gz --out hh.jsonl --skip-bad`
+}
+
+func (c *datasetBuildCmd) Run(a *app) error {
+	s := c.begin(a)
+	settings := []any{c.Source, c.sourceFlags, c.SkipBad}
+	return s.end(s.each(&c.unitFlags, c.Out, ".jsonl", settings, func(p place) error {
+		opts := c.options(c.Source)
+		opts.Start = p.start
+		records := s.read(p.inputs, opts)
+		if dataset.Source(c.Source) == dataset.ShareGPTEval {
+			return s.eval(p.out, records)
+		}
+		return s.write(p.out, records)
+	}))
+}
+
+// eval writes the evaluation export: one JSON object of two lists, and as in
+// the reference no newline.
+func (s *step) eval(path string, records iter.Seq2[dataset.Record, error]) error {
+	var pairs []dataset.EvalPair
+	for r, err := range records {
+		if err != nil {
+			return err
+		}
+		pairs = dataset.AppendEval(pairs, &r)
+	}
+	return s.lines(path, func(yield func([]byte, error) bool) { yield(dataset.AppendEvalJSON(nil, pairs), nil) })
+}
+
+type datasetDedupCmd struct {
+	Out    string        `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
+	Memory int           `default:"2000000" placeholder:"N" help:"Queries remembered in memory; older ones go to a temporary file (default ${default})."`
+	Wait   time.Duration `placeholder:"TIME" help:"With --count: how long to wait for what other runs do before doing it here, as in 30m (default: not at all)."`
+	datasetFlags
+	unitFlags
+}
+
+func (c *datasetDedupCmd) Help() string {
+	return `Reads training records. A query is what the person says in all turns; a helpful and an unhelpful
+reply to one query are two records.
+
+Example:
+  koala dataset dedup --in hh.jsonl --in alpaca.jsonl --out records.jsonl`
+}
+
+func (c *datasetDedupCmd) Run(a *app) error {
+	s := c.begin(a)
+	if c.Count > 0 {
+		return s.end(c.shared(s))
+	}
+	return s.end(s.each(&c.unitFlags, c.Out, "", nil, func(p place) error {
+		return s.write(p.out, dataset.Dedup(s.read(p.inputs, dataset.ReadOptions{}), &dataset.DedupOptions{Memory: c.Memory, Report: s.report}))
+	}))
+}
+
+// shared is one of several runs.
+func (c *datasetDedupCmd) shared(s *step) error {
+	units, o, err := s.divide(&c.unitFlags, []any{"dedup", c.SkipBad})
+	if err != nil {
+		return err
+	}
+	return dataset.DedupUnits(s.a.ctx, c.Out, units, dataset.DedupUnitOptions{UnitOptions: o, Memory: c.Memory, Wait: c.Wait},
+		func(u dataset.Unit) iter.Seq2[dataset.Record, error] {
+			return s.read(dataset.Files(u.Path), dataset.ReadOptions{Start: u.Start})
+		},
+		func(_ dataset.Unit, path string, records iter.Seq2[dataset.Record, error]) error {
+			return s.write(path, records)
+		})
+}
+
+type datasetLeakCmd struct {
+	Queries string  `required:"" placeholder:"FILE" help:"Test queries: JSON lines with a text \"prompt\"."`
+	Out     string  `required:"" placeholder:"FILE" help:"Where to write what is kept; - for standard output."`
+	Over    float64 `default:"20" help:"BLEU in percent above which a query leaks (default ${default})."`
+	Drop    string  `enum:"queries,examples" default:"queries" help:"What to leave out of a pair: ${enum} (default ${default})."`
+	datasetFlags
+}
+
+func (c *datasetLeakCmd) Help() string {
+	return `Compares each test query with each turn of a person in the training records, by sacrebleu's
+sentence BLEU, and for equal tokens. All pairs over the bound are found.
+
+Example:
+  koala dataset leak --queries koala_test_set.jsonl --in records.jsonl --out kept.jsonl`
+}
+
+func (c *datasetLeakCmd) Run(a *app) error {
+	queries, texts, err := readQueries(a.ctx, c.Queries)
+	if err != nil {
+		return err
+	}
+	s := c.begin(a)
+	records := s.records(dataset.ReadOptions{})
+	opts := &dataset.LeakOptions{Over: c.Over, Workers: c.Workers, Report: s.report}
+	if c.Drop == "examples" {
+		return s.end(s.write(c.Out, dataset.WithoutLeaks(a.ctx, records, texts, opts)))
+	}
+	leaks, err := dataset.Leaks(a.ctx, records, texts, opts)
+	if err == nil {
+		err = s.write(c.Out, c.kept(s, queries, leaks))
+	}
+	return s.end(err)
+}
+
+// kept gives the queries that do not leak, and tells of the others.
+func (c *datasetLeakCmd) kept(s *step, queries []dataset.Record, leaks []*dataset.Leak) iter.Seq2[dataset.Record, error] {
+	return func(yield func(dataset.Record, error) bool) {
+		for i, l := range leaks {
+			if l == nil {
+				if !yield(queries[i], nil) {
+					return
+				}
+			} else if !c.Quiet {
+				fmt.Fprintf(s.a.stderr, "query on line %d leaks: BLEU %.2f with %s, line %d\n", queries[i].At.Line, l.Score, l.At.File, l.At.Line)
+			}
+		}
+	}
+}
+
+func readQueries(ctx context.Context, path string) (records []dataset.Record, texts []string, err error) {
+	for r, err := range dataset.Read(ctx, dataset.Files(path), nil) {
+		if err != nil {
+			return nil, nil, err
+		}
+		text, ok := r.Get("prompt")
+		if !ok {
+			return nil, nil, fmt.Errorf("no text \"prompt\" in a query: %s, line %d: mend it", path, r.At.Line)
+		}
+		records, texts = append(records, r), append(texts, text)
+	}
+	return records, texts, nil
+}
+
+type datasetStatsCmd struct {
+	Out string `required:"" placeholder:"FILE" help:"Where to write an HTML page; - for standard output."`
+	datasetFlags
+}
+
+func (c *datasetStatsCmd) Help() string {
+	return `Example:
+  koala dataset stats --in hh.jsonl --in alpaca.jsonl --out stats.html`
+}
+
+func (c *datasetStatsCmd) Run(a *app) error {
+	s := c.begin(a)
+	var stats dataset.Stats
+	for r, err := range s.records(dataset.ReadOptions{}) {
+		if err != nil {
+			return s.end(err)
+		}
+		stats.Add(r.At.File, &r)
+	}
+	if c.Out == "-" {
+		return s.end(stats.WriteHTML(a.stdout))
+	}
+	return s.end(writeFile(c.Out, stats.WriteHTML))
+}

@@ -1,0 +1,32 @@
+package dataset
+
+import (
+	"os"
+	"testing"
+
+	"github.com/koala-go/sdk/tokenizer"
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkPack turns conversations in HH's form into batches; the bytes are
+// of raw JSON lines. KOALA_BENCH_HH names a file of such lines.
+func BenchmarkPack(b *testing.B) {
+	path := os.Getenv("KOALA_BENCH_HH")
+	if path == "" {
+		b.Skip("KOALA_BENCH_HH names no file")
+	}
+	info, err := os.Stat(path)
+	require.NoError(b, err)
+	b.SetBytes(info.Size())
+	p, err := NewProcessor(tokenizer.Default(), KoalaOptions(Gen2024))
+	require.NoError(b, err)
+	for b.Loop() {
+		records := Read(b.Context(), Files(path), &ReadOptions{Source: HH})
+		batches := 0
+		for _, err := range Pack(Tokenize(b.Context(), records, p, 0), &PackOptions{SeqLength: 2048, Batch: 8}) {
+			require.NoError(b, err)
+			batches++
+		}
+		b.ReportMetric(float64(batches), "batches")
+	}
+}

@@ -1,0 +1,113 @@
+package dataset
+
+import (
+	"html/template"
+	"io"
+	"math/bits"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Stats counts records by source: how many, their turns, and how long queries
+// and replies are. The zero value is ready.
+type Stats struct {
+	Sources []*SourceStats `json:"sources"` // in the order in which they were first seen
+}
+
+// SourceStats are the numbers of one source.
+type SourceStats struct {
+	Name    string    `json:"name"`
+	Records int64     `json:"records"`
+	Bad     int64     `json:"bad_replies"` // records with a reply marked as unhelpful
+	Turns   int64     `json:"turns"`       // of both sides
+	Queries Histogram `json:"queries"`     // a turn of the person each
+	Replies Histogram `json:"replies"`     // a turn of the model each
+}
+
+// Histogram counts lengths in characters: Buckets[0] those of 0, Buckets[i]
+// those from 2^(i-1) to 2^i - 1.
+type Histogram struct {
+	Count   int64   `json:"count"`
+	Sum     int64   `json:"sum"`
+	Most    int64   `json:"most"`
+	Buckets []int64 `json:"buckets"`
+}
+
+// Add counts a text.
+func (h *Histogram) Add(text string) {
+	n := int64(utf8.RuneCountInString(text))
+	h.Count++
+	h.Sum += n
+	h.Most = max(h.Most, n)
+	b := bits.Len64(uint64(n))
+	for len(h.Buckets) <= b {
+		h.Buckets = append(h.Buckets, 0)
+	}
+	h.Buckets[b]++
+}
+
+// Mean is the mean length, 0 of nothing.
+func (h *Histogram) Mean() float64 { return float64(h.Sum) / float64(max(1, h.Count)) }
+
+// Add counts a record of a source.
+func (s *Stats) Add(source string, r *Record) {
+	i := slices.IndexFunc(s.Sources, func(x *SourceStats) bool { return x.Name == source })
+	if i < 0 {
+		i = len(s.Sources)
+		s.Sources = append(s.Sources, &SourceStats{Name: source})
+	}
+	x := s.Sources[i]
+	x.Records++
+	bad := false
+	for k := range r.Fields {
+		f := &r.Fields[k]
+		switch {
+		case f.JSON:
+		case strings.HasPrefix(f.Key, "human"):
+			x.Turns++
+			x.Queries.Add(f.Text)
+		case strings.HasPrefix(f.Key, "gpt"):
+			x.Turns++
+			x.Replies.Add(f.Text)
+			bad = bad || strings.HasPrefix(f.Key, "gpt_bad")
+		}
+	}
+	if bad {
+		x.Bad++
+	}
+}
+
+// WriteHTML writes a page that needs nothing else.
+func (s *Stats) WriteHTML(w io.Writer) error { return page.Execute(w, s) }
+
+// bar is a line of a histogram.
+type bar struct {
+	From, To, Count int64
+	Percent         float64
+}
+
+func bars(h Histogram) (list []bar) {
+	for i, n := range h.Buckets {
+		b := bar{Count: n, Percent: 100 * float64(n) / float64(max(1, slices.Max(h.Buckets)))}
+		if i > 0 {
+			b.From, b.To = 1<<(i-1), 1<<i-1
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+var page = template.Must(template.New("stats").Funcs(template.FuncMap{"bars": bars}).Parse(`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Training records</title><style>
+body{font:15px/1.4 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
+table{border-collapse:collapse}td,th{padding:.15em .7em;text-align:right}td:first-child,th:first-child{text-align:left}
+.bar{background:#47a;height:.8em}.wide{width:24em}
+</style></head><body><h1>Training records</h1>
+<table><tr><th>source</th><th>records</th><th>unhelpful</th><th>turns</th><th>query, mean</th><th>longest</th><th>reply, mean</th><th>longest</th></tr>
+{{range .Sources}}<tr><td>{{.Name}}</td><td>{{.Records}}</td><td>{{.Bad}}</td><td>{{.Turns}}</td><td>{{printf "%.1f" .Queries.Mean}}</td><td>{{.Queries.Most}}</td><td>{{printf "%.1f" .Replies.Mean}}</td><td>{{.Replies.Most}}</td></tr>
+{{end}}</table><p>Lengths are in characters.</p>
+{{range .Sources}}<h2>{{.Name}}</h2><h3>queries</h3>{{template "histogram" .Queries}}<h3>replies</h3>{{template "histogram" .Replies}}
+{{end}}</body></html>
+{{define "histogram"}}<table>{{range bars .}}<tr><td>{{.From}} to {{.To}}</td><td>{{.Count}}</td><td class="wide"><div class="bar" style="width:{{printf "%.1f" .Percent}}%"></div></td></tr>
+{{end}}</table>{{end}}`))
