@@ -30,6 +30,8 @@ type resumeJob struct {
 	Shards          int
 	Workers         int
 	StopAt          int // call of Progress at which the process ends itself, 0 for none
+
+	FileSize, OpenFiles uint64 // limits of the process, 0 for none
 }
 
 // beResumer does the job, in a child, and ends the process. The journal is
@@ -38,6 +40,15 @@ func beResumer() {
 	var job resumeJob
 	if json.Unmarshal([]byte(os.Getenv(resumeChild)), &job) != nil {
 		return
+	}
+	for resource, limit := range map[int]uint64{syscall.RLIMIT_FSIZE: job.FileSize, syscall.RLIMIT_NOFILE: job.OpenFiles} {
+		if limit == 0 {
+			continue
+		}
+		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
 	}
 	calls := 0
 	_, err := Recover(context.Background(), job.Base, job.Diff, job.Out, &Options{
@@ -55,14 +66,13 @@ func beResumer() {
 	os.Exit(0)
 }
 
-func startResumer(t *testing.T, job resumeJob) *exec.Cmd {
+func resumer(t *testing.T, job resumeJob) *exec.Cmd {
 	t.Helper()
 	text, err := json.Marshal(job)
 	require.NoError(t, err)
 	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.SplitN(t.Name(), "/", 2)[0]+"$")
 	cmd.Env = append(os.Environ(), resumeChild+"="+string(text))
 	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
 	return cmd
 }
 
@@ -87,8 +97,8 @@ func TestResumeAtEveryStep(t *testing.T) {
 			x := newTrial(t)
 			want := wanted(t, x, o)
 			for at := 1; ; at++ {
-				cmd := startResumer(t, resumeJob{x.base, x.delta, x.out, o.Format, o.Shards, 1 + at%2, at})
-				if cmd.Wait() == nil {
+				cmd := resumer(t, resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Format: o.Format, Shards: o.Shards, Workers: 1 + at%2, StopAt: at})
+				if cmd.Run() == nil {
 					require.Greater(t, at, 20, "steps at which the run was killed")
 					break
 				}
@@ -123,7 +133,8 @@ func TestKilledAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	killed := 0
 	for killed < times {
-		cmd := startResumer(t, resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2})
+		cmd := resumer(t, resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2})
+		require.NoError(t, cmd.Start())
 		time.AfterFunc(time.Duration(random.IntN(300))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		if cmd.Wait() != nil {
 			killed++
@@ -135,4 +146,28 @@ func TestKilledAtRandom(t *testing.T) {
 	_, err := Recover(t.Context(), x.base, x.delta, x.out, &Options{Resume: true, Force: true})
 	require.NoError(t, err)
 	require.Equal(t, want, snapshot(t, filepath.Dir(x.out)))
+}
+
+// TestLimits runs into the limits of a process: of the size of a file, and of
+// how many are open. Both are errors that say so, and nothing is left.
+func TestLimits(t *testing.T) {
+	beResumer()
+	x := newTrial(t)
+	for says, job := range map[string]resumeJob{
+		"file too large":      {FileSize: 100_000},
+		"too many open files": {OpenFiles: 9},
+	} {
+		job.Base, job.Diff, job.Out, job.Workers = x.base, x.delta, x.out, 1
+		var stderr strings.Builder
+		cmd := resumer(t, job)
+		cmd.Stderr = &stderr
+		require.Error(t, cmd.Run())
+		require.Contains(t, stderr.String(), says)
+		require.NotContains(t, stderr.String(), "goroutine", "a stack trace")
+	}
+	opts := *x.opts
+	opts.Resume = true
+	_, err := Recover(t.Context(), x.base, x.delta, x.out, &opts)
+	require.NoError(t, err)
+	require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 }
