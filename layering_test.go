@@ -30,8 +30,9 @@ var edges = map[string][]string{
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
 	"diff":                 {"weights", "tokenizer", "prompt", "internal/wire", "internal/half", "internal/vfs"},
 	"prompt":               {},
-	"koala":                {"prompt", "tokenizer", "internal/wire"},
-	"cmd/koala":            {"koala", "prompt", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"backend":              {"prompt", "tokenizer"},
+	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
+	"cmd/koala":            {"koala", "backend", "prompt", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
@@ -81,4 +82,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "koala", "cmd", "examples"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "backend", "koala", "cmd", "examples"}
