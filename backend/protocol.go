@@ -69,6 +69,7 @@ func llamaBody(_ *Options, r *Request, prompt any) any {
 
 type llamaEvent struct {
 	Error     json.RawMessage `json:"error"`
+	Index     int             `json:"index"`
 	Content   *string         `json:"content"`
 	Stop      *bool           `json:"stop"`
 	StopType  string          `json:"stop_type"`
@@ -87,6 +88,9 @@ func llamaTake(event []byte, rep *Report) (string, bool, error) {
 	}
 	if e.Content == nil || e.Stop == nil {
 		return "", false, broken("an event without content and stop")
+	}
+	if e.Index != 0 {
+		return "", false, broken("an event of several replies")
 	}
 	rep.PromptTokens, rep.ReplyTokens = e.Evaluated, e.Predicted
 	if !*e.Stop {
