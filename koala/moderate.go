@@ -65,6 +65,10 @@ func (c *Chat) Moderate(ctx context.Context, role prompt.Role, text string) erro
 // defaultModerateStep is enough for a sentence or two.
 const defaultModerateStep = 256
 
+// longWord is how many bytes more are awaited for a space, so that no word is
+// checked in part.
+const longWord = 64
+
 // gate lets a reply through in steps.
 type gate struct {
 	step    int // negative: the whole
@@ -80,8 +84,12 @@ func (g *gate) open(ctx context.Context, c *Chat, text []byte, last bool) error 
 		if g.step < 0 || end-g.checked < g.step {
 			return nil
 		}
-		if space := bytes.LastIndexAny(text[g.checked:], " \n\t"); space > 0 {
+		space := bytes.LastIndexAny(text[g.checked:], " \n\t")
+		switch {
+		case space > 0:
 			end = g.checked + space
+		case end-g.checked < g.step+longWord:
+			return nil
 		}
 	}
 	if err := c.Moderate(ctx, prompt.Assistant, string(text[:end])); err != nil {
