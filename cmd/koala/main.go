@@ -33,6 +33,7 @@ type cli struct {
 	Prompt     promptCmd     `cmd:"" help:"Write a conversation as Koala was trained on it: text or ids."`
 	Parse      parseCmd      `cmd:"" help:"Read such a text back."`
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
+	Chat       chatCmd       `cmd:"" help:"Talk to a model on a server."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
