@@ -22,7 +22,6 @@ type Client struct {
 	p    *protocol
 	url  string
 	http *http.Client
-	idle func() // closes connections that are not in use
 
 	authorize func(http.Header)
 	clean     func(string) string
@@ -43,7 +42,7 @@ func New(k Kind, o *Options) (*Client, error) {
 	client.authorize, client.clean = keyed(c.Key)
 	c.Key = ""
 	client.o = c
-	client.http, client.idle = newHTTP(&c)
+	client.http = newHTTP(&c)
 	return client, nil
 }
 
@@ -57,24 +56,25 @@ func keyed(key Secret) (authorize func(http.Header), cleaner func(string) string
 	return authorize, func(text string) string { return clean(text, key) }
 }
 
-// newHTTP makes the client below. A redirect is followed only where it leads to
-// the same host, with the same method.
-func newHTTP(o *Options) (*http.Client, func()) {
-	transport, idle := o.Transport, func() {}
+// newHTTP makes the client below. Each request has a connection of its own: a
+// server that closes one which is kept alive, as llama.cpp's does after a
+// stream, would lose the next request, and nobody could tell whether it had
+// been read. A redirect is followed only where it leads to the same host, with
+// the same method.
+func newHTTP(o *Options) *http.Client {
+	transport := o.Transport
 	if transport == nil {
-		own := &http.Transport{
+		transport = &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: o.Connect, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:    o.Connect,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
-			MaxIdleConnsPerHost:    64,
-			IdleConnTimeout:        90 * time.Second,
+			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: 64 << 10,
 		}
-		transport, idle = own, own.CloseIdleConnections
 	}
-	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}, idle
+	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}
 }
 
 func checkRedirect(r *http.Request, via []*http.Request) error {
@@ -87,9 +87,6 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 
 // Kind is the kind of server.
 func (c *Client) Kind() Kind { return c.kind }
-
-// Close closes the connections that are not in use. The client stays usable.
-func (c *Client) Close() { c.idle() }
 
 // Complete asks for a reply and writes its text to w as it comes. The error is
 // an *Error, that of the context, that of w, which ends the reply at the
@@ -264,11 +261,7 @@ func (s *sink) read(answer *http.Response) error {
 			return err
 		}
 		if end {
-			err := s.rightModel()
-			if err == nil {
-				s.drain(answer.Body)
-			}
-			return err
+			return s.rightModel()
 		}
 	}
 }
@@ -332,16 +325,6 @@ func (s *sink) await(what string, d time.Duration) {
 		s.late.Stop()
 	}
 	s.late = time.AfterFunc(d, func() { s.cancel(&Error{Kind: ErrTimeout, Words: what + d.String()}) })
-}
-
-const drainTime = 50 * time.Millisecond
-
-// drain reads to the end of the answer, so that the connection can be used
-// again, if that comes at once.
-func (s *sink) drain(body io.Reader) {
-	stop := time.AfterFunc(drainTime, func() { s.cancel(nil) })
-	defer stop.Stop()
-	_, _ = io.CopyN(io.Discard, body, 4<<10)
 }
 
 // rightModel checks the name of the model, where one was asked for. Ollama puts

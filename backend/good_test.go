@@ -3,6 +3,7 @@ package backend_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -99,6 +100,28 @@ func TestEmptyReply(t *testing.T) {
 	}
 }
 
+// TestOwnConnections: a server that closes a connection after each reply, without
+// saying so before, loses no request.
+func TestOwnConnections(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.CopyN(io.Discard, buffered, r.ContentLength)
+		reply := llamaEvent("Hi") + llamaEnd
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%s", len(reply), reply)
+		time.Sleep(time.Millisecond)
+	})
+	c := client(t, backend.LlamaCPP, backend.Options{URL: url})
+	for range 20 {
+		_, err := c.Complete(t.Context(), request(t, nil, documented[0]), io.Discard)
+		require.NoError(t, err)
+	}
+}
+
 // TestCancel: a context that ends, ends the reply within 10 ms and closes the
 // connection.
 func TestCancel(t *testing.T) {
@@ -144,8 +167,7 @@ func TestManyChats(t *testing.T) {
 	t.Run("chats", func(t *testing.T) {
 		s := streams[0]
 		url := serve(t, s.says(s.event(" Hi"), s.event("!"), s.end))
-		transport := &http.Transport{MaxIdleConnsPerHost: 64}
-		c := client(t, s.kind, backend.Options{URL: url, Transport: transport})
+		c := client(t, s.kind, backend.Options{URL: url})
 		var all sync.WaitGroup
 		errs := make([]error, n)
 		for i := range n {
@@ -170,7 +192,6 @@ func TestManyChats(t *testing.T) {
 				require.Equal(t, io.ErrClosedPipe, err)
 			}
 		}
-		transport.CloseIdleConnections()
 	})
 	for range 1000 {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= files {
@@ -244,7 +265,6 @@ func TestModeration(t *testing.T) {
 	})
 	m, err := backend.NewModeration(&backend.Options{URL: url, Key: key, Retries: -1})
 	require.NoError(t, err)
-	defer m.Close()
 	for given, want := range map[string]string{
 		`{"results":[{"flagged":false,"categories":{"hate":true}}]}`:                            "",
 		`{"results":[{"flagged":true,"categories":{"violence":true,"hate":true,"sex":false}}]}`: "hate, violence",

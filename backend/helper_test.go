@@ -36,7 +36,6 @@ func client(t testing.TB, k backend.Kind, o backend.Options) *backend.Client {
 	}
 	c, err := backend.New(k, &o)
 	require.NoError(t, err)
-	t.Cleanup(c.Close)
 	return c
 }
 

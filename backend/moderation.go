@@ -45,9 +45,6 @@ func (m *Moderation) Moderate(ctx context.Context, text string) (string, error) 
 	return m.c.clean(flagged.String()), err
 }
 
-// Close closes the connections that are not in use.
-func (m *Moderation) Close() { m.c.Close() }
-
 func moderationTake(event []byte, rep *Report) (string, bool, error) {
 	var e struct {
 		Error   json.RawMessage `json:"error"`

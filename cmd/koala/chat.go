@@ -53,7 +53,6 @@ func (c *chatCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer server.Close()
 	o, err := c.options()
 	if err != nil {
 		return err

@@ -41,7 +41,6 @@ func TestPerson(t *testing.T) {
 	defer server.Close()
 	client, err := backend.New(backend.LlamaCPP, &backend.Options{URL: server.URL})
 	require.NoError(t, err)
-	defer client.Close()
 	evil := koala.CompleterFunc(func(ctx context.Context, r *koala.Request, w io.Writer) error {
 		if len(r.Conversation) == 3 {
 			_, err := io.WriteString(w, " a\x1b[31mb\x07c")
