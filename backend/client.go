@@ -246,7 +246,8 @@ func (s *sink) read(answer *http.Response) error {
 		return s.readWhole(answer)
 	}
 	events := s.c.p.events(newLines(answer.Body))
-	for {
+	ctx := answer.Request.Context()
+	for ctx.Err() == nil {
 		event, err := events.next()
 		switch {
 		case err == io.EOF:
@@ -264,6 +265,7 @@ func (s *sink) read(answer *http.Response) error {
 			return s.rightModel()
 		}
 	}
+	return ctx.Err() // what has come already does not count any more
 }
 
 // hint says what else the end of a stream may mean.
