@@ -208,22 +208,37 @@ func openFiles() int {
 	return len(list)
 }
 
-// TestOverhead: from the server's bytes to the caller's writer.
+// TestOverhead: from the server's bytes to the caller's writer it takes less
+// than a millisecond, in the best of some rounds: the machine may be busy.
 func TestOverhead(t *testing.T) {
+	if raced {
+		t.Skip("the race detector is slow")
+	}
 	s := streams[0]
 	pieces := slices.Repeat([]string{s.event(" la")}, 200)
 	url := serve(t, s.says(append(pieces, s.end)...))
-	clock := &clockTransport{t: http.DefaultTransport}
-	c := client(t, s.kind, backend.Options{URL: url, Transport: clock})
-	for range 20 {
+	best := time.Hour
+	for range 10 {
+		p99 := overhead(t, url)
+		best = min(best, p99)
+	}
+	t.Logf("p99 %v", best)
+	require.Less(t, best, time.Millisecond)
+}
+
+// overhead is the 99th percentile of one round.
+func overhead(t *testing.T, url string) time.Duration {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	clock := &clockTransport{t: transport}
+	c := client(t, backend.LlamaCPP, backend.Options{URL: url, Transport: clock})
+	for range 5 {
 		_, err := c.Complete(t.Context(), request(t, nil, documented[0]), writerFunc(func() { clock.spent = append(clock.spent, time.Since(clock.read)) }))
 		require.NoError(t, err)
 	}
+	require.Len(t, clock.spent, 1000)
 	slices.Sort(clock.spent)
-	p99 := clock.spent[len(clock.spent)*99/100]
-	t.Logf("%d texts: median %v, p99 %v", len(clock.spent), clock.spent[len(clock.spent)/2], p99)
-	require.Less(t, p99, 5*time.Millisecond) // a millisecond is the aim; the machine may be busy
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	return clock.spent[990]
 }
 
 // clockTransport remembers when bytes were last read.
