@@ -13,6 +13,8 @@
 //     layout, gives each tensor by what it is, and writes checkpoints.
 //   - [github.com/koala-go/sdk/koala] is what a bot imports: chats, with ids
 //     and text for a server, budgets, and replies as they stream.
+//   - [github.com/koala-go/sdk/backend] talks to the servers that run a model:
+//     llama.cpp, vLLM and others of OpenAI's interface, Ollama, EasyLM.
 //   - [github.com/koala-go/sdk/prompt] turns conversations into text and
 //     segments and back; it knows no tokens.
 //   - [github.com/koala-go/sdk/tokenizer] turns text into LLaMA's tokens and
@@ -29,5 +31,6 @@
 // seed), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, dataset, koala → cmd and examples. A test fails on any other edge.
+// → diff, dataset, backend → koala → cmd and examples. A test fails on any other
+// edge.
 package koalago

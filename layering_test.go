@@ -31,9 +31,10 @@ var edges = map[string][]string{
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
 	"diff":                 {"weights", "tokenizer", "prompt", "internal/wire", "internal/half", "internal/vfs"},
 	"prompt":               {},
-	"koala":                {"prompt", "tokenizer", "internal/wire"},
+	"backend":              {"prompt", "tokenizer"},
+	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
 	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "prompt", "dataset", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "prompt", "dataset", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
@@ -84,4 +85,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "koala", "cmd", "examples"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "backend", "koala", "cmd", "examples"}

@@ -1,13 +1,11 @@
 package koala
 
 import (
-	"context"
-	"errors"
-	"io"
 	"slices"
 	"sync"
 	"unicode/utf8"
 
+	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 )
 
@@ -124,6 +122,20 @@ func (c *Chat) SetNext(q prompt.Quality) error {
 	return nil
 }
 
+// Sampling is what the next request asks for.
+func (c *Chat) Sampling() Sampling {
+	c.lock()
+	defer c.mu.Unlock()
+	return c.m.sampling()
+}
+
+// SetSampling says what the next requests shall ask for.
+func (c *Chat) SetSampling(s Sampling) {
+	c.lock()
+	defer c.mu.Unlock()
+	c.m.Sampling = &s
+}
+
 // AppendIDs appends the tokens of the next request, within the budget. It
 // encodes only turns that are new. Errors are those of Fit.
 func (c *Chat) AppendIDs(dst []Token) ([]Token, Window, error) {
@@ -152,27 +164,7 @@ func (c *Chat) AppendText(dst []byte) ([]byte, Window, error) {
 
 // Request is what a server needs to go on with a conversation. It is a copy:
 // the chat may change meanwhile.
-type Request struct {
-	// IDs are the tokens of the prompt, for servers that take ids.
-	IDs []Token
-	// Conversation is what they say: the last turns of the chat, as the
-	// budget allows.
-	Conversation prompt.Conversation
-	Window       Window
-
-	Dialect  *prompt.Dialect
-	Render   prompt.Options
-	Sampling Sampling
-	Stops    []string // texts that end a reply: the user's marker, and those of Sampling
-	StopIDs  []Token  // EOS
-}
-
-// Text is the prompt for servers that take only text. The error is a
-// *prompt.TurnError, of the kind prompt.ErrControl for content that such a
-// server would misread; its turn counts in Conversation.
-func (r *Request) Text() (string, error) {
-	return r.Dialect.Text(r.Conversation, &r.Render)
-}
+type Request = backend.Request
 
 // Request is what a server needs for the reply that is due. The error is that
 // of Fit, or of the kind prompt.ErrOrder when none is due.
@@ -199,49 +191,6 @@ func (c *Chat) Request() (*Request, error) {
 	}
 	r.Stops = append(r.Stops, s.Stops...)
 	return r, nil
-}
-
-// Completer is a server, or a model, that goes on with a prompt. Package
-// backend has clients of servers; a function becomes one by CompleterFunc.
-type Completer interface {
-	// Complete writes the text of the reply to w as it comes. It returns when
-	// the reply has ended, or when w returns an error, which it hands on.
-	Complete(ctx context.Context, r *Request, w io.Writer) error
-}
-
-// CompleterFunc is a function as a Completer.
-type CompleterFunc func(ctx context.Context, r *Request, w io.Writer) error
-
-// Complete calls the function.
-func (f CompleterFunc) Complete(ctx context.Context, r *Request, w io.Writer) error {
-	return f(ctx, r, w)
-}
-
-// Ask adds what the user said, asks for the reply, writes it to w as it comes
-// and adds it to the history. A nil w is allowed. When it returns an error the
-// history is as it was before.
-func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (prompt.Ending, error) {
-	if err := c.User(text); err != nil {
-		return prompt.Ending{}, err
-	}
-	reply := c.Reply(w)
-	err := c.answer(ctx, m, reply)
-	if err != nil {
-		c.undo(reply.turn)
-	}
-	return reply.Ending(), err
-}
-
-// answer asks for the reply that is due.
-func (c *Chat) answer(ctx context.Context, m Completer, reply *Reply) error {
-	r, err := c.Request()
-	if err != nil {
-		return err
-	}
-	if err := m.Complete(ctx, r, reply); err != nil && !errors.Is(err, ErrEnded) {
-		return err
-	}
-	return reply.Close()
 }
 
 // undo takes the last turn away if there are so many.

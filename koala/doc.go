@@ -3,8 +3,8 @@
 //	chat, err := koala.New(nil)
 //	ending, err := chat.Ask(ctx, server, "Hello!", os.Stdout)
 //
-// where server is a [Completer]: a client of llama.cpp, vLLM, Ollama or EasyLM,
-// a model in this process, or a function. Without one, the parts of Ask serve
+// where server is a [Completer]: a client of llama.cpp, vLLM, Ollama or EasyLM
+// from package backend, a model in this process, or a function. Without one, the parts of Ask serve
 // as well: [Chat.User] adds what the user said, [Chat.Request] is what a server
 // needs, [Chat.Reply] takes the stream that comes back, and the chat is one
 // turn longer.
@@ -30,4 +30,10 @@
 // A chat with a budget sends as many of its last exchanges as fit, always with
 // the header and never a part of a turn, and says what it left out. All turns
 // stay in its history. Each turn is encoded once.
+//
+// # Moderation
+//
+// A chat with a [Moderator] asks it about each query and each reply. What it
+// flags is withheld: [Chat.Ask] returns a [FlaggedError], and the history is as
+// it was.
 package koala

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 )
@@ -27,6 +28,12 @@ type Options struct {
 	Render prompt.Options
 	// Sampling are the defaults of requests; nil: DefaultSampling.
 	Sampling *Sampling
+	// Moderator, where there is one, decides what of queries and replies is
+	// let through: see Moderator. It is not saved with a chat.
+	Moderator Moderator
+	// ModerateStep is how many bytes of a reply are checked at a time; 0: 256,
+	// negative: the whole reply, which then comes at once.
+	ModerateStep int
 }
 
 // Overflow is what is done with a last turn that is too long for the budget.
@@ -45,19 +52,10 @@ var overflowNames = []string{"refuse", "keep start", "keep end"}
 func (o Overflow) String() string { return overflowNames[min(o, KeepEnd)] }
 
 // Sampling is how a server chooses tokens.
-type Sampling struct {
-	Temperature float64  `json:"temperature"` // 0 takes the likeliest
-	TopK        int      `json:"top_k"`       // 0 is no limit
-	TopP        float64  `json:"top_p"`       // 1 is no limit
-	MaxTokens   int      `json:"max_tokens"`  // of the reply
-	Seed        *int64   `json:"seed,omitempty"`
-	Stops       []string `json:"stops,omitempty"` // besides those of the dialect
-}
+type Sampling = backend.Sampling
 
 // DefaultSampling is how EasyLM served Koala.
-func DefaultSampling() Sampling {
-	return Sampling{Temperature: 1, TopK: 50, TopP: 1, MaxTokens: 1024}
-}
+func DefaultSampling() Sampling { return backend.DefaultSampling() }
 
 // model is the options with their defaults filled in.
 type model struct{ Options }

@@ -1,6 +1,7 @@
 package koala
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -23,11 +24,20 @@ type Reply struct {
 	quality prompt.Quality
 	limit   int // of the text in bytes, negative for none
 	closed  bool
+
+	// With a moderator:
+	ctx  context.Context
+	gate *gate
+	at   int // bytes given to w
 }
 
 // Reply begins to take the reply that is due. What is certain of it goes to w
-// at once, as whole UTF-8; a nil w is allowed.
-func (c *Chat) Reply(w io.Writer) *Reply {
+// at once, as whole UTF-8; a nil w is allowed. With a moderator, what it has let
+// through goes to w.
+func (c *Chat) Reply(w io.Writer) *Reply { return c.reply(context.Background(), w) }
+
+// reply is Reply with a context for the moderator.
+func (c *Chat) reply(ctx context.Context, w io.Writer) *Reply {
 	c.lock()
 	defer c.mu.Unlock()
 	if w == nil {
@@ -37,19 +47,25 @@ func (c *Chat) Reply(w io.Writer) *Reply {
 	if limit == 0 {
 		limit = prompt.DefaultMaxContent
 	}
-	return &Reply{
+	r := &Reply{
 		limit: limit, chat: c, w: w, filter: c.m.Dialect.NewFilter(c.m.sampling().Stops...),
-		turn: len(c.h.turns), quality: c.m.Render.Next,
+		turn: len(c.h.turns), quality: c.m.Render.Next, ctx: ctx,
 	}
+	if c.m.Moderator != nil {
+		r.gate = &gate{step: c.m.ModerateStep}
+		if r.gate.step == 0 {
+			r.gate.step = defaultModerateStep
+		}
+	}
+	return r
 }
 
 // Write takes a piece of the stream. The error is ErrEnded when nothing more
 // will count, a *prompt.TurnError of the kind prompt.ErrTooLong when the reply
-// is over Render.MaxContent, or that of w.
+// is over Render.MaxContent, that of Chat.Moderate, or that of w.
 func (r *Reply) Write(p []byte) (int, error) {
-	before := len(r.text)
 	r.text = r.filter.Append(r.text, p)
-	if err := r.give(before); err != nil {
+	if err := r.give(false); err != nil {
 		return len(p), err
 	}
 	switch {
@@ -62,25 +78,32 @@ func (r *Reply) Write(p []byte) (int, error) {
 }
 
 // give writes what is new of the text.
-func (r *Reply) give(before int) error {
-	if len(r.text) == before {
+func (r *Reply) give(last bool) error {
+	end := len(r.text)
+	if r.gate != nil {
+		if err := r.gate.open(r.ctx, r.chat, r.text, last); err != nil {
+			return err
+		}
+		end = r.gate.shown
+	}
+	if r.at == end {
 		return nil
 	}
-	_, err := r.w.Write(r.text[before:])
+	_, err := r.w.Write(r.text[r.at:end])
+	r.at = end
 	return err
 }
 
 // Close says that the stream has ended, and adds the reply to the chat. The
-// error is that of w, or a *prompt.TurnError when the chat has changed
+// error is that of w or of Chat.Moderate, or a *prompt.TurnError when the chat has changed
 // meanwhile. To leave a reply out, do not close it.
 func (r *Reply) Close() error {
 	if r.closed {
 		return nil
 	}
 	r.closed = true
-	before := len(r.text)
 	r.text = r.filter.Close(r.text)
-	if err := r.give(before); err != nil {
+	if err := r.give(true); err != nil {
 		return err
 	}
 	r.chat.lock()
@@ -91,7 +114,7 @@ func (r *Reply) Close() error {
 	return r.chat.add(prompt.Turn{Role: prompt.Assistant, Quality: r.quality, Content: string(r.text)})
 }
 
-// Text is the reply as far as it is certain.
+// Text is the reply as far as it is certain, also what a moderator withholds.
 func (r *Reply) Text() string { return string(r.text) }
 
 // Ending says how the reply ended and what was left out.

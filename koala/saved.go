@@ -61,14 +61,15 @@ func (c *Chat) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON loads a chat over this one, which keeps its tokenizer and
-// nothing else. A newer version is refused as ErrUnsupported, and all that
+// UnmarshalJSON loads a chat over this one, which keeps its tokenizer and its
+// moderator and nothing else. A newer version is refused as ErrUnsupported, and all that
 // ParseConversation refuses as it does; the chat is as it was then.
 func (c *Chat) UnmarshalJSON(data []byte) error {
 	c.lock()
 	defer c.mu.Unlock()
 	l := loader{reader: reader{j: wire.NewJSON(data, 0), turn: -1}}
 	l.o.Tokenizer = c.m.Tokenizer
+	l.o.Moderator, l.o.ModerateStep = c.m.Moderator, c.m.ModerateStep
 	l.o.Dialect = new(prompt.Dialect)
 	l.sampling = DefaultSampling()
 	l.o.Sampling = &l.sampling

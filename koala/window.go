@@ -4,17 +4,13 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
 // Window says which part of a conversation is sent.
-type Window struct {
-	Dropped       int `json:"dropped"`        // oldest turns left out: whole exchanges, an even number
-	DroppedTokens int `json:"dropped_tokens"` // that they would have taken, without header
-	Tokens        int `json:"tokens"`         // of what is sent, BOS included
-	CutBytes      int `json:"cut_bytes"`      // of the last turn's content, where Overflow allows it
-}
+type Window = backend.Window
 
 // BudgetError says that the last exchange alone is over the budget.
 type BudgetError struct {

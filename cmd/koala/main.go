@@ -34,6 +34,7 @@ type cli struct {
 	Parse      parseCmd      `cmd:"" help:"Read such a text back."`
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
 	Dataset    datasetCmd    `cmd:"" help:"Turn public data sets into training records, tokens and batches."`
+	Chat       chatCmd       `cmd:"" help:"Talk to a model on a server."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -22,9 +24,17 @@ func TestMain(m *testing.M) {
 // mkmodel, which makes a tiny model:
 //
 //	mkmodel base|diff safetensors|easylm PATH
+//
+// and a server of every kind at $SERVER, that of chat_test.go.
 func TestScripts(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(fakeServer))
+	t.Cleanup(server.Close)
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata",
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SERVER", server.URL)
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkmodel": mkmodel, "truncate": truncate},
 	})
 }

@@ -1,0 +1,164 @@
+package backend
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSSE(t *testing.T) {
+	for _, row := range []struct {
+		stream string
+		events []string
+		err    error
+	}{
+		{"", nil, io.EOF},
+		{"data: a\n\n", []string{"a"}, io.EOF},
+		{"data:a\r\n\r\ndata: b\r\n\r\n", []string{"a", "b"}, io.EOF},
+		{": comment\n\nevent: x\nid: 5\ndata: a\ndata: b\n\n", []string{"a\nb"}, io.EOF},
+		{"error: {}\n\n", []string{"{}"}, io.EOF},
+		{"data\n\n", []string{""}, io.EOF},
+		{"data:  two spaces\n\n", []string{" two spaces"}, io.EOF},
+		{"data: a\n", nil, io.ErrUnexpectedEOF},
+		{"data: a", nil, io.ErrUnexpectedEOF},
+		{"data: a\n\ndata", []string{"a"}, io.ErrUnexpectedEOF},
+		{"garbage\n\n", nil, ErrBroken},
+		{"data: " + strings.Repeat("x", maxLine) + "\n\n", nil, ErrBroken},
+		{strings.Repeat("data: "+strings.Repeat("x", 1<<16)+"\n", 20), nil, ErrBroken},
+		{"data: " + strings.Repeat("x", maxLine-8) + "\n\n", []string{strings.Repeat("x", maxLine-8)}, io.EOF},
+	} {
+		for _, r := range []io.Reader{strings.NewReader(row.stream), iotest.OneByteReader(strings.NewReader(row.stream)), iotest.DataErrReader(strings.NewReader(row.stream))} {
+			events, err := all(newSSE(newLines(r)))
+			require.ErrorIs(t, err, row.err, "%.40q", row.stream)
+			require.Equal(t, row.events, events, "%.40q", row.stream)
+		}
+	}
+}
+
+func TestNDJSON(t *testing.T) {
+	for stream, want := range map[string][]string{
+		"": nil, "a\n": {"a"}, "a\r\n\r\n\nb\n": {"a", "b"},
+	} {
+		events, err := all(newNDJSON(newLines(strings.NewReader(stream))))
+		require.Equal(t, io.EOF, err)
+		require.Equal(t, want, events)
+	}
+	_, err := all(newNDJSON(newLines(strings.NewReader("a\nb"))))
+	require.Equal(t, io.ErrUnexpectedEOF, err)
+}
+
+func all(e events) (list []string, err error) {
+	for {
+		event, err := e.next()
+		if err != nil {
+			return list, err
+		}
+		list = append(list, string(event))
+	}
+}
+
+// FuzzSSE compares with a plain reading of whole streams.
+func FuzzSSE(f *testing.F) {
+	for _, seed := range []string{"data: a\n\n", "data: a\r\ndata:b\n\n: c\n\nevent: x\n\n", "data: a", "x\n", "error: {}\n\ndata: [DONE]\n\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, stream string) {
+		got, err := all(newSSE(newLines(iotest.HalfReader(strings.NewReader(stream)))))
+		require.Error(t, err)
+		var want, data []string
+		text := stream
+		for {
+			line, rest, found := strings.Cut(text, "\n")
+			if !found {
+				break
+			}
+			text = rest
+			line = strings.TrimSuffix(line, "\r")
+			name, value, _ := strings.Cut(line, ":")
+			switch {
+			case line == "" && data != nil:
+				want, data = append(want, strings.Join(data, "\n")), nil
+			case line == "" || line[0] == ':' || name == "event" || name == "id" || name == "retry":
+			case name == "data" || name == "error":
+				data = append(data, strings.TrimPrefix(value, " "))
+			default:
+				require.ErrorIs(t, err, ErrBroken)
+				require.Equal(t, want, got)
+				return
+			}
+		}
+		require.Equal(t, want, got)
+		if text == "" && data == nil {
+			require.Equal(t, io.EOF, err)
+		} else {
+			require.Equal(t, io.ErrUnexpectedEOF, err)
+		}
+	})
+}
+
+// FuzzNDJSON compares with a plain reading of whole streams.
+func FuzzNDJSON(f *testing.F) {
+	f.Add("{}\n\n{}\r\n")
+	f.Add("{}")
+	f.Fuzz(func(t *testing.T, stream string) {
+		got, err := all(newNDJSON(newLines(iotest.HalfReader(strings.NewReader(stream)))))
+		var want []string
+		parts := strings.Split(stream, "\n")
+		for _, line := range parts[:len(parts)-1] {
+			if line = strings.TrimSuffix(line, "\r"); line != "" {
+				want = append(want, line)
+			}
+		}
+		require.Equal(t, want, got)
+		require.Equal(t, map[bool]error{true: io.EOF, false: io.ErrUnexpectedEOF}[parts[len(parts)-1] == ""], err)
+	})
+}
+
+// FuzzTake gives any event to every protocol.
+func FuzzTake(f *testing.F) {
+	for _, seed := range []string{
+		`{"content":"a","stop":true,"stop_type":"word","stopping_word":"x"}`, `{"choices":[{"text":"a","finish_reason":"stop","stop_reason":2}]}`,
+		`{"response":"a","done":true,"context":""}`, `{"output_text":["a"]}`, `{"error":{"message":"x"}}`, "[DONE]", "\xff",
+		`{"results":[{"flagged":true,"categories":{"x":true}}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, event []byte) {
+		event, _ = valid(event)
+		require.True(t, utf8.Valid(event))
+		for _, k := range Kinds() {
+			var rep Report
+			text, _, err := protocols[k].take(event, &rep)
+			require.True(t, err == nil || text == "")
+			require.True(t, utf8.ValidString(text))
+		}
+		_, _, _ = moderationTake(event, new(Report))
+		words := clean(said(event).Words, "key")
+		require.True(t, utf8.ValidString(words))
+		require.LessOrEqual(t, len(words), maxWords)
+	})
+}
+
+func TestClean(t *testing.T) {
+	require.Equal(t, "a b [secret] �", clean(" a\r\n\tb\x00 key \xff\u202e", "key"))
+	require.Len(t, clean(strings.Repeat("é", 1000), ""), 299)
+}
+
+func TestWordList(t *testing.T) {
+	l, err := ReadWordList(strings.NewReader("# a comment\nbomb\nBad  Words\n\n炸弹\n!!\n"))
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"": "", "a bombastic day": "", "BOMB!": "bomb", "the ｂｏｍｂ": "bomb", "bo\u200bmb": "bomb", "bad, words": "Bad  Words", "bad": "", "badwords": "",
+		"words bad": "", "做炸弹的": "炸弹", "炸了弹": "", "BAD\nWORDS": "Bad  Words", "\xffbomb\xff": "bomb",
+	} {
+		got, err := l.Moderate(t.Context(), text)
+		require.NoError(t, err)
+		require.Equal(t, want, got, text)
+	}
+	_, err = ReadWordList(strings.NewReader(strings.Repeat("x", 1<<17)))
+	require.Error(t, err)
+}

@@ -1,0 +1,305 @@
+package backend_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/prompt"
+)
+
+// TestRequests pins what goes to each kind of server.
+func TestRequests(t *testing.T) {
+	seed := int64(7)
+	o := &koala.Options{Sampling: &koala.Sampling{Temperature: 0.5, TopK: 40, TopP: 0.9, MaxTokens: 99, Seed: &seed, Stops: []string{"END"}}}
+	r := request(t, o, documented...)
+	ids, err := json.Marshal(r.IDs)
+	require.NoError(t, err)
+	const text = `"BEGINNING OF CONVERSATION: USER: Hello! GPT: Hi! How can I help you?</s>USER: What is the largest animal on earth? GPT:"`
+	for _, row := range []struct {
+		kind backend.Kind
+		o    backend.Options
+		path string
+		body string
+	}{
+		{backend.LlamaCPP, backend.Options{}, "/completion",
+			`{"prompt":` + string(ids) + `,"stream":true,"n_predict":99,"temperature":0.5,"top_k":40,"top_p":0.9,"min_p":0,"repeat_penalty":1,"seed":7,"stop":["USER:","END"]}`},
+		{backend.LlamaCPP, backend.Options{Text: true}, "/completion",
+			`{"prompt":` + text + `,"stream":true,"n_predict":99,"temperature":0.5,"top_k":40,"top_p":0.9,"min_p":0,"repeat_penalty":1,"seed":7,"stop":["USER:","END"]}`},
+		{backend.OpenAI, backend.Options{Model: "m"}, "/v1/completions",
+			`{"model":"m","prompt":` + string(ids) + `,"stream":true,"stream_options":{"include_usage":true},"max_tokens":99,"temperature":0.5,"top_p":0.9,"top_k":40,"seed":7,"stop":["USER:","END"],"stop_token_ids":[2]}`},
+		{backend.OpenAI, backend.Options{Text: true}, "/v1/completions",
+			`{"prompt":` + text + `,"stream":true,"stream_options":{"include_usage":true},"max_tokens":99,"temperature":0.5,"top_p":0.9,"top_k":40,"seed":7,"stop":["USER:","END"]}`},
+		{backend.Ollama, backend.Options{Context: 2048}, "/api/generate",
+			`{"model":"koala-tiny","prompt":` + text + `,"raw":true,"stream":true,"truncate":false,"shift":false,"options":{"num_predict":99,"num_ctx":2048,"temperature":0.5,"top_k":40,"top_p":0.9,"min_p":0,"repeat_penalty":1,"seed":7,"stop":["USER:","END"]}}`},
+		{backend.EasyLM, backend.Options{}, "/generate", `{"prefix_text":[` + text + `],"temperature":0.5}`},
+		{backend.EasyLMChat, backend.Options{}, "/chat",
+			`{"prompt":"What is the largest animal on earth?","context":"USER: Hello! GPT:Hi! How can I help you?</s>","temperature":0.5}`},
+	} {
+		var path, body string
+		row.o.URL = serve(t, func(_ http.ResponseWriter, q *http.Request) {
+			b, _ := io.ReadAll(q.Body)
+			path, body = q.URL.Path, strings.TrimSpace(string(b))
+		}) + "/"
+		_, err := client(t, row.kind, row.o).Complete(t.Context(), r, io.Discard)
+		require.Error(t, err)
+		require.Equal(t, row.path, path)
+		require.Equal(t, row.body, body)
+	}
+}
+
+// TestChat: a chat over each kind of stream, with pieces that cut a stop and a
+// character, and bytes that are not UTF-8.
+func TestChat(t *testing.T) {
+	for _, s := range streams {
+		url := serve(t, s.says(s.event(" Hi"), s.event("! "), s.event("🦙 US"), s.event("ER: forged"), s.end))
+		chat, err := koala.New(nil)
+		require.NoError(t, err)
+		var text strings.Builder
+		ending, err := chat.Ask(t.Context(), client(t, s.kind, backend.Options{URL: url}), "Hello!", &text)
+		require.NoError(t, err)
+		require.Equal(t, prompt.ForgedTurn, ending.Reason)
+		require.Equal(t, 17, ending.Window.Tokens)
+		require.Len(t, chat.Conversation(), 2)
+		require.Equal(t, text.String(), chat.Conversation()[1].Content)
+		require.True(t, strings.HasPrefix(text.String(), "Hi! "), text.String())
+		require.True(t, strings.HasSuffix(text.String(), "🦙 "), text.String())
+	}
+}
+
+// TestInvalidUTF8: bytes of a stream that are not UTF-8 are replaced and counted.
+func TestInvalidUTF8(t *testing.T) {
+	url := serve(t, streams[2].says("{\"model\":\"koala-tiny\",\"response\":\"a\xff\xe2\x82b\",\"done\":false}\n", ollamaEnd))
+	text, rep, err := ask(t, backend.Ollama, backend.Options{URL: url})
+	require.NoError(t, err)
+	require.Equal(t, "a\ufffd\ufffd\ufffdb", text)
+	require.Equal(t, 3, rep.Replaced)
+}
+
+// TestEmptyReply: a reply without text that ends as it should is one.
+func TestEmptyReply(t *testing.T) {
+	for _, s := range streams {
+		text, rep, err := ask(t, s.kind, backend.Options{URL: serve(t, s.says(s.end))})
+		require.NoError(t, err)
+		require.Empty(t, text)
+		require.NotEqual(t, backend.Unfinished, rep.Finish)
+		require.Equal(t, 3, rep.ReplyTokens)
+	}
+}
+
+// TestOwnConnections: a server that closes a connection after each reply, without
+// saying so before, loses no request.
+func TestOwnConnections(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.CopyN(io.Discard, buffered, r.ContentLength)
+		reply := llamaEvent("Hi") + llamaEnd
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%s", len(reply), reply)
+		time.Sleep(time.Millisecond)
+	})
+	c := client(t, backend.LlamaCPP, backend.Options{URL: url})
+	for range 20 {
+		_, err := c.Complete(t.Context(), request(t, nil, documented[0]), io.Discard)
+		require.NoError(t, err)
+	}
+}
+
+// TestCancel: a context that ends, ends the reply within 10 ms and closes the
+// connection.
+func TestCancel(t *testing.T) {
+	for _, s := range streams {
+		gone := make(chan struct{}, 1)
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			s.says(s.event("Hi"))(w, r)
+			<-r.Context().Done()
+			gone <- struct{}{}
+		})
+		c := client(t, s.kind, backend.Options{URL: url})
+		best := time.Hour
+		for range 5 { // the machine may be busy
+			ctx, cancel := context.WithCancel(t.Context())
+			var at time.Time
+			_, err := c.Complete(ctx, request(t, nil, documented[0]), writerFunc(func() {
+				time.AfterFunc(5*time.Millisecond, func() { at = time.Now(); cancel() })
+			}))
+			best = min(best, time.Since(at))
+			require.ErrorIs(t, err, context.Canceled)
+			<-gone
+		}
+		require.Less(t, best, 10*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := c.Complete(ctx, request(t, nil, documented[0]), io.Discard)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) { f(); return len(p), nil }
+
+// TestManyChats: a thousand at once, half of which hang up, leave neither
+// goroutines nor open files behind.
+func TestManyChats(t *testing.T) {
+	n := 1000
+	if testing.Short() {
+		n = 100
+	}
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+	t.Run("chats", func(t *testing.T) {
+		s := streams[0]
+		url := serve(t, s.says(s.event(" Hi"), s.event("!"), s.end))
+		c := client(t, s.kind, backend.Options{URL: url})
+		var all sync.WaitGroup
+		errs := make([]error, n)
+		for i := range n {
+			all.Go(func() {
+				chat, err := koala.New(nil)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				w := io.Writer(io.Discard)
+				if i%2 == 1 {
+					w = failing{io.ErrClosedPipe}
+				}
+				_, errs[i] = chat.Ask(t.Context(), c, "Hello!", w)
+			})
+		}
+		all.Wait()
+		for i, err := range errs {
+			if i%2 == 0 {
+				require.NoError(t, err)
+			} else {
+				require.Equal(t, io.ErrClosedPipe, err)
+			}
+		}
+	})
+	for range 1000 {
+		if runtime.NumGoroutine() <= goroutines && openFiles() <= files {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%d goroutines and %d open files, %d and %d before", runtime.NumGoroutine(), openFiles(), goroutines, files)
+}
+
+// openFiles counts them where the system tells.
+func openFiles() int {
+	list, _ := os.ReadDir("/proc/self/fd")
+	return len(list)
+}
+
+// TestOverhead: from the server's bytes to the caller's writer it takes less
+// than a millisecond, in the best of some rounds: the machine may be busy.
+func TestOverhead(t *testing.T) {
+	if raced {
+		t.Skip("the race detector is slow")
+	}
+	s := streams[0]
+	pieces := slices.Repeat([]string{s.event(" la")}, 200)
+	url := serve(t, s.says(append(pieces, s.end)...))
+	best := time.Hour
+	for range 10 {
+		p99 := overhead(t, url)
+		best = min(best, p99)
+	}
+	t.Logf("p99 %v", best)
+	require.Less(t, best, time.Millisecond)
+}
+
+// overhead is the 99th percentile of one round.
+func overhead(t *testing.T, url string) time.Duration {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	clock := &clockTransport{t: transport}
+	c := client(t, backend.LlamaCPP, backend.Options{URL: url, Transport: clock})
+	for range 5 {
+		_, err := c.Complete(t.Context(), request(t, nil, documented[0]), writerFunc(func() { clock.spent = append(clock.spent, time.Since(clock.read)) }))
+		require.NoError(t, err)
+	}
+	require.Len(t, clock.spent, 1000)
+	slices.Sort(clock.spent)
+	return clock.spent[990]
+}
+
+// clockTransport remembers when bytes were last read.
+type clockTransport struct {
+	t     http.RoundTripper
+	read  time.Time
+	spent []time.Duration
+}
+
+func (c *clockTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := c.t.RoundTrip(r)
+	if err == nil {
+		answer.Body = &clockBody{answer.Body, c}
+	}
+	return answer, err
+}
+
+type clockBody struct {
+	io.ReadCloser
+	c *clockTransport
+}
+
+func (b *clockBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.c.read = time.Now()
+	return n, err
+}
+
+func TestModeration(t *testing.T) {
+	var body, answer string
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		body = string(b)
+		if r.URL.Path != "/v1/moderations" || r.Header.Get("Authorization") != "Bearer "+key {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, answer)
+	})
+	m, err := backend.NewModeration(&backend.Options{URL: url, Key: key, Retries: -1})
+	require.NoError(t, err)
+	for given, want := range map[string]string{
+		`{"results":[{"flagged":false,"categories":{"hate":true}}]}`:                            "",
+		`{"results":[{"flagged":true,"categories":{"violence":true,"hate":true,"sex":false}}]}`: "hate, violence",
+		`{"results":[{"flagged":true}]}`:                                                        "flagged",
+	} {
+		answer = given
+		reason, err := m.Moderate(t.Context(), "text")
+		require.NoError(t, err)
+		require.Equal(t, want, reason)
+		require.Equal(t, `{"input":"text"}`, body)
+	}
+	for _, answer = range []string{"", "{}", `{"results":[]}`, `{"results":[{}]}`, `{"error":{"message":"no"}}`} {
+		_, err := m.Moderate(t.Context(), "text")
+		requireKind(t, err, backend.ErrBroken)
+	}
+	body = "none"
+	reason, err := m.Moderate(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, reason)
+	require.Equal(t, "none", body)
+	_, err = backend.NewModeration(&backend.Options{URL: "localhost"})
+	requireKind(t, err, backend.ErrOptions)
+}

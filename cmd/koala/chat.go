@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
+)
+
+type chatCmd struct {
+	Backend string `required:"" enum:"llamacpp,ollama,openai,easylm,easylm-chat" placeholder:"KIND" help:"The kind of server: ${enum}."`
+	URL     string `name:"url" help:"Where it is (default: where such servers are on this machine)."`
+	Name    string `name:"model-name" help:"The name of the model at the server; ollama needs it."`
+	IDs     bool   `name:"ids" xor:"form" help:"Send ids, the default where the server takes them."`
+	Text    bool   `xor:"form" help:"Send text."`
+	BOS     bool   `name:"bos" help:"Begin the ids with BOS, as servers do with text."`
+
+	Temperature float64 `default:"1" help:"0 takes the likeliest token (default ${default})."`
+	TopK        int     `name:"top-k" default:"50" help:"0 is no limit (default ${default})."`
+	TopP        float64 `name:"top-p" default:"1" help:"1 is no limit (default ${default})."`
+	Seed        *int64  `help:"Of the random numbers."`
+	MaxTokens   int     `default:"1024" help:"Of a reply (default ${default})."`
+	Context     int     `default:"2048" help:"Tokens of prompt and reply; the oldest turns are left out (default ${default})."`
+
+	Load    string        `placeholder:"FILE" help:"Go on with a saved chat."`
+	Words   string        `placeholder:"FILE" help:"Withhold texts that hold one of these words or phrases, one a line."`
+	Timeout time.Duration `default:"5m" help:"For the first text of a reply (default ${default})."`
+	Quiet   bool          `help:"Nothing on stderr but errors."`
+
+	Tokenizer string `placeholder:"FILE" help:"A tokenizer.model, tokenizer.json or GGUF file (default: LLaMA's vocabulary)."`
+}
+
+func (c *chatCmd) Help() string {
+	return `On a terminal it is a chat; /help lists its commands, Ctrl-C stops a reply. From a pipe
+each line is a turn, and each reply is printed, then a newline. A key for the server is
+taken from KOALA_API_KEY in the environment.
+
+Example:
+  koala chat --backend llamacpp --url http://localhost:8080
+  echo "What is a koala?" | koala chat --backend ollama --model-name koala`
+}
+
+// defaultURLs are where such servers listen.
+var defaultURLs = map[backend.Kind]string{
+	backend.LlamaCPP: "http://localhost:8080", backend.Ollama: "http://localhost:11434", backend.OpenAI: "http://localhost:8000",
+	backend.EasyLM: "http://localhost:5009", backend.EasyLMChat: "http://localhost:5009",
+}
+
+func (c *chatCmd) Run(a *app) error {
+	server, err := c.server()
+	if err != nil {
+		return err
+	}
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	chat, err := koala.New(o)
+	if err != nil {
+		return err
+	}
+	s := &session{app: a, server: server, chat: chat, context: c.Context, quiet: c.Quiet}
+	if c.Load != "" {
+		if err := s.load(c.Load); err != nil {
+			return err
+		}
+	}
+	return s.talk()
+}
+
+// server is the client that the flags ask for.
+func (c *chatCmd) server() (*backend.Client, error) {
+	kind := backend.Kind(c.Backend)
+	if c.IDs && !kind.TakesIDs() {
+		return nil, fmt.Errorf("%s takes no ids: --ids: leave it out", c.Backend)
+	}
+	if c.URL == "" {
+		c.URL = defaultURLs[kind]
+	}
+	return backend.New(kind, &backend.Options{
+		URL: c.URL, Model: c.Name, Key: backend.Secret(os.Getenv("KOALA_API_KEY")),
+		Text: c.Text, Context: c.Context, FirstToken: c.Timeout,
+	})
+}
+
+// options are those of the chat.
+func (c *chatCmd) options() (*koala.Options, error) {
+	t, err := (&modelFlag{c.Tokenizer}).open()
+	if err != nil {
+		return nil, err
+	}
+	o := &koala.Options{
+		Tokenizer: t, BOS: c.BOS, Budget: c.Context - c.MaxTokens, Overflow: koala.KeepEnd,
+		Sampling: &koala.Sampling{Temperature: c.Temperature, TopK: c.TopK, TopP: c.TopP, MaxTokens: c.MaxTokens, Seed: c.Seed},
+	}
+	if c.MaxTokens < 1 || o.Budget < 1 {
+		return nil, fmt.Errorf("replies of %d tokens in a context of %d: --max-tokens, --context: leave room for prompt and reply", c.MaxTokens, c.Context)
+	}
+	if c.Words == "" {
+		return o, nil
+	}
+	f, err := os.Open(c.Words)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	o.Moderator, err = backend.ReadWordList(f)
+	return o, err
+}

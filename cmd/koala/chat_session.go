@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/prompt"
+)
+
+// session is a chat with a person or a script.
+type session struct {
+	*app
+	server   koala.Completer
+	chat     *koala.Chat
+	context  int // tokens, for the meter
+	quiet    bool
+	terminal bool // a person's
+}
+
+const chatHelp = `/reset               forget everything
+/retry               ask for another reply
+/save FILE           save the chat
+/load FILE           go on with a saved chat
+/temperature [T]     show or set it
+/help                this
+/quit                or Ctrl-D: leave
+//text               say what begins with a slash
+A line that ends in a backslash goes on in the next one; pasted lines stay together.
+Ctrl-C stops a reply.
+`
+
+// errQuit ends the chat.
+var errQuit = errors.New("quit")
+
+// line does what a line asks for.
+func (s *session) line(ctx context.Context, text string) error {
+	if rest, escaped := strings.CutPrefix(text, "//"); escaped {
+		return s.ask(ctx, "/"+rest)
+	}
+	if !strings.HasPrefix(text, "/") {
+		return s.ask(ctx, text)
+	}
+	name, argument, _ := strings.Cut(text, " ")
+	argument = strings.TrimSpace(argument)
+	switch name {
+	case "/reset":
+		s.chat.Reset()
+		return nil
+	case "/retry":
+		return s.retry(ctx)
+	case "/save":
+		return s.save(argument)
+	case "/load":
+		return s.load(argument)
+	case "/temperature":
+		return s.temperature(argument)
+	case "/help":
+		_, err := io.WriteString(s.stderr, chatHelp)
+		return err
+	case "/quit":
+		return errQuit
+	}
+	return fmt.Errorf("unknown command: %.40q: /help lists them; begin with // to say it", name)
+}
+
+// ask asks for a reply and prints it. A reply that the person stopped stays in
+// the chat as far as it came.
+func (s *session) ask(ctx context.Context, text string) error {
+	var shown strings.Builder
+	ending, err := s.chat.Ask(ctx, s.server, text, io.MultiWriter(s.output(), &shown))
+	if s.terminal && errors.Is(err, context.Canceled) && shown.Len() > 0 {
+		if err := s.chat.User(text); err != nil {
+			return err
+		}
+		if err := s.chat.Add(prompt.Turn{Role: prompt.Assistant, Content: shown.String()}); err != nil {
+			return err
+		}
+	}
+	return s.replied(ending, err, shown.Len() > 0)
+}
+
+// retry asks for another reply to the last query. When there is none, the old
+// one stays.
+func (s *session) retry(ctx context.Context) error {
+	turns := s.chat.Conversation()
+	if len(turns) == 0 {
+		return errors.New("nothing to ask again: /retry: say something first")
+	}
+	old := turns[len(turns)-1]
+	if old.Role == prompt.Assistant {
+		s.chat.Undo()
+	}
+	var shown strings.Builder
+	ending, err := s.chat.Answer(ctx, s.server, io.MultiWriter(s.output(), &shown))
+	if err != nil && old.Role == prompt.Assistant {
+		if again := s.chat.Add(old); again != nil {
+			return again
+		}
+	}
+	return s.replied(ending, err, shown.Len() > 0)
+}
+
+// replied ends the line of a reply and shows the meter.
+func (s *session) replied(ending koala.Ending, err error, shown bool) error {
+	if err == nil || shown {
+		if _, wrong := io.WriteString(s.stdout, "\n"); wrong != nil {
+			return wrong
+		}
+	}
+	if err != nil || s.quiet {
+		return err
+	}
+	if w := ending.Window; w.Dropped > 0 {
+		fmt.Fprintf(s.stderr, "koala chat: the %d oldest turns were left out\n", w.Dropped)
+	}
+	if s.terminal {
+		fmt.Fprintf(s.stderr, "[%d of %d tokens]\n", ending.Window.Tokens+ending.Report.ReplyTokens, s.context)
+	}
+	return nil
+}
+
+// output is where replies go. On a terminal nothing in them can control it.
+func (s *session) output() io.Writer {
+	if s.terminal {
+		return plainWriter{s.stdout}
+	}
+	return s.stdout
+}
+
+// plainWriter leaves out control characters but for tabs and newlines.
+type plainWriter struct{ w io.Writer }
+
+func (p plainWriter) Write(text []byte) (int, error) {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, string(text))
+	if _, err := io.WriteString(p.w, plain); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+func (s *session) temperature(argument string) error {
+	o := s.chat.Sampling()
+	if argument != "" {
+		t, err := strconv.ParseFloat(argument, 64)
+		if err != nil || !(t >= 0 && t <= 100) {
+			return fmt.Errorf("%.40q is no temperature: /temperature: give a number from 0, like 0.7", argument)
+		}
+		o.Temperature = t
+		s.chat.SetSampling(o)
+	}
+	if s.terminal {
+		fmt.Fprintf(s.stderr, "temperature %v\n", o.Temperature)
+	}
+	return nil
+}
+
+// save writes the chat to a file, which appears whole or not at all.
+func (s *session) save(path string) error {
+	if path == "" {
+		return errors.New("no file: /save FILE: name one")
+	}
+	data, err := json.Marshal(s.chat)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".koala-chat-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // not there any more when all went well
+	_, err = f.Write(append(data, '\n'))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// maxSaved bounds a saved chat, in bytes.
+const maxSaved = 64 << 20
+
+func (s *session) load(path string) error {
+	if path == "" {
+		return errors.New("no file: /load FILE: name one")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSaved+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > maxSaved {
+		return fmt.Errorf("over %s: %s: no saved chat is that long", bytesText(maxSaved), path)
+	}
+	return s.chat.UnmarshalJSON(data)
+}

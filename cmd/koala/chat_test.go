@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/term"
+
+	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/prompt"
+)
+
+// fakeServer is a server of every kind. It says what it got: the number of ids,
+// or the bytes of the text, and the temperature. A text with "bomb" gets a bomb.
+func fakeServer(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Prompt      any
+		Prefix      []string `json:"prefix_text"`
+		Context     string
+		Temperature float64
+		Options     struct{ Temperature float64 }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if key := r.Header.Get("Authorization"); key == "Bearer wrong" {
+		http.Error(w, `{"error":{"message":"Invalid API Key wrong"}}`, http.StatusUnauthorized)
+		return
+	}
+	got := fmt.Sprint(asked.Prompt)
+	if ids, ok := asked.Prompt.([]any); ok {
+		got = fmt.Sprintf("%d ids", len(ids))
+	} else if asked.Prompt == nil {
+		got = fmt.Sprint(asked.Prefix)
+	}
+	text := fmt.Sprintf(" got %s at %v", strings.NewReplacer("BEGINNING OF CONVERSATION:", "H", "GPT:", "G", "USER:", "U", "</s>", "|").Replace(got), asked.Temperature+asked.Options.Temperature)
+	if strings.Contains(got, "esc") {
+		text = " \x1b[31mred\x07"
+	}
+	quoted, _ := json.Marshal(text)
+	switch r.URL.Path {
+	case "/completion":
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "data: {\"content\":%s,\"stop\":false}\n\ndata: {\"content\":\"\",\"stop\":true,\"stop_type\":\"eos\",\"tokens_predicted\":5}\n\n", quoted)
+	case "/v1/completions":
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"text\":%s,\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", quoted)
+	case "/api/generate":
+		fmt.Fprintf(w, "{\"response\":%s,\"done\":true,\"done_reason\":\"stop\"}\n", quoted)
+	case "/generate":
+		fmt.Fprintf(w, "{\"output_text\":[%s]}", quoted)
+	case "/chat":
+		fmt.Fprintf(w, "{\"response\":%s,\"context\":\"\"}", quoted)
+	case "/broken/completion":
+		fmt.Fprint(w, "data: {\"content\":\"half\",\"stop\":false}\n\n")
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// stopped is a server whose reply the person stops.
+var stopped = koala.CompleterFunc(func(_ context.Context, _ *koala.Request, w io.Writer) error {
+	if _, err := io.WriteString(w, " Once upon"); err != nil {
+		return err
+	}
+	return context.Canceled
+})
+
+// TestStoppedReply: what was shown of a reply stays in the chat; a retry that is
+// stopped keeps the old reply.
+func TestStoppedReply(t *testing.T) {
+	chat, err := koala.New(nil)
+	require.NoError(t, err)
+	var out, told strings.Builder
+	s := &session{app: &app{stdout: &out, stderr: &told}, server: stopped, chat: chat, terminal: true}
+	require.ErrorIs(t, s.line(t.Context(), "Tell!"), context.Canceled)
+	want := prompt.Conversation{{Content: "Tell!"}, {Role: prompt.Assistant, Content: "Once upon"}}
+	require.Equal(t, want, chat.Conversation())
+	require.ErrorIs(t, s.line(t.Context(), "/retry"), context.Canceled)
+	require.Equal(t, want, chat.Conversation())
+	require.Equal(t, "Once upon\nOnce upon\n", out.String())
+
+	s.terminal = false // a script's chat is as it was
+	require.ErrorIs(t, s.line(t.Context(), "More!"), context.Canceled)
+	require.Equal(t, want, chat.Conversation())
+}
+
+// TestJoin: what belongs to one turn.
+func TestJoin(t *testing.T) {
+	type typed struct {
+		text string
+		err  error
+	}
+	for name, row := range map[string]struct {
+		lines []typed
+		want  string
+		err   error
+	}{
+		"one":       {[]typed{{"a", nil}}, "a", nil},
+		"backslash": {[]typed{{`a\`, nil}, {`b\`, nil}, {"c", nil}}, "a\nb\nc", nil},
+		"pasted":    {[]typed{{`a\`, term.ErrPasteIndicator}, {"b", nil}}, "a\\\nb", nil},
+		"end":       {[]typed{{`a\`, nil}, {"", io.EOF}}, "", io.EOF},
+		"broken":    {[]typed{{"", io.ErrClosedPipe}}, "", io.ErrClosedPipe},
+	} {
+		text, err := join(func(string) (string, error) {
+			next := row.lines[0]
+			row.lines = row.lines[1:]
+			return next.text, next.err
+		})
+		require.Equal(t, row.want, text, name)
+		require.True(t, errors.Is(err, row.err), name)
+	}
+}
