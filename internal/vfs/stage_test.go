@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -273,4 +274,76 @@ func (b between) Rename(from, to string) error {
 		b.call()
 	}
 	return err
+}
+
+// TestResumeStage keeps what a stage left, and opens only files of their size.
+func TestResumeStage(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out")
+	s, err := stage(OS, path)
+	require.NoError(t, err)
+	require.NoError(t, s.Keep())
+	require.NoError(t, s.Keep(), "a second time does nothing")
+	require.NoError(t, s.Discard(), "nor does Discard then")
+
+	s, err = ResumeStage(OS, path)
+	require.NoError(t, err)
+	_, err = ResumeStage(OS, path)
+	require.ErrorIs(t, err, ErrBusy)
+	has, err := s.Has("absent")
+	require.NoError(t, err)
+	require.False(t, has)
+	for name, size := range map[string]int64{"absent": 7, "one": 6} {
+		_, err := s.Reopen(name, size)
+		require.ErrorIs(t, err, fs.ErrNotExist, name)
+	}
+	_, err = s.Reopen("../out", 7)
+	require.ErrorIs(t, err, ErrName)
+	for name, content := range newFiles {
+		has, err := s.Has(name)
+		require.NoError(t, err)
+		require.True(t, has, name)
+		f, err := s.Reopen(name, int64(len(content)))
+		require.NoError(t, err)
+		b := make([]byte, len(content))
+		_, err = f.ReadAt(b, 0)
+		require.NoError(t, err)
+		require.Equal(t, content, string(b))
+		require.NoError(t, WriteFull(f, []byte(content), 0), "it can be written")
+	}
+	require.NoError(t, s.Remove("new"))
+	require.ErrorIs(t, s.Remove("new"), fs.ErrNotExist)
+	require.NoError(t, s.Publish("", false))
+	require.True(t, holds(path, "", map[string]string{"one": "new one"}))
+	require.Equal(t, []string{"out"}, names(t, dir))
+}
+
+// TestCompanions publishes a file with the files that go with it, over earlier
+// ones.
+func TestCompanions(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out")
+	write(t, dir, "out.sums", "old sums")
+	for _, replace := range []bool{false, true} {
+		s, err := stage(OS, path)
+		require.NoError(t, err)
+		f, err := s.Create("one.sums", 4)
+		require.NoError(t, err)
+		require.NoError(t, WriteFull(f, []byte("sums"), 0))
+		require.NoError(t, s.Publish("one", replace))
+		require.Equal(t, []string{"out", "out.sums"}, names(t, dir))
+		b, err := os.ReadFile(path + ".sums")
+		require.NoError(t, err)
+		require.Equal(t, "sums", string(b))
+	}
+}
+
+// shortWriter takes less than it is given, and does not say why.
+type shortWriter struct{}
+
+func (shortWriter) WriteAt(b []byte, _ int64) (int, error) { return len(b) / 2, nil }
+
+func TestWriteFull(t *testing.T) {
+	require.ErrorIs(t, WriteFull(shortWriter{}, make([]byte, 10), 0), io.ErrShortWrite)
+	require.NoError(t, WriteFull(shortWriter{}, nil, 0))
 }

@@ -1,0 +1,62 @@
+package diff
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// writeTied writes Tiny without an output matrix: the embedding serves.
+func writeTied(t *testing.T, path string) {
+	t.Helper()
+	m := testmodel.Tiny
+	write(t, m, path, testmodel.Options{Format: hf, DType: weights.F16, Values: m.Base})
+	edit(t, path, without("lm_head.weight"))
+	file := filepath.Join(path, "config.json")
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var config map[string]any
+	require.NoError(t, json.Unmarshal(b, &config))
+	config["tie_word_embeddings"] = true
+	b, err = json.Marshal(config)
+	require.NoError(t, err)
+	put(t, file, string(b))
+}
+
+// TestConvertTied converts a model of tied embeddings into every format and on into
+// a stream: formats that have no word for it get an output matrix, which is
+// the embedding, and the others none.
+func TestConvertTied(t *testing.T) {
+	m := testmodel.Tiny
+	tied := func(p weights.Param, row, col int) float32 {
+		if p.Role == weights.Output {
+			p.Role = weights.Embed
+		}
+		return fromF16(m.Base(p, row, col))
+	}
+	for name, o := range outputs {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			base, middle, out := filepath.Join(dir, "base"), filepath.Join(dir, "middle"), filepath.Join(dir, "out")
+			writeTied(t, base)
+			o.DType = weights.F16
+			_, err := Convert(t.Context(), base, middle, &o)
+			require.NoError(t, err)
+			c, err := weights.Open(middle, nil)
+			require.NoError(t, err)
+			defer c.Close()
+			require.NoError(t, c.Complete())
+			has := o.Format == easylm || o.Format == torch
+			require.Equal(t, has, c.Tensor(weights.Param{Role: weights.Output}) != nil)
+			require.Equal(t, !has, c.Config.TiedEmbeddings)
+			_, err = Convert(t.Context(), middle, out, &Options{Format: easylm, DType: weights.F16, Heads: m.Heads})
+			require.NoError(t, err)
+			requireValues(t, out, m, easylm, weights.F16, tied)
+		})
+	}
+}
