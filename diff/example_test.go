@@ -118,3 +118,61 @@ func ExamplePlanRecover() {
 	// config.json true
 	// generation_config.json true
 }
+
+// An output is compared with its manifest, and then, weight by weight, with
+// what its base and diff give.
+func ExampleVerify() {
+	dir, base, delta := files()
+	defer os.RemoveAll(dir)
+	ctx, out := context.Background(), filepath.Join(dir, "koala")
+	if _, err := diff.Recover(ctx, base, delta, out, nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, against := range []*diff.VerifyOptions{nil, {Base: base, Diff: delta, Sample: 0.01}} {
+		report, err := diff.Verify(ctx, out, against)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(report.Files, "files,", report.Tensors, "tensors,", len(report.Differences), "differences")
+	}
+	// Output:
+	// 4 files, 0 tensors, 0 differences
+	// 4 files, 21 tensors, 0 differences
+}
+
+// A run that is stopped goes on later, to the same bytes.
+func ExampleRecover_resume() {
+	dir, base, delta := files()
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "koala")
+
+	ctx, stop := context.WithCancel(context.Background())
+	_, err := diff.Recover(ctx, base, delta, out, &diff.Options{
+		Resume:   true,
+		Progress: func(diff.Progress) { stop() }, // as Ctrl-C does
+	})
+	fmt.Println(err)
+	_, err = diff.Recover(context.Background(), base, delta, out, &diff.Options{Resume: true})
+	fmt.Println(err)
+	// Output:
+	// context canceled
+	// <nil>
+}
+
+// The same weights for llama.cpp: one GGUF file of eight bits a weight.
+func ExampleConvert_gguf() {
+	dir, base, _ := files()
+	defer os.RemoveAll(dir)
+
+	report, err := diff.Convert(context.Background(), base, filepath.Join(dir, "tiny.gguf"), &diff.Options{
+		Format: weights.FormatGGUF, DType: weights.Q8_0,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.Format, report.DType, report.Tensors, "tensors")
+	// Output: gguf Q8_0 21 tensors
+}

@@ -152,3 +152,38 @@ func ExampleSpec() {
 	// config.json
 	// generation_config.json
 }
+
+// What a few of the weights tell of where they come from.
+func ExampleCheckpoint_Evidence() {
+	path, remove := checkpoint()
+	defer remove()
+	c, err := weights.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	e, err := c.Evidence()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(e.Suggests())
+	// Output: a model whose weights are not bf16 numbers: a base, or a fine-tune in fp16 or fp32
+}
+
+// A base gets rows for the tokens that a fine-tune added.
+func ExampleCheckpoint_ResizeVocab() {
+	path, remove := checkpoint()
+	defer remove()
+	c, err := weights.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	if err := c.ResizeVocab(c.Config.Vocab + 1); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Tensor(weights.Param{Role: weights.Embed}).Shape, c.Tensor(weights.Param{Role: weights.Output}).Shape)
+	// Output: [129 64] [64 129]
+}
