@@ -52,6 +52,9 @@ func (p *Plan) create() (*weights.Writer, error) {
 	if errors.Is(err, weights.ErrLeftover) {
 		return nil, &ResumeError{err.Error(), p.out}
 	}
+	if errors.Is(err, weights.ErrBusy) {
+		return nil, fmt.Errorf("%w: wait until it has ended, or write elsewhere", err)
+	}
 	return w, err
 }
 

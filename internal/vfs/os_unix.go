@@ -26,10 +26,10 @@ func (osFS) Lock(path string) (io.Closer, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		d.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrBusy
+			err = &busyError{holder(d)}
 		}
+		d.Close()
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
 	if !stillNames(path, d) { // the other run finished and took it away

@@ -4,6 +4,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 )
@@ -74,3 +75,15 @@ var (
 	ErrName       = errors.New("not a plain file name")
 	ErrLink       = errors.New("symbolic link out of its directory")
 )
+
+// busyError is ErrBusy, with the process that holds the lock where the system
+// tells.
+type busyError struct{ pid int }
+
+func (e *busyError) Error() string {
+	if e.pid == 0 {
+		return ErrBusy.Error()
+	}
+	return fmt.Sprintf("%v, process %d", ErrBusy, e.pid)
+}
+func (e *busyError) Unwrap() error { return ErrBusy }
