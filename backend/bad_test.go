@@ -210,8 +210,7 @@ func TestRedirects(t *testing.T) {
 		requireKind(t, err, backend.ErrRedirect)
 		require.ErrorContains(t, err, other)
 	}
-	var self string
-	self = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	self := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/completion":
 			http.Redirect(w, r, "/here", http.StatusTemporaryRedirect)
