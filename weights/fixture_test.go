@@ -82,12 +82,14 @@ func TestBasesInEveryFormat(t *testing.T) {
 	} {
 		t.Run(f.shape+"/"+f.name, func(t *testing.T) {
 			path := fixture.Path(t, "fixtures", f.shape, "base", filepath.FromSlash(f.name))
-			c, err := Open(path, &OpenOptions{Heads: heads[f.shape]})
-			require.NoError(t, err)
-			defer c.Close()
-			require.Equal(t, f.format, c.Format)
-			requireDigests(t, c, Meta, fixture.Digests(t, "fixtures", f.shape, "expected", "base.meta.digests.json"))
-			requireDigests(t, c, HuggingFace, fixture.Digests(t, "fixtures", f.shape, "expected", "base.hf.digests.json"))
+			for _, mmap := range []bool{false, true} {
+				c, err := Open(path, &OpenOptions{Heads: heads[f.shape], Mmap: mmap})
+				require.NoError(t, err)
+				defer c.Close()
+				require.Equal(t, f.format, c.Format)
+				requireDigests(t, c, Meta, fixture.Digests(t, "fixtures", f.shape, "expected", "base.meta.digests.json"))
+				requireDigests(t, c, HuggingFace, fixture.Digests(t, "fixtures", f.shape, "expected", "base.hf.digests.json"))
+			}
 		})
 	}
 }

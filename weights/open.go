@@ -18,6 +18,10 @@ type OpenOptions struct {
 	// FollowLinks allows shards to be symbolic links to anywhere. Without it
 	// they may point inside their directory and into Hugging Face's cache.
 	FollowLinks bool
+	// Mmap reads the files through memory maps, where the system has them. It
+	// saves a copy in the kernel; a file that shrinks meanwhile is an error
+	// all the same, but on a failing disk errors are less exact.
+	Mmap bool
 	// FS is the file system, nil for the machine's own. Its type is internal:
 	// it is for the module's tests of failing disks.
 	FS vfs.FS
@@ -56,6 +60,9 @@ func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
 	c := &Checkpoint{Path: path, options: *opts, fs: opts.FS}
 	if c.fs == nil {
 		c.fs = vfs.OS
+	}
+	if opts.Mmap {
+		c.fs = vfs.Mapped(c.fs)
 	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.Close())
