@@ -191,6 +191,7 @@ func TestDigests(t *testing.T) {
 			}
 		}
 		require.Len(t, m.Tensors, 21)
+		require.Empty(t, verified(t, x.out, &VerifyOptions{Base: x.base, Diff: x.delta}), "with or without digests")
 		require.NoError(t, os.RemoveAll(x.out))
 		return outputs, inputs, tensors
 	}
