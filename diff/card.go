@@ -2,9 +2,14 @@ package diff
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"path/filepath"
 	"text/template"
 )
+
+// cardName is the file of the model card.
+const cardName = "README.md"
 
 // card is the README.md of a recovered model, as the Hugging Face hub shows it.
 var card = template.Must(template.New("card").Parse(`---
@@ -54,4 +59,23 @@ func (p *Plan) modelCard() []byte {
 	}
 	_ = card.Execute(&b, data) // of such data it does not fail
 	return b.Bytes()
+}
+
+// isCard says whether the README.md in a directory is the one that its manifest
+// tells of: one that somebody wrote, or changed, is not ours to replace.
+func isCard(dir string) bool {
+	m, err := ReadManifest(filepath.Join(dir, ManifestName))
+	if err != nil {
+		return false
+	}
+	text, err := readSmall(filepath.Join(dir, cardName))
+	if err != nil {
+		return false
+	}
+	for _, f := range m.Outputs {
+		if f.Name == cardName {
+			return f.Size == int64(len(text)) && (f.SHA256 == "" || f.SHA256 == fmt.Sprintf("%x", sha256.Sum256(text)))
+		}
+	}
+	return false
 }

@@ -47,7 +47,7 @@ func (p *Plan) carryFiles(s *weights.Spec) error {
 		}
 	}
 	if s.Format == weights.FormatSafetensors && p.op == recovery {
-		s.Files["README.md"] = p.modelCard()
+		s.Files[cardName] = p.modelCard()
 	}
 	return nil
 }

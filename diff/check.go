@@ -123,7 +123,7 @@ func checkRounded(p *Plan) *CheckError {
 		if in.name != "base" {
 			continue
 		}
-		e, err := p.sources[i].Evidence()
+		e, err := p.evidenceOf(i)
 		if err != nil {
 			return &CheckError{CheckRounded, err.Error(), "see that the file can be read"}
 		}
@@ -142,8 +142,8 @@ func checkSwapped(p *Plan) *CheckError {
 		return nil
 	}
 	scale := make([]float64, len(p.sources))
-	for i, c := range p.sources {
-		e, err := c.Evidence()
+	for i := range p.sources {
+		e, err := p.evidenceOf(i)
 		if err != nil {
 			return &CheckError{CheckSwapped, err.Error(), "see that the file can be read"}
 		}
@@ -225,7 +225,7 @@ func checkExists(p *Plan) *CheckError {
 }
 
 // ours are the names in a directory that an earlier run may have written.
-var ours = regexp.MustCompile(`^(model(-\d+-of-\d+)?\.safetensors|consolidated\.\d\d\.pth|tokenizer\.model|README\.md|` +
+var ours = regexp.MustCompile(`^(model(-\d+-of-\d+)?\.safetensors|consolidated\.\d\d\.pth|tokenizer\.model|` +
 	`(koala-manifest|params|model\.safetensors\.index|config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json)$`)
 
 func checkReplaceable(p *Plan) *CheckError {
@@ -237,7 +237,7 @@ func checkReplaceable(p *Plan) *CheckError {
 		if !p.options.Force {
 			return &CheckError{CheckOutput, fmt.Sprintf("output %s exists and is not empty", p.out), "write elsewhere, or force its replacement"}
 		}
-		if !e.Type().IsRegular() || !ours.MatchString(e.Name()) {
+		if !e.Type().IsRegular() || !(ours.MatchString(e.Name()) || e.Name() == cardName && isCard(p.out)) {
 			return &CheckError{CheckOutput, fmt.Sprintf("output %s holds %s, which no run of ours wrote", p.out, e.Name()), "write elsewhere, or remove it by hand"}
 		}
 	}

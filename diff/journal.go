@@ -22,9 +22,9 @@ import (
 // three lines: at 0 what the run is about, at 2048 and at 3072, in turns, how
 // far it is. A line is the CRC-32 of a JSON object in eight hexadecimal digits,
 // a space, the object, and a newline; zeros follow. Of the two last lines the
-// valid one with the higher step counts. What it says is written was made
-// durable before the line was; an output that the line of a crash reached
-// half is that of the other line.
+// valid one with the higher step counts. What a line says is written was made
+// durable before the line was; of a line that a crash left half written, the
+// other one still tells the truth.
 const (
 	journalName = "journal"
 	journalSize = 4096

@@ -42,7 +42,8 @@ type Plan struct {
 	options Options
 	asked   bool // for this number of workers
 	inputs  []input
-	sources []*weights.Checkpoint // opened, in the order of inputs
+	sources []*weights.Checkpoint    // opened, in the order of inputs
+	seen    map[int]weights.Evidence // of the sources that were looked at
 	out     string
 	layout  *weights.Plan
 	panels  []panel
@@ -99,6 +100,21 @@ func (p *Plan) open() error {
 		p.sources = append(p.sources, c)
 	}
 	return nil
+}
+
+// evidenceOf looks at a source once.
+func (p *Plan) evidenceOf(i int) (weights.Evidence, error) {
+	if e, ok := p.seen[i]; ok {
+		return e, nil
+	}
+	e, err := p.sources[i].Evidence()
+	if err == nil {
+		if p.seen == nil {
+			p.seen = make(map[int]weights.Evidence)
+		}
+		p.seen[i] = e
+	}
+	return e, err
 }
 
 // Close closes the inputs.
