@@ -1,8 +1,13 @@
 package backend_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -16,68 +21,213 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// TestRealLlamaCPP runs on llama.cpp's server at KOALA_LLAMACPP, with the model
-// whose reply is chosen by the prompt (../shared/vectors/servers/mkgguf.py), 256
-// tokens of context for each chat, and fewer places than 32.
+// TestRealLlamaCPP runs on llama.cpp's server at KOALA_LLAMACPP, whose key is
+// KOALA_API_KEY, as interop/check_servers.py starts it: the model's next token is
+// a function of the last one, so that a prompt chooses its reply
+// (../shared/vectors/servers/mkgguf.py); it has 256 tokens of context for each
+// chat, and four places.
 func TestRealLlamaCPP(t *testing.T) {
 	url := os.Getenv("KOALA_LLAMACPP")
 	if url == "" {
 		t.Skip("KOALA_LLAMACPP names no server")
 	}
-	sampling := &koala.Sampling{TopP: 1, MaxTokens: 20}
-	const hi = " Hi! How can I help you?"
 	for _, k := range []backend.Kind{backend.LlamaCPP, backend.OpenAI} {
 		for _, text := range []bool{false, true} {
-			c := client(t, k, backend.Options{URL: url, Text: text})
-			complete := func(ctx context.Context, r *backend.Request, w io.Writer) (backend.Report, error) {
-				return c.Complete(ctx, r, w)
-			}
-
-			// The server counts the ids of the training; text gets a BOS.
-			r := request(t, &koala.Options{Sampling: sampling}, documented...)
-			var got strings.Builder
-			rep, err := complete(t.Context(), r, &got)
-			require.NoError(t, err)
-			require.Equal(t, hi, got.String())
-			require.Equal(t, len(r.IDs)+map[bool]int{true: 1}[text], rep.PromptTokens)
-			require.Equal(t, 9, rep.ReplyTokens)
-			require.Equal(t, 40, len(r.IDs))
-
-			// The end of a limit, and a context that is too short.
-			short := *sampling
-			short.MaxTokens = 3
-			rep, err = complete(t.Context(), request(t, &koala.Options{Sampling: &short}, documented[0]), io.Discard)
-			require.NoError(t, err)
-			require.Equal(t, backend.Limit, rep.Finish)
-			require.Equal(t, 3, rep.ReplyTokens)
-			_, err = complete(t.Context(), request(t, &koala.Options{Sampling: sampling}, prompt.Turn{Content: strings.Repeat("hello ", 400)}), io.Discard)
-			e := requireKind(t, err, backend.ErrContext)
-			require.Equal(t, 256, e.Context)
-			require.Greater(t, e.Prompt, 400)
-
-			// A context that ends while the text comes.
-			ctx, cancel := context.WithCancel(t.Context())
-			var at time.Time
-			_, err = complete(ctx, r, writerFunc(func() { at = time.Now(); cancel() }))
-			require.ErrorIs(t, err, context.Canceled)
-			require.Less(t, time.Since(at), time.Second)
-
-			// More chats than the server has places for.
-			var all sync.WaitGroup
-			errs := make([]error, 32)
-			for i := range errs {
-				all.Go(func() {
-					chat, err := koala.New(&koala.Options{Sampling: sampling})
-					if err == nil {
-						_, err = chat.Ask(t.Context(), c, "Hello!", nil)
-					}
-					errs[i] = err
-				})
-			}
-			all.Wait()
-			for _, err := range errs {
-				require.NoError(t, err)
-			}
+			r := real{k, backend.Options{URL: url, Text: text, Key: backend.Secret(os.Getenv("KOALA_API_KEY"))}}
+			t.Run(fmt.Sprintf("%s,%s", k, map[bool]string{false: "ids", true: "text"}[text]), func(t *testing.T) {
+				t.Run("same ids", r.sameIDs)
+				t.Run("ends", r.ends)
+				t.Run("errors", r.errors)
+				t.Run("cancel", r.cancel)
+				t.Run("busy", r.busy)
+				t.Run("32 chats", r.manyChats)
+			})
 		}
 	}
+}
+
+// real is a way to ask the real server.
+type real struct {
+	kind backend.Kind
+	o    backend.Options
+}
+
+// greedy takes the likeliest tokens.
+func greedy(tokens int, stops ...string) *koala.Sampling {
+	return &koala.Sampling{TopP: 1, MaxTokens: tokens, Stops: stops}
+}
+
+// ending is a dialect whose prompts end in a word, which chooses the reply.
+func ending(word string) *prompt.Dialect {
+	d := prompt.FastChat
+	d.Markers.Helpful = "GPT: x " + word
+	return &d
+}
+
+// sameIDs: the server counts the tokens of the training, and takes the text,
+// where it puts a BOS before it, for the same ids.
+func (s real) sameIDs(t *testing.T) {
+	r := request(t, &koala.Options{Sampling: greedy(20)}, documented...)
+	require.Len(t, r.IDs, 40)
+	bos := map[bool]int{true: 1}[s.o.Text]
+	var got pieces
+	rep, err := client(t, s.kind, s.o).Complete(t.Context(), r, &got)
+	require.NoError(t, err)
+	require.Equal(t, " Hi! How can I help you?", got.text.String())
+	require.Greater(t, got.n, 4, "not a stream")
+	require.Equal(t, []int{len(r.IDs) + bos, 9, 1}, []int{rep.PromptTokens, rep.ReplyTokens, rep.Tries})
+
+	text, err := r.Text()
+	require.NoError(t, err)
+	body, err := json.Marshal(map[string]any{"content": text, "parse_special": true})
+	require.NoError(t, err)
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.o.URL+"/tokenize", bytes.NewReader(body))
+	require.NoError(t, err)
+	q.Header.Set("Authorization", "Bearer "+os.Getenv("KOALA_API_KEY"))
+	answer, err := http.DefaultClient.Do(q)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	var read struct{ Tokens []koala.Token }
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&read))
+	require.Equal(t, r.IDs, read.Tokens)
+}
+
+// pieces counts the pieces of a reply.
+type pieces struct {
+	text strings.Builder
+	n    int
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.n++
+	return p.text.Write(b)
+}
+
+// ends: every way in which a reply can end.
+func (s real) ends(t *testing.T) {
+	eos, word := backend.EndToken, backend.StopText
+	if s.kind == backend.OpenAI { // does not say which
+		eos, word = backend.Stopped, backend.Stopped
+	}
+	for _, row := range []struct {
+		ends     string
+		sampling *koala.Sampling
+		text     string
+		finish   backend.Finish
+		stop     string
+		tokens   int
+	}{
+		{"end", greedy(20), "", eos, "", 1},
+		{"lines", greedy(20), "\n line two three", eos, "", 5},
+		{"smile", greedy(20), " 🤗)", eos, "", 7},
+		{"broken", greedy(20), "\ufffd~", eos, "", 3},
+		{"stop", greedy(20), " well then. ", word, "USER:", 6},
+		{"round", greedy(20, "blue"), " red green ", word, "blue", 3},
+		{"loop", greedy(3), " la la la", backend.Limit, "", 3},
+		{"loop", greedy(1), " la", backend.Limit, "", 1},
+	} {
+		var got strings.Builder
+		r := request(t, &koala.Options{Dialect: ending(row.ends), Sampling: row.sampling}, documented[0])
+		rep, err := client(t, s.kind, s.o).Complete(t.Context(), r, &got)
+		require.NoError(t, err, row.ends)
+		require.Equal(t, row.text, got.String(), row.ends)
+		if s.kind == backend.OpenAI {
+			row.stop = ""
+		}
+		require.Equal(t, row.finish, rep.Finish, row.ends)
+		require.Equal(t, row.stop, rep.Stop, row.ends)
+		require.Equal(t, row.tokens, rep.ReplyTokens, row.ends)
+	}
+	// The end of the context is a limit too.
+	r := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(2000)}, documented[0])
+	rep, err := client(t, s.kind, s.o).Complete(t.Context(), r, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, backend.Limit, rep.Finish)
+	require.InDelta(t, 256, rep.PromptTokens+rep.ReplyTokens, 1)
+}
+
+// errors: a prompt over the context, a wrong key, a path that is none.
+func (s real) errors(t *testing.T) {
+	long := request(t, &koala.Options{Sampling: greedy(20)}, prompt.Turn{Content: strings.Repeat("hello ", 400)})
+	_, err := client(t, s.kind, s.o).Complete(t.Context(), long, io.Discard)
+	e := requireKind(t, err, backend.ErrContext)
+	require.Equal(t, 256, e.Context)
+	require.Equal(t, len(long.IDs)+map[bool]int{true: 1}[s.o.Text], e.Prompt)
+
+	// A chat whose budget is the server's context is never too long.
+	chat, err := koala.New(&koala.Options{Sampling: greedy(20), Budget: 235})
+	require.NoError(t, err)
+	for range 30 {
+		_, err = chat.Ask(t.Context(), client(t, s.kind, s.o), "Tell me about the largest animal on earth!", nil)
+		require.NoError(t, err)
+	}
+
+	o := s.o
+	o.Key = key
+	_, _, err = ask(t, s.kind, o)
+	e = requireKind(t, err, backend.ErrRefused)
+	require.Equal(t, http.StatusUnauthorized, e.Status)
+	require.Contains(t, e.Words, "Invalid API Key")
+	require.NotContains(t, err.Error(), key)
+	o = s.o
+	o.URL += "/nowhere"
+	_, _, err = ask(t, s.kind, o)
+	e = requireKind(t, err, backend.ErrRefused)
+	require.Equal(t, http.StatusNotFound, e.Status)
+}
+
+// cancel: a context that ends while the text comes.
+func (s real) cancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(200)}, documented[0])
+	n := 0
+	rep, err := client(t, s.kind, s.o).Complete(ctx, r, writerFunc(func() { n++; cancel() }))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 1, n, "text after the context had ended")
+	require.Equal(t, backend.Unfinished, rep.Finish)
+}
+
+// busy: behind more chats than the server has places for there is a wait; who
+// does not want to wait gets an error, and the others their replies.
+func (s real) busy(t *testing.T) {
+	loop := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(200)}, documented[0])
+	c := client(t, s.kind, s.o)
+	hasty := s.o
+	hasty.FirstToken = 10 * time.Millisecond
+	var all sync.WaitGroup
+	errs := make([]error, 24)
+	begun := make(chan struct{}, len(errs)*1000)
+	for i := range errs {
+		all.Go(func() {
+			_, errs[i] = c.Complete(t.Context(), loop, writerFunc(func() { begun <- struct{}{} }))
+		})
+	}
+	<-begun
+	_, _, err := ask(t, s.kind, hasty)
+	all.Wait()
+	requireKind(t, err, backend.ErrTimeout)
+	require.NoError(t, errors.Join(errs...))
+	_, _, err = ask(t, s.kind, s.o)
+	require.NoError(t, err)
+}
+
+// manyChats: 32 at once, of three turns each.
+func (s real) manyChats(t *testing.T) {
+	c := client(t, s.kind, s.o)
+	var all sync.WaitGroup
+	errs := make([]error, 32)
+	for i := range errs {
+		all.Go(func() {
+			chat, err := koala.New(&koala.Options{Sampling: greedy(20)})
+			for turn := 0; turn < 3 && err == nil; turn++ {
+				_, err = chat.Ask(t.Context(), c, fmt.Sprintf("Hello for the %d. time!", i), nil)
+			}
+			if err == nil && chat.Conversation()[5].Content != "Hi! How can I help you?" {
+				err = fmt.Errorf("chat %d: %+v", i, chat.Conversation())
+			}
+			errs[i] = err
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
 }

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import sys
 
 import sentencepiece
 import tokenizers
@@ -119,16 +120,15 @@ def check_transformers(folder):
 
 
 def check_llama_cpp(folder):
-    """llama.cpp's own Jinja, where the wheel xllamacpp is installed: it is not among the pinned libraries."""
-    try:
-        import gguf
-        import xllamacpp
-    except ImportError as error:
-        print(f"     prompt.llama.cpp: not run: {error}")
+    """llama.cpp's own Jinja, in the wheel xllamacpp."""
+    if sys.platform != "linux":
+        print("     prompt.llama.cpp: not run: xllamacpp is pinned for Linux only")
         return
     import urllib.request
 
+    import gguf
     import numpy as np
+    import xllamacpp
 
     sp = sentencepiece.SentencePieceProcessor(model_file=str(LLAMA))
     path = pathlib.Path(folder) / "tiny.gguf"
