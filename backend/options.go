@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,6 +28,15 @@ func Kinds() []Kind { return []Kind{LlamaCPP, OpenAI, Ollama, EasyLM, EasyLMChat
 // TakesIDs is whether such servers take tokens for a prompt.
 func (k Kind) TakesIDs() bool { return k == LlamaCPP || k == OpenAI }
 
+// DefaultURL is where such a server listens on this machine, unless it is told
+// otherwise: "" for an unknown kind.
+func (k Kind) DefaultURL() string {
+	return map[Kind]string{
+		LlamaCPP: "http://localhost:8080", Ollama: "http://localhost:11434", OpenAI: "http://localhost:8000",
+		EasyLM: "http://localhost:5009", EasyLMChat: "http://localhost:5009",
+	}[k]
+}
+
 // Secret is a key. It prints as [secret].
 type Secret string
 
@@ -34,8 +45,8 @@ const hidden = "[secret]"
 // String hides the key.
 func (Secret) String() string { return hidden }
 
-// GoString hides the key from %#v.
-func (Secret) GoString() string { return hidden }
+// Format hides the key from every verb of fmt, the wrong ones too.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // MarshalText hides the key from JSON and logs.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

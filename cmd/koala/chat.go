@@ -42,12 +42,6 @@ Example:
   echo "What is a koala?" | koala chat --backend ollama --model-name koala`
 }
 
-// defaultURLs are where such servers listen.
-var defaultURLs = map[backend.Kind]string{
-	backend.LlamaCPP: "http://localhost:8080", backend.Ollama: "http://localhost:11434", backend.OpenAI: "http://localhost:8000",
-	backend.EasyLM: "http://localhost:5009", backend.EasyLMChat: "http://localhost:5009",
-}
-
 func (c *chatCmd) Run(a *app) error {
 	server, err := c.server()
 	if err != nil {
@@ -77,7 +71,7 @@ func (c *chatCmd) server() (*backend.Client, error) {
 		return nil, fmt.Errorf("%s takes no ids: --ids: leave it out", c.Backend)
 	}
 	if c.URL == "" {
-		c.URL = defaultURLs[kind]
+		c.URL = kind.DefaultURL()
 	}
 	return backend.New(kind, &backend.Options{
 		URL: c.URL, Model: c.Name, Key: backend.Secret(os.Getenv("KOALA_API_KEY")),

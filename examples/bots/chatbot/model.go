@@ -1,0 +1,40 @@
+package chatbot
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
+)
+
+// completer is the model that --backend names: the one place where a model is
+// picked.
+func (f *flags) completer(key backend.Secret) (koala.Completer, error) {
+	if f.backend == "echo" {
+		return echo, nil
+	}
+	kind := backend.Kind(f.backend)
+	if f.url == "" {
+		f.url = kind.DefaultURL()
+	}
+	return backend.New(kind, &backend.Options{URL: f.url, Model: f.modelName, Key: key, Text: f.text, Context: f.context})
+}
+
+// echo says what it hears, word by word.
+var echo = koala.CompleterFunc(func(ctx context.Context, r *koala.Request, w io.Writer) error {
+	last := r.Conversation[len(r.Conversation)-1].Content
+	for _, word := range strings.SplitAfter(" You said: "+last, " ") {
+		if _, err := io.WriteString(w, word); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+})

@@ -1,0 +1,84 @@
+package chatbot
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+// Store keeps chats in an SQLite file. What Save has returned from is there
+// after a kill.
+type Store struct{ db *sql.DB }
+
+// migrations make the tables, and change those of older versions of this
+// program. The file says how many of them it has had. New ones go to the end.
+var migrations = []string{
+	`CREATE TABLE chats (name TEXT PRIMARY KEY, saved BLOB NOT NULL, changed INTEGER NOT NULL)`,
+	`ALTER TABLE chats ADD COLUMN message TEXT NOT NULL DEFAULT ''`, // the last one that was taken
+}
+
+// OpenStore opens a file, which need not exist, and brings it up to date.
+func OpenStore(ctx context.Context, path string) (*Store, error) {
+	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)&_txlock=immediate"}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if err := migrate(ctx, db, migrations); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("the chats in %s: %w", path, err)
+	}
+	return &Store{db}, nil
+}
+
+// migrate makes the changes that a file has not had yet, all or none.
+func migrate(ctx context.Context, db *sql.DB, changes []string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to take back
+	var had int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&had); err != nil {
+		return err
+	}
+	if had > len(changes) {
+		return fmt.Errorf("version %d, of which %d is known here: update this program", had, len(changes))
+	}
+	for _, change := range changes[had:] {
+		if _, err := tx.ExecContext(ctx, change); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(changes))); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Close closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Load gives a chat as it was saved, and the id of the last message that was
+// taken in it: nil and "" for a new chat.
+func (s *Store) Load(ctx context.Context, name string) (saved []byte, message string, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT saved, message FROM chats WHERE name = ?", name).Scan(&saved, &message)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, "", nil
+	}
+	return saved, message, err
+}
+
+// Save keeps a chat.
+func (s *Store) Save(ctx context.Context, name string, saved []byte, message string) error {
+	_, err := s.db.ExecContext(ctx, `INSERT INTO chats (name, saved, message, changed) VALUES (?, ?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET saved = excluded.saved, message = excluded.message, changed = excluded.changed`,
+		name, saved, message, time.Now().Unix())
+	return err
+}
