@@ -48,7 +48,9 @@ func run(ctx context.Context, b *chatbot.Bot, transport http.RoundTripper, token
 	s.Identify.Intents = discordgo.IntentsGuildMessages | discordgo.IntentsDirectMessages
 	s.ShouldRetryOnRateLimit = false // the bot waits itself, and edits less often
 	s.SyncEvents = true              // in their order: Handle does not wait
-	discordgo.Logger = func(_, _ int, format string, args ...any) { b.Log().Warn("discord", "text", fmt.Sprintf(format, args...)) }
+	discordgo.Logger = func(_, _ int, format string, args ...any) {
+		b.Log().Warn("discord", "text", fmt.Sprintf(format, args...))
+	}
 	s.AddHandler(func(s *discordgo.Session, m *discordgo.MessageCreate) {
 		if text := meant(m.Message, s.State.User); text != "" {
 			b.Handle(chatbot.Message{Channel: "discord/" + m.ChannelID, User: m.Author.ID, ID: m.ID, Text: text}, &place{s, m.ChannelID})

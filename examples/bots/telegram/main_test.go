@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-telegram/bot/models"
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/examples/bots/internal/bottest"
+)
+
+const token = "12345:very-secret"
+
+// fake is Telegram's HTTP API.
+type fake struct {
+	*bottest.Board
+	updates chan map[string]any
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseMultipartForm(1 << 20)
+	answer := func(result any) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "result": result})
+	}
+	fails := func(status int) bool {
+		if status == 429 {
+			fmt.Fprint(w, `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 1","parameters":{"retry_after":1}}`)
+		} else if status != 0 {
+			fmt.Fprintf(w, `{"ok":false,"error_code":%d,"description":"broken: %s"}`, status, token)
+		}
+		return status != 0
+	}
+	method, found := strings.CutPrefix(r.URL.Path, "/bot"+token+"/")
+	switch {
+	case !found:
+		fails(401)
+	case method == "getMe":
+		answer(map[string]any{"id": 7, "is_bot": true, "username": "Koala_bot"})
+	case method == "getUpdates":
+		select {
+		case u := <-f.updates:
+			answer([]any{u})
+		case <-r.Context().Done():
+		case <-time.After(time.Second):
+			answer([]any{})
+		}
+	case method == "sendMessage":
+		if id, status := f.Send(r.FormValue("text")); !fails(status) {
+			answer(map[string]any{"message_id": id})
+		}
+	case method == "editMessageText":
+		if !fails(f.Edit(r.FormValue("message_id"), r.FormValue("text"))) {
+			answer(map[string]any{"message_id": 1})
+		}
+	}
+	if r.FormValue("parse_mode") != "" || r.FormValue("text") != "" && !strings.Contains(r.FormValue("link_preview_options"), "true") {
+		f.Send("markup or previews")
+	}
+}
+
+func start(t *testing.T) (*fake, string) {
+	f := &fake{new(bottest.Board), make(chan map[string]any, 10)}
+	s := httptest.NewServer(f)
+	t.Cleanup(s.Close)
+	return f, s.URL
+}
+
+func TestTelegram(t *testing.T) {
+	f, url := start(t)
+	deliver := func(m bottest.Incoming) {
+		chat := map[string]any{"id": m.Chat, "type": "private"}
+		if m.Group {
+			chat = map[string]any{"id": -m.Chat, "type": "supergroup"}
+		}
+		f.updates <- map[string]any{"update_id": m.ID, "message": map[string]any{
+			"message_id": m.ID, "chat": chat, "text": m.Text, "from": map[string]any{"id": 9, "is_bot": m.Bot}}}
+	}
+	bottest.Run(t, platform(url), f.Board, map[string]string{"TELEGRAM_TOKEN": token}, deliver,
+		func(text string) string { return "@koala_BOT " + text },
+		func(text string) string { return strings.ReplaceAll(text, "@", "@\u2060") })
+}
+
+func TestWrongToken(t *testing.T) {
+	_, url := start(t)
+	bottest.RunWrongToken(t, platform(url), map[string]string{"TELEGRAM_TOKEN": "99:wrong-token"})
+	bottest.RunWrongToken(t, platform("http://127.0.0.1:1"), map[string]string{"TELEGRAM_TOKEN": token})
+}
+
+func TestMeant(t *testing.T) {
+	me := &models.User{ID: 7, Username: "Koala_bot"}
+	person := &models.User{ID: 9}
+	group := models.Chat{Type: models.ChatTypeGroup}
+	for i, row := range []struct {
+		m    *models.Message
+		want string
+	}{
+		{nil, ""},
+		{&models.Message{Text: "x"}, ""},
+		{&models.Message{Text: "x", From: person, Chat: models.Chat{Type: models.ChatTypePrivate}}, "x"},
+		{&models.Message{Text: "x", From: &models.User{IsBot: true}, Chat: models.Chat{Type: models.ChatTypePrivate}}, ""},
+		{&models.Message{Text: "x", From: person, Chat: group}, ""},
+		{&models.Message{Text: "x @koala_bot y", From: person, Chat: group}, "x  y"},
+		{&models.Message{Text: "/reset@Koala_bot", From: person, Chat: group}, "/reset"},
+		{&models.Message{Text: "/reset@other_bot", From: person, Chat: group}, ""},
+		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: me}}, "x"},
+		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: person}}, ""},
+	} {
+		require.Equal(t, row.want, meant(row.m, me), strconv.Itoa(i))
+	}
+	topic := message(&models.Message{ID: 3, From: person, Chat: models.Chat{ID: -6}, MessageThreadID: 4}, "x")
+	require.Equal(t, []string{"telegram/-6/4", "9", "3"}, []string{topic.Channel, topic.User, topic.ID})
+}
