@@ -3,10 +3,12 @@ package backend_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -276,21 +278,23 @@ func TestConnections(t *testing.T) {
 
 // TestHugeLine: 100 MB in one line cost little memory.
 func TestHugeLine(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		chunk := []byte(strings.Repeat("x", 1<<20))
-		for range 100 {
-			if _, err := w.Write(chunk); err != nil {
-				return
+	for _, k := range backend.Kinds() {
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			chunk := []byte(strings.Repeat("x", 1<<20))
+			for range 100 {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
 			}
-		}
-	})
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, _, err := ask(t, backend.LlamaCPP, backend.Options{URL: url})
-	runtime.ReadMemStats(&after)
-	requireKind(t, err, backend.ErrBroken)
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(32<<20))
+		})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := ask(t, k, backend.Options{URL: url})
+		runtime.ReadMemStats(&after)
+		requireKind(t, err, backend.ErrBroken)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20), k)
+	}
 }
 
 // TestWrongModel: a server that answers for another model.
@@ -347,6 +351,37 @@ func TestTimeouts(t *testing.T) {
 			require.ErrorContains(t, err, row.says, name)
 			require.Equal(t, row.expect, text, name)
 		}
+	}
+}
+
+// TestWholeTimeouts: where the reply comes at once, the time is for all of it.
+func TestWholeTimeouts(t *testing.T) {
+	for _, k := range []backend.Kind{backend.EasyLM, backend.EasyLMChat} {
+		for _, begins := range []string{"", `{"output_text":["Hi`} {
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(w, begins)
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done() // the client hangs up
+			})
+			text, _, err := ask(t, k, backend.Options{URL: url, FirstToken: 60 * time.Millisecond, BetweenTokens: time.Millisecond})
+			requireKind(t, err, backend.ErrTimeout)
+			require.ErrorContains(t, err, "nothing within 60ms")
+			require.Empty(t, text)
+		}
+	}
+}
+
+// TestSlowCaller: the time that the caller takes is not the server's.
+func TestSlowCaller(t *testing.T) {
+	for _, s := range streams {
+		var got strings.Builder
+		slow := func(p []byte) { time.Sleep(30 * time.Millisecond); got.Write(p) }
+		url := serve(t, s.says(s.event("a"), s.event("b"), s.event("c"), s.end))
+		c := client(t, s.kind, backend.Options{URL: url, FirstToken: 20 * time.Millisecond, BetweenTokens: 10 * time.Millisecond})
+		_, err := c.Complete(t.Context(), request(t, nil, documented[0]), writerFunc(slow))
+		require.NoError(t, err)
+		require.Equal(t, "abc", got.String())
 	}
 }
 
@@ -448,14 +483,38 @@ func TestSecrets(t *testing.T) {
 	for _, printed := range []string{
 		fmt.Sprintf("%v %+v %#v %s %q", o, o, o, o.Key, o.Key), string(asJSON),
 		fmt.Sprintf("%v %+v %#v", c, c, *c), fmt.Sprintf("%v %+v %#v", m, m, *m),
+		o.Key.String(), fmt.Sprint(slog.AnyValue(o.Key), slog.AnyValue(o)), wrongVerbs(o, o.Key),
 	} {
 		require.NotContains(t, printed, key)
+		require.NotContains(t, strings.ToLower(printed), hex.EncodeToString([]byte(key)))
+	}
+	// Nor does a server that says it, in whatever way.
+	for _, said := range []string{key, "Bearer " + key, key[:5] + "\x00" + key[5:], key[:5] + "\u200b" + key[5:], strings.Repeat("\x01", 4795) + key} {
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, said)
+		})
+		_, _, err = ask(t, backend.LlamaCPP, backend.Options{URL: url, Key: key})
+		requireKind(t, err, backend.ErrRefused)
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), key)
+		require.Contains(t, err.Error(), "[secret]")
 	}
 	seen := ""
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Get("Authorization") })
 	_, _, err = ask(t, backend.LlamaCPP, backend.Options{URL: url, Key: key})
 	require.Error(t, err)
 	require.Equal(t, "Bearer "+key, seen)
+}
+
+// wrongVerbs prints values as nobody should. (%p asks no method.)
+func wrongVerbs(values ...any) string {
+	var b strings.Builder
+	for _, verb := range []string{"%d", "%x", "%X", "%z", "%U", "%08.3f"} {
+		for _, v := range values {
+			fmt.Fprintf(&b, verb, v)
+		}
+	}
+	return b.String()
 }
 
 // TestWriter: the error of the caller's writer ends the reply and comes back.

@@ -314,10 +314,11 @@ func (s *sink) take(event []byte) (end bool, err error) {
 	case text == "":
 		return end, nil
 	}
-	s.await("nothing more within ", s.c.o.BetweenTokens)
+	s.late.Stop() // the caller may take its time
 	if _, err := io.WriteString(s.w, text); err != nil {
 		return false, writeError{err}
 	}
+	s.await("nothing more within ", s.c.o.BetweenTokens)
 	return end, nil
 }
 

@@ -102,15 +102,9 @@ func broken(format string, args ...any) *Error {
 // maxWords bounds what is kept of a server's words, in bytes.
 const maxWords = 300
 
-// clean makes a stranger's text fit for a log: without the key, in one line and
-// short.
+// clean makes a stranger's text fit for a log: without the key, also where
+// characters that are left out stood in it, in one line and short.
 func clean(text string, key Secret) string {
-	if len(text) > 16*maxWords {
-		text = text[:16*maxWords]
-	}
-	if key != "" {
-		text = strings.ReplaceAll(text, string(key), hidden)
-	}
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
@@ -120,6 +114,9 @@ func clean(text string, key Secret) string {
 		}
 		return r
 	}, text)
+	if key != "" {
+		text = strings.ReplaceAll(text, string(key), hidden)
+	}
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) <= maxWords {
 		return text

@@ -45,7 +45,8 @@ const hidden = "[secret]"
 // String hides the key.
 func (Secret) String() string { return hidden }
 
-// Format hides the key from every verb of fmt, the wrong ones too.
+// Format hides the key from the verbs of fmt, wrong ones too; but not from %p,
+// which asks no method.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // MarshalText hides the key from JSON and logs.

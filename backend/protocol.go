@@ -46,13 +46,9 @@ func object(event []byte, to any, said *json.RawMessage) error {
 	return nil
 }
 
-// llama.cpp, /completion. Its default samplers that Sampling does not have are
-// turned off.
-
-type llamaRequest struct {
-	Prompt        any      `json:"prompt"`
-	Stream        bool     `json:"stream"`
-	NPredict      int      `json:"n_predict"`
+// samplers are what llama.cpp and Ollama, which is built on it, are told in the
+// same words. Their defaults that Sampling does not have are turned off.
+type samplers struct {
 	Temperature   float64  `json:"temperature"`
 	TopK          int      `json:"top_k"`
 	TopP          float64  `json:"top_p"`
@@ -62,9 +58,22 @@ type llamaRequest struct {
 	Stop          []string `json:"stop,omitempty"`
 }
 
-func llamaBody(_ *Options, r *Request, prompt any) any {
+func samplersOf(r *Request) samplers {
 	s := &r.Sampling
-	return llamaRequest{prompt, true, s.MaxTokens, s.Temperature, s.TopK, s.TopP, 0, 1, s.Seed, r.Stops}
+	return samplers{s.Temperature, s.TopK, s.TopP, 0, 1, s.Seed, r.Stops}
+}
+
+// llama.cpp, /completion.
+
+type llamaRequest struct {
+	Prompt   any  `json:"prompt"`
+	Stream   bool `json:"stream"`
+	NPredict int  `json:"n_predict"`
+	samplers
+}
+
+func llamaBody(_ *Options, r *Request, prompt any) any {
+	return llamaRequest{prompt, true, r.Sampling.MaxTokens, samplersOf(r)}
 }
 
 type llamaEvent struct {
@@ -206,20 +215,13 @@ type ollamaRequest struct {
 }
 
 type ollamaOptions struct {
-	NumPredict    int      `json:"num_predict"`
-	NumCtx        int      `json:"num_ctx,omitempty"`
-	Temperature   float64  `json:"temperature"`
-	TopK          int      `json:"top_k"`
-	TopP          float64  `json:"top_p"`
-	MinP          float64  `json:"min_p"`
-	RepeatPenalty float64  `json:"repeat_penalty"`
-	Seed          *int64   `json:"seed,omitempty"`
-	Stop          []string `json:"stop,omitempty"`
+	NumPredict int `json:"num_predict"`
+	NumCtx     int `json:"num_ctx,omitempty"`
+	samplers
 }
 
 func ollamaBody(o *Options, r *Request, prompt any) any {
-	s := &r.Sampling
-	return ollamaRequest{o.Model, prompt, true, true, false, false, ollamaOptions{s.MaxTokens, o.Context, s.Temperature, s.TopK, s.TopP, 0, 1, s.Seed, r.Stops}}
+	return ollamaRequest{o.Model, prompt, true, true, false, false, ollamaOptions{r.Sampling.MaxTokens, o.Context, samplersOf(r)}}
 }
 
 type ollamaEvent struct {

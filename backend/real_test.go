@@ -181,7 +181,7 @@ func (s real) cancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(200)}, documented[0])
 	n := 0
-	rep, err := client(t, s.kind, s.o).Complete(ctx, r, writerFunc(func() { n++; cancel() }))
+	rep, err := client(t, s.kind, s.o).Complete(ctx, r, writerFunc(func([]byte) { n++; cancel() }))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, n, "text after the context had ended")
 	require.Equal(t, backend.Unfinished, rep.Finish)
@@ -199,7 +199,7 @@ func (s real) busy(t *testing.T) {
 	begun := make(chan struct{}, len(errs)*1000)
 	for i := range errs {
 		all.Go(func() {
-			_, errs[i] = c.Complete(t.Context(), loop, writerFunc(func() { begun <- struct{}{} }))
+			_, errs[i] = c.Complete(t.Context(), loop, writerFunc(func([]byte) { begun <- struct{}{} }))
 		})
 	}
 	<-begun

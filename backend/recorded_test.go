@@ -2,6 +2,8 @@ package backend_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/prompt"
 )
 
 // recorded is a request and reply of a real server.
@@ -326,7 +329,8 @@ func TestRecordedByName(t *testing.T) {
 }
 
 // TestSameIDs: what the clients send for the documented conversation is what was
-// sent to the real servers, and those counted as many tokens.
+// sent to the real servers, and those counted as many tokens, or EasyLM, which
+// counts none, as many characters.
 func TestSameIDs(t *testing.T) {
 	counted := map[string]int{}
 	recordings(t, func(t *testing.T, file string, k backend.Kind, c *recorded) {
@@ -362,12 +366,63 @@ func TestSameIDs(t *testing.T) {
 		counted[file[:strings.Index(file, "/")]]++
 		require.Equal(t, len(withBOS.IDs), r.prompt, file+" "+c.Name)
 	})
+	recordings(t, func(t *testing.T, file string, k backend.Kind, c *recorded) {
+		if k == backend.EasyLM || k == backend.EasyLMChat {
+			counted["easylm-fe5b2c3"] += easyLMCounts(t, file+" "+c.Name, k, c)
+		}
+	})
 	t.Logf("counted by the servers: %v", counted)
 	for folder := range recordedFolders {
-		if folder != "easylm-fe5b2c3" {
-			require.Positive(t, counted[folder], folder)
+		require.Positive(t, counted[folder], folder)
+	}
+}
+
+// easyLMCounts compares a recorded request with what a chat of the same turns
+// sends: the stand-in for EasyLM's model says how many characters it got. It
+// gives 1 where the recording is of such a chat.
+func easyLMCounts(t *testing.T, name string, k backend.Kind, c *recorded) int {
+	said, ok := reading(k, c)
+	var sent struct {
+		Prompt, Context string
+		Prefix          []string `json:"prefix_text"`
+	}
+	var n int
+	if _, err := fmt.Sscanf(said.text, "reply to %d characters", &n); !ok || err != nil || json.Unmarshal(c.Request.Body, &sent) != nil {
+		return 0
+	}
+	turns, size := documented[:1], 0
+	switch {
+	case k == backend.EasyLMChat && sent.Prompt == documented[0].Content && sent.Context == "":
+		size = len(chatText(t, turns))
+	case k == backend.EasyLMChat && sent.Prompt == documented[2].Content:
+		turns = prompt.Conversation{documented[0], {Role: prompt.Assistant, Content: "reply to 44 characters"}, documented[2]}
+		size = len(chatText(t, turns))
+	case k == backend.EasyLM && len(sent.Prefix) == 1 && strings.HasPrefix(sent.Prefix[0], prompt.Header):
+		text, err := request(t, nil, turns...).Text()
+		require.NoError(t, err)
+		size = len(text)
+	default:
+		return 0
+	}
+	require.Equal(t, n, size, name)
+	var body map[string]json.RawMessage
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { _ = json.NewDecoder(r.Body).Decode(&body) })
+	_, _ = client(t, k, backend.Options{URL: url}).Complete(t.Context(), request(t, nil, turns...), io.Discard)
+	var recorded map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(c.Request.Body, &recorded))
+	for _, field := range []string{"prompt", "context", "prefix_text"} {
+		if given := string(recorded[field]); given != "" && given != `""` {
+			require.JSONEq(t, given, string(body[field]), name)
 		}
 	}
+	return 1
+}
+
+// chatText is what EasyLM makes of a chat for its model.
+func chatText(t *testing.T, c prompt.Conversation) string {
+	text, err := prompt.EasyLM.Text(c, nil)
+	require.NoError(t, err)
+	return text
 }
 
 func sameJSON(a, b []byte) bool {

@@ -22,6 +22,19 @@ type Moderator interface {
 	Moderate(ctx context.Context, text string) (reason string, err error)
 }
 
+// Moderators ask one after the other, until one flags the text.
+type Moderators []Moderator
+
+// Moderate is the first reason or error.
+func (all Moderators) Moderate(ctx context.Context, text string) (string, error) {
+	for _, m := range all {
+		if reason, err := m.Moderate(ctx, text); reason != "" || err != nil {
+			return reason, err
+		}
+	}
+	return "", nil
+}
+
 // ErrFlagged is the kind of FlaggedError, for errors.Is.
 var ErrFlagged = errors.New("withheld by the moderator")
 

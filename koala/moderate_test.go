@@ -74,6 +74,27 @@ func TestModeratorFails(t *testing.T) {
 	require.Len(t, chat.Conversation(), 1)
 }
 
+// TestModerators: the first that has something to say counts.
+func TestModerators(t *testing.T) {
+	down := errors.New("down")
+	words, broken := backend.NewWordList("bomb"), brokenModerator{down}
+	for _, row := range []struct {
+		all    koala.Moderators
+		reason string
+		err    error
+	}{
+		{nil, "", nil},
+		{koala.Moderators{words, backend.NewWordList("a")}, "bomb", nil},
+		{koala.Moderators{backend.NewWordList("fine"), words}, "bomb", nil},
+		{koala.Moderators{words, broken}, "bomb", nil},
+		{koala.Moderators{backend.NewWordList("fine"), broken, words}, "", down},
+	} {
+		reason, err := row.all.Moderate(t.Context(), "a bomb")
+		require.Equal(t, row.reason, reason)
+		require.Equal(t, row.err, err)
+	}
+}
+
 // TestAnswer: another reply to the same query, with other sampling.
 func TestAnswer(t *testing.T) {
 	chat, err := koala.New(nil)

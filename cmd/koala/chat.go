@@ -26,6 +26,7 @@ type chatCmd struct {
 
 	Load    string        `placeholder:"FILE" help:"Go on with a saved chat."`
 	Words   string        `placeholder:"FILE" help:"Withhold texts that hold one of these words or phrases, one a line."`
+	Check   string        `name:"moderation" placeholder:"URL" help:"Withhold texts that a server with OpenAI's /v1/moderations flags; its key is taken from KOALA_MODERATION_KEY."`
 	Timeout time.Duration `default:"5m" help:"For the first text of a reply (default ${default})."`
 	Quiet   bool          `help:"Nothing on stderr but errors."`
 
@@ -92,14 +93,34 @@ func (c *chatCmd) options() (*koala.Options, error) {
 	if c.MaxTokens < 1 || o.Budget < 1 {
 		return nil, fmt.Errorf("replies of %d tokens in a context of %d: --max-tokens, --context: leave room for prompt and reply", c.MaxTokens, c.Context)
 	}
-	if c.Words == "" {
-		return o, nil
-	}
-	f, err := os.Open(c.Words)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	o.Moderator, err = backend.ReadWordList(f)
+	o.Moderator, err = c.moderator()
 	return o, err
+}
+
+// moderator is that of the flags, nil for none.
+func (c *chatCmd) moderator() (koala.Moderator, error) {
+	var all koala.Moderators
+	if c.Words != "" {
+		f, err := os.Open(c.Words)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		list, err := backend.ReadWordList(f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list)
+	}
+	if c.Check != "" {
+		m, err := backend.NewModeration(&backend.Options{URL: c.Check, Key: backend.Secret(os.Getenv("KOALA_MODERATION_KEY"))})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	if all == nil {
+		return nil, nil
+	}
+	return all, nil
 }

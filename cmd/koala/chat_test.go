@@ -18,12 +18,14 @@ import (
 )
 
 // fakeServer is a server of every kind. It says what it got: the number of ids,
-// or the bytes of the text, and the temperature. A text with "bomb" gets a bomb.
+// or the text, and the temperature. Its moderations flag bombs, and what it said
+// itself in a second turn.
 func fakeServer(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Prompt      any
 		Prefix      []string `json:"prefix_text"`
 		Context     string
+		Input       string
 		Temperature float64
 		Options     struct{ Temperature float64 }
 	}
@@ -59,6 +61,12 @@ func fakeServer(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "{\"output_text\":[%s]}", quoted)
 	case "/chat":
 		fmt.Fprintf(w, "{\"response\":%s,\"context\":\"\"}", quoted)
+	case "/v1/moderations":
+		if r.Header.Get("Authorization") != "Bearer moderation-key" {
+			http.Error(w, `{"error":{"message":"Incorrect API key moderation-k"}}`, http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, `{"results":[{"flagged":%t,"categories":{"violence":true}}]}`, strings.Contains(asked.Input, "bomb") || strings.Contains(asked.Input, "got 33 ids"))
 	case "/broken/completion":
 		fmt.Fprint(w, "data: {\"content\":\"half\",\"stop\":false}\n\n")
 	default:
