@@ -7,8 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +79,46 @@ func TestPerson(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+// TestCtrlC is the program on a terminal of its own: a reply is shown while it
+// comes, Ctrl-C stops it and keeps the chat and what was shown, and the program
+// goes on; Ctrl-C at the prompt leaves.
+func TestCtrlC(t *testing.T) {
+	gone := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: {\"content\":\" Once upon\",\"stop\":false}\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done() // the client hangs up
+		close(gone)
+	}))
+	defer server.Close()
+	person, program := openTerminal(t)
+	var seen screen
+	go func() { _, _ = io.Copy(&seen, person) }()
+	saved := filepath.Join(t.TempDir(), "saved.json")
+	c := exec.CommandContext(t.Context(), os.Args[0], "chat", "--backend", "llamacpp", "--url", server.URL)
+	c.Args[0] = "koala" // which TestMain knows
+	c.Stdin, c.Stdout, c.Stderr = program, program, program
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, c.Start())
+	for _, step := range []struct{ shown, behind, typed string }{
+		{"> ", "", "Tell!\r"},
+		{"Once upon", "", "\x03"},
+		{"(stopped)", "> ", "/save " + saved + "\r"},
+		{saved, "> ", "\x03"},
+	} {
+		require.True(t, seen.waits(step.shown, step.behind), "%q, and no %q", seen.String(), step.shown)
+		_, err := io.WriteString(person, step.typed)
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.Wait())
+	<-gone
+	data, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"messages":[{"role":"user","content":"Tell!"},{"role":"assistant","content":"Once upon"}]`)
+}
+
 // screen is what a terminal shows.
 type screen struct {
 	mu   sync.Mutex
@@ -95,9 +138,12 @@ func (s *screen) String() string {
 }
 
 // shows waits for a text and the prompt behind it.
-func (s *screen) shows(text string) bool {
+func (s *screen) shows(text string) bool { return s.waits(text, "> ") }
+
+// waits waits for a text and another one behind it.
+func (s *screen) waits(text, behind string) bool {
 	for range 500 {
-		if _, after, found := strings.Cut(s.String(), text); found && strings.Contains(after, "> ") {
+		if _, after, found := strings.Cut(s.String(), text); found && strings.Contains(after, behind) {
 			return true
 		}
 		time.Sleep(10 * time.Millisecond)
