@@ -23,7 +23,8 @@
 //     training records, tokens and batches.
 //   - cmd/koala is the command; examples/applydiff, examples/prompt,
 //     examples/bot and examples/dataset are the main jobs, each in one file
-//     that runs as it is.
+//     that runs as it is; examples/bots, a module of its own, has bots for
+//     Telegram, Discord and Slack.
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax and gguf (the formats), half and cpu (the arithmetic and its
