@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/koala-go/sdk/koala"
 )
@@ -25,9 +26,11 @@ type Options struct {
 
 // Bot replies to messages. It is safe for concurrent use.
 type Bot struct {
-	o    Options
-	ctx  context.Context // of the replies
-	stop context.CancelFunc
+	o     Options
+	ctx   context.Context // of the replies
+	stop  context.CancelFunc
+	shown context.Context // of what is shown, which goes on a little longer
+	leave context.CancelFunc
 
 	mu      sync.Mutex
 	running map[string]*running // by the name of the chat
@@ -43,6 +46,7 @@ type running struct{ told bool }
 func New(o Options) *Bot {
 	b := &Bot{o: o, running: make(map[string]*running)}
 	b.ctx, b.stop = context.WithCancel(context.Background())
+	b.shown, b.leave = context.WithCancel(context.Background())
 	return b
 }
 
@@ -117,18 +121,26 @@ func (b *Bot) notice(place Place, text string) {
 
 // say shows a text at once.
 func (b *Bot) say(place Place, text string) {
-	s := newStream(context.WithoutCancel(b.ctx), place, &b.o.Style)
+	s := newStream(b.shown, place, &b.o.Style)
 	if err := s.Close(text); err != nil {
 		b.o.Log.Error("a message could not be shown", "error", err)
 	}
 }
 
+// lastWords is how long it may take to show that replies were stopped.
+var lastWords = 10 * time.Second
+
 // Close takes no more messages and waits for the replies under way until ctx
-// ends; it then stops them and waits until that is shown.
+// ends. It then stops them and waits until that is shown, but not for long.
 func (b *Bot) Close(ctx context.Context) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	defer context.AfterFunc(ctx, b.stop)()
+	defer context.AfterFunc(ctx, func() {
+		b.stop()
+		time.AfterFunc(lastWords, b.leave)
+	})()
 	b.all.Wait()
+	b.stop()
+	b.leave()
 }

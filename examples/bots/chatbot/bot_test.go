@@ -134,6 +134,17 @@ func TestClose(t *testing.T) {
 	require.Equal(t, "3 Q2", p.all()[2])
 }
 
+// TestCloseOnBrokenPlatform does not wait as long as the platform wants.
+func TestCloseOnBrokenPlatform(t *testing.T) {
+	defer func(d time.Duration) { lastWords = d }(lastWords)
+	lastWords = 10 * time.Millisecond
+	b := newBot(t, Options{Model: counting})
+	p := &board{fail: func(int) error { return &WaitError{time.Hour, errBroken} }}
+	b.Handle(Message{Channel: "c", Text: "Q"}, p)
+	b.Close(done())
+	require.Empty(t, p.all())
+}
+
 // TestRestart: another process goes on.
 func TestRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chats.db")

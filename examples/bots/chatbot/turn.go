@@ -137,7 +137,7 @@ func (t *turn) retry(ctx context.Context) error {
 // none, the old one stays.
 func (t *turn) answer(ctx context.Context, old *prompt.Turn) error {
 	began := time.Now()
-	s := newStream(context.WithoutCancel(ctx), t.place, &t.o.Style)
+	s := newStream(t.shown, t.place, &t.o.Style)
 	ending, err := t.chat.Answer(ctx, t.o.Model, s)
 	if err != nil && old != nil {
 		err = errors.Join(err, t.chat.Add(*old))
