@@ -146,8 +146,12 @@ func (t *turn) answer(ctx context.Context, old *prompt.Turn) error {
 	if err == nil {
 		err = t.save(ctx)
 	}
-	t.o.Log.Info("reply", "chat", t.name, "finish", ending.Report.Finish, "prompt tokens", ending.Window.Tokens,
-		"left out", ending.Window.Dropped, "seconds", time.Since(began).Seconds(), "error", err)
+	log := t.o.Log.With("chat", t.name, "seconds", time.Since(began).Seconds())
+	if err != nil {
+		log.Warn("no reply", "error", err)
+	} else {
+		log.Info("reply", "finish", ending.Report.Finish, "tokens", ending.Window.Tokens, "left out", ending.Window.Dropped)
+	}
 	if err := s.Close(note); err != nil {
 		t.o.Log.Error("a reply could not be shown", "chat", t.name, "error", err)
 	}

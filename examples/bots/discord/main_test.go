@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
@@ -37,13 +38,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.gateway(w, r)
 		return
 	}
-	if r.Header.Get("Authorization") != "Bot "+token {
-		http.Error(w, `{"message":"401: Unauthorized `+r.Header.Get("Authorization")+`"}`, http.StatusUnauthorized)
-		return
-	}
 	if strings.HasSuffix(r.URL.Path, "/gateway") {
 		fmt.Fprintf(w, `{"url":"ws://%s/gateway"}`, f.url.Host)
 		return
+	}
+	if r.Header.Get("Authorization") != "Bot "+token {
+		f.t.Error("a message without the token")
 	}
 	var m struct {
 		Content string
@@ -103,7 +103,8 @@ func (f *fake) gateway(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if !<-identify {
-		f.t.Error("identified without the token")
+		_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(4004, "Authentication failed."), time.Now().Add(time.Second))
+		return
 	}
 	for seq := 1; ; seq++ {
 		event := map[string]any{"op": 0, "t": "READY", "s": seq, "d": map[string]any{"session_id": "s", "user": map[string]any{"id": "7", "bot": true}}}

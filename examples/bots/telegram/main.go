@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -38,53 +39,68 @@ func platform(url string) chatbot.Platform {
 const poll = time.Minute
 
 func run(ctx context.Context, b *chatbot.Bot, url, token string) error {
-	var me *models.User
+	var who me
 	api, err := bot.New(token,
 		bot.WithServerURL(url), bot.WithSkipGetMe(), bot.WithAllowedUpdates(bot.AllowedUpdates{"message"}),
 		bot.WithHTTPClient(poll, &http.Client{Timeout: poll + 10*time.Second}),
 		bot.WithErrorsHandler(func(err error) { b.Log().Warn("telegram", "error", err) }),
 		bot.WithNotAsyncHandlers(), // in their order: Handle does not wait
 		bot.WithDefaultHandler(func(_ context.Context, api *bot.Bot, u *models.Update) {
-			if text := meant(u.Message, me); text != "" {
-				b.Handle(message(u.Message, text), &place{api, u.Message.Chat.ID, u.Message.MessageThreadID})
+			if text := who.meant(u.Message); text != "" {
+				b.Handle(message(u.Message, text), &place{api, u.Message.Chat.ID, topic(u.Message)})
 			}
 		}))
 	if err != nil {
 		return err
 	}
-	if me, err = api.GetMe(ctx); err != nil {
+	user, err := api.GetMe(ctx)
+	if err != nil {
 		return err
 	}
+	who = newMe(user)
 	api.Start(ctx)
 	return nil
+}
+
+// topic is the topic of a group that a message is in, 0 for none. The thread of a
+// reply outside a topic cannot be posted to.
+func topic(m *models.Message) int {
+	if m.IsTopicMessage {
+		return m.MessageThreadID
+	}
+	return 0
 }
 
 // message names the channel, which may be a topic of a group.
 func message(m *models.Message, text string) chatbot.Message {
 	channel := "telegram/" + strconv.FormatInt(m.Chat.ID, 10)
-	if m.MessageThreadID != 0 {
-		channel += "/" + strconv.Itoa(m.MessageThreadID)
+	if t := topic(m); t != 0 {
+		channel += "/" + strconv.Itoa(t)
 	}
 	return chatbot.Message{Channel: channel, User: strconv.FormatInt(m.From.ID, 10), ID: strconv.Itoa(m.ID), Text: text}
 }
 
+// me is the bot itself.
+type me struct {
+	id   int64
+	name *regexp.Regexp // as a mention
+}
+
+func newMe(u *models.User) me {
+	return me{u.ID, regexp.MustCompile(`(?i)@` + regexp.QuoteMeta(u.Username) + `\b`)}
+}
+
 // meant is the text of a message that is for the bot, else "". In a group that is
 // one that names it or replies to it.
-func meant(m *models.Message, me *models.User) string {
+func (me me) meant(m *models.Message) string {
 	if m == nil || m.From == nil || m.From.IsBot {
 		return ""
 	}
-	name := "@" + me.Username
-	text := strings.TrimSpace(m.Text)
-	reply := m.ReplyToMessage != nil && m.ReplyToMessage.From != nil && m.ReplyToMessage.From.ID == me.ID
-	at := strings.Index(strings.ToLower(text), strings.ToLower(name))
-	switch {
-	case at >= 0 && len(strings.ToLower(text)) == len(text):
-		return strings.TrimSpace(text[:at] + text[at+len(name):])
-	case m.Chat.Type == models.ChatTypePrivate || reply:
-		return text
+	reply := m.ReplyToMessage != nil && m.ReplyToMessage.From != nil && m.ReplyToMessage.From.ID == me.id
+	if m.Chat.Type != models.ChatTypePrivate && !reply && !me.name.MatchString(m.Text) {
+		return ""
 	}
-	return ""
+	return strings.TrimSpace(me.name.ReplaceAllString(m.Text, ""))
 }
 
 // place is a chat, or a topic in it.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"github.com/go-telegram/bot/models"
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/examples/bots/chatbot"
 	"github.com/koala-go/sdk/examples/bots/internal/bottest"
 )
 
@@ -87,6 +91,41 @@ func TestTelegram(t *testing.T) {
 		func(text string) string { return strings.ReplaceAll(text, "@", "@\u2060") })
 }
 
+// TestMain runs the program itself where TestSignal asks for it.
+func TestMain(m *testing.M) {
+	if url := os.Getenv("KOALA_TEST_TELEGRAM"); url != "" {
+		chatbot.Main(platform(url))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestSignal tells the program to end in the middle of a reply, which comes to its
+// end; another message does not begin.
+func TestSignal(t *testing.T) {
+	f, url := start(t)
+	say := func(id int, text string) {
+		f.updates <- map[string]any{"update_id": id, "message": map[string]any{
+			"message_id": id, "chat": map[string]any{"id": id, "type": "private"}, "text": text, "from": map[string]any{"id": 9}}}
+	}
+	c := exec.CommandContext(t.Context(), os.Args[0], "--db", filepath.Join(t.TempDir(), "chats.db"))
+	c.Env = append(os.Environ(), "KOALA_TEST_TELEGRAM="+url, "TELEGRAM_TOKEN="+token)
+	var log strings.Builder
+	c.Stderr = &log
+	require.NoError(t, c.Start())
+	long := strings.Repeat("word ", 50) + "end"
+	say(1, long)
+	require.Eventually(t, func() bool { return len(f.updates) == 0 }, 10*time.Second, time.Millisecond)
+	time.Sleep(200 * time.Millisecond) // it is being said
+	require.NoError(t, c.Process.Signal(os.Interrupt))
+	time.Sleep(100 * time.Millisecond)
+	say(2, "too late")
+	require.NoError(t, c.Wait(), log.String())
+	last, n := f.Last()
+	require.Equal(t, []any{"You said: " + long, 1}, []any{last, n}, log.String())
+	require.NotContains(t, log.String(), token)
+}
+
 func TestWrongToken(t *testing.T) {
 	_, url := start(t)
 	bottest.RunWrongToken(t, platform(url), map[string]string{"TELEGRAM_TOKEN": "99:wrong-token"})
@@ -94,7 +133,7 @@ func TestWrongToken(t *testing.T) {
 }
 
 func TestMeant(t *testing.T) {
-	me := &models.User{ID: 7, Username: "Koala_bot"}
+	bot := &models.User{ID: 7, Username: "Koala_bot", IsBot: true}
 	person := &models.User{ID: 9}
 	group := models.Chat{Type: models.ChatTypeGroup}
 	for i, row := range []struct {
@@ -107,13 +146,17 @@ func TestMeant(t *testing.T) {
 		{&models.Message{Text: "x", From: &models.User{IsBot: true}, Chat: models.Chat{Type: models.ChatTypePrivate}}, ""},
 		{&models.Message{Text: "x", From: person, Chat: group}, ""},
 		{&models.Message{Text: "x @koala_bot y", From: person, Chat: group}, "x  y"},
+		{&models.Message{Text: "@koala_bot2 y", From: person, Chat: group}, ""},
+		{&models.Message{Text: "İstanbul? @KOALA_bot", From: person, Chat: group}, "İstanbul?"},
 		{&models.Message{Text: "/reset@Koala_bot", From: person, Chat: group}, "/reset"},
 		{&models.Message{Text: "/reset@other_bot", From: person, Chat: group}, ""},
-		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: me}}, "x"},
+		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: bot}}, "x"},
 		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: person}}, ""},
 	} {
-		require.Equal(t, row.want, meant(row.m, me), strconv.Itoa(i))
+		require.Equal(t, row.want, newMe(bot).meant(row.m), strconv.Itoa(i))
 	}
-	topic := message(&models.Message{ID: 3, From: person, Chat: models.Chat{ID: -6}, MessageThreadID: 4}, "x")
-	require.Equal(t, []string{"telegram/-6/4", "9", "3"}, []string{topic.Channel, topic.User, topic.ID})
+	m := &models.Message{ID: 3, From: person, Chat: models.Chat{ID: -6}, MessageThreadID: 4}
+	require.Equal(t, chatbot.Message{Channel: "telegram/-6", User: "9", ID: "3", Text: "x"}, message(m, "x"))
+	m.IsTopicMessage = true
+	require.Equal(t, "telegram/-6/4", message(m, "x").Channel)
 }
