@@ -187,22 +187,25 @@ func (s real) cancel(t *testing.T) {
 	require.Equal(t, backend.Unfinished, rep.Finish)
 }
 
-// busy: behind more chats than the server has places for there is a wait; who
-// does not want to wait gets an error, and the others their replies.
+// busy: while all places are taken, and others wait for them, there is a wait;
+// who does not want to wait gets an error, and the others their replies.
 func (s real) busy(t *testing.T) {
 	loop := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(200)}, documented[0])
 	c := client(t, s.kind, s.o)
 	hasty := s.o
-	hasty.FirstToken = 10 * time.Millisecond
+	hasty.FirstToken = 3 * time.Millisecond
 	var all sync.WaitGroup
 	errs := make([]error, 24)
-	begun := make(chan struct{}, len(errs)*1000)
+	begun := make(chan struct{}, len(errs))
 	for i := range errs {
 		all.Go(func() {
-			_, errs[i] = c.Complete(t.Context(), loop, writerFunc(func([]byte) { begun <- struct{}{} }))
+			var once sync.Once
+			_, errs[i] = c.Complete(t.Context(), loop, writerFunc(func([]byte) { once.Do(func() { begun <- struct{}{} }) }))
 		})
 	}
-	<-begun
+	for range 4 {
+		<-begun
+	}
 	_, _, err := ask(t, s.kind, hasty)
 	all.Wait()
 	requireKind(t, err, backend.ErrTimeout)
