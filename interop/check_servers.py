@@ -57,8 +57,8 @@ def chat(url, lines, *flags):
     return koala("chat", "--url", url, "--temperature", "0", "--max-tokens", "20", "--context", "256", *flags, text=lines)
 
 
-def ids(turns, *flags):
-    return json.loads(koala("prompt", "--ids", "--quiet", *flags, text=json.dumps(turns)))
+def ids(turns):
+    return json.loads(koala("prompt", "--ids", "--quiet", text=json.dumps(turns)))
 
 
 def go_tests(url):

@@ -103,8 +103,8 @@ func (f *flags) chat() (koala.Options, error) {
 // shutdown is how long replies under way may take when the bot is told to stop.
 const shutdown = 20 * time.Second
 
-// Run runs a bot until ctx ends. What it logs, the error that it returns too,
-// holds no secret of the environment.
+// Run runs a bot until ctx ends, and logs the error that it returns. The log holds
+// no secret of the environment.
 func Run(ctx context.Context, p Platform, args []string, env func(string) string, log io.Writer) (err error) {
 	key := backend.Secret(env("KOALA_API_KEY"))
 	secrets := []backend.Secret{key}
