@@ -49,6 +49,26 @@ func TestLongReply(t *testing.T) {
 	require.Greater(t, len(p.states), len(p.all()))
 }
 
+// TestEditsWait: while a reply comes, a pause that the platform asks for is kept.
+func TestEditsWait(t *testing.T) {
+	var calls []time.Time
+	p := board{fail: func(call int) error {
+		calls = append(calls, time.Now())
+		if call == 1 {
+			return &WaitError{100 * time.Millisecond, errBroken}
+		}
+		return nil
+	}}
+	s := newStream(t.Context(), &p, &Style{Max: 500, Every: time.Millisecond, Escape: strings.NewReplacer()})
+	for len(p.all()) == 0 {
+		_, err := s.Write([]byte("word "))
+		require.NoError(t, err)
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, s.Close("end"))
+	require.GreaterOrEqual(t, calls[1].Sub(calls[0]), 100*time.Millisecond)
+}
+
 // TestPlatformFails: what the platform refuses for a while is shown later, with
 // the pauses that it asks for.
 func TestPlatformFails(t *testing.T) {
