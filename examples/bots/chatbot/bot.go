@@ -31,6 +31,8 @@ type Bot struct {
 	stop  context.CancelFunc
 	shown context.Context // of what is shown, which goes on a little longer
 	leave context.CancelFunc
+	// lastWords is how long it may take to show that replies were stopped.
+	lastWords time.Duration
 
 	mu      sync.Mutex
 	running map[string]*running // by the name of the chat
@@ -44,7 +46,7 @@ type running struct{ told bool }
 
 // New makes a bot.
 func New(o Options) *Bot {
-	b := &Bot{o: o, running: make(map[string]*running)}
+	b := &Bot{o: o, lastWords: 10 * time.Second, running: make(map[string]*running)}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.shown, b.leave = context.WithCancel(context.Background())
 	return b
@@ -127,9 +129,6 @@ func (b *Bot) say(place Place, text string) {
 	}
 }
 
-// lastWords is how long it may take to show that replies were stopped.
-var lastWords = 10 * time.Second
-
 // Close takes no more messages and waits for the replies under way until ctx
 // ends. It then stops them and waits until that is shown, but not for long.
 func (b *Bot) Close(ctx context.Context) {
@@ -138,7 +137,7 @@ func (b *Bot) Close(ctx context.Context) {
 	b.mu.Unlock()
 	defer context.AfterFunc(ctx, func() {
 		b.stop()
-		time.AfterFunc(lastWords, b.leave)
+		time.AfterFunc(b.lastWords, b.leave)
 	})()
 	b.all.Wait()
 	b.stop()

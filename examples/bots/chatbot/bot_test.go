@@ -136,9 +136,8 @@ func TestClose(t *testing.T) {
 
 // TestCloseOnBrokenPlatform does not wait as long as the platform wants.
 func TestCloseOnBrokenPlatform(t *testing.T) {
-	defer func(d time.Duration) { lastWords = d }(lastWords)
-	lastWords = 10 * time.Millisecond
 	b := newBot(t, Options{Model: counting})
+	b.lastWords = 10 * time.Millisecond
 	p := &board{fail: func(int) error { return &WaitError{time.Hour, errBroken} }}
 	b.Handle(Message{Channel: "c", Text: "Q"}, p)
 	b.Close(done())
