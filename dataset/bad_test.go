@@ -58,7 +58,7 @@ func TestBadInput(t *testing.T) {
 		"nesting":             {"", strings.Repeat("[", 1000000), io.ErrUnexpectedEOF, 1, "", "ends in the middle"},
 		"nesting in a record": {"", `{"a":` + strings.Repeat("[", 1000000), ErrMalformed, 1, "", "nested"},
 		"nesting, HH":         {HH, `{"a":` + strings.Repeat(`{"b":`, 100000), ErrMalformed, 1, "", "nested"},
-		"Parquet":             {HH, "PAR1....", ErrUnsupported, 0, "", "Parquet"},
+		"Parquet cut":         {HH, "PAR1....", io.ErrUnexpectedEOF, 0, "", "Parquet"},
 		"gzip cut":            {HH, packed(t, strings.Repeat(goodHH+"\n", 99), false)[:70], io.ErrUnexpectedEOF, 0, "", "ends in the middle"},
 		"gzip damaged":        {HH, damaged(packed(t, strings.Repeat(goodHH+"\n", 99), false)), ErrMalformed, 0, "", "damaged"},
 		"gzip header":         {HH, "\x1f\x8bxxxxxxxxxxxxxxxx", ErrMalformed, 0, "", "gzip"},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/koala-go/sdk/internal/parquet"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 )
@@ -57,6 +58,13 @@ func lineCuts(path string, size int64) ([]int64, error) {
 	head := make([]byte, min(512, f.Size()))
 	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, err
+	}
+	if bytes.HasPrefix(head, []byte(parquet.Magic)) {
+		cuts, err := rowCuts(f, size)
+		if err != nil {
+			return nil, at(err, &Position{File: path})
+		}
+		return cuts, nil
 	}
 	cuts := []int64{0}
 	if isArray(head) || bytes.HasPrefix(head, []byte{0x1f, 0x8b}) || bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
