@@ -24,6 +24,7 @@ type datasetCmd struct {
 	Tokenize datasetTokenizeCmd `cmd:"" help:"Turn training records into tokens and loss masks."`
 	Pack     datasetPackCmd     `cmd:"" help:"Turn training records into packed batches."`
 	Dedup    datasetDedupCmd    `cmd:"" help:"Leave out records whose query was there before."`
+	Filter   datasetFilterCmd   `cmd:"" help:"Leave out records with code, or that a program refuses."`
 	Leak     datasetLeakCmd     `cmd:"" help:"Find test queries that training records are too much like."`
 	Split    datasetSplitCmd    `cmd:"" help:"Put records into parts by a hash of their queries."`
 	Mix      datasetMixCmd      `cmd:"" help:"Draw records from files by weights, and shuffle."`

@@ -31,6 +31,7 @@ var sharedSteps = []struct {
 	{"pack", []string{"pack", "--in", "records-*.jsonl", "--seq-length", "8", "--batch", "2", "--file-batches", "3"}, "", ""},
 	{"dedup", []string{"dedup", "--in", "records-*.jsonl", "--memory", "20"}, ".jsonl", ""},
 	{"split", []string{"split", "--in", "records-*.jsonl", "--into", "train=3", "--into", "eval=1", "--seed", "5"}, "/eval.jsonl", ""},
+	{"filter", []string{"filter", "--in", "records-*.jsonl", "--keep", "sed -u -e s/.*bout.*/false/ -e t -e s/.*/true/"}, ".jsonl", ""},
 	{"leak examples", []string{"leak", "--in", "records-*.jsonl", "--queries", "queries.jsonl", "--drop", "examples"}, ".jsonl", ""},
 	{"leak queries", []string{"leak", "--in", "records-*.jsonl", "--queries", "queries.jsonl"}, "", "kept.jsonl"},
 	{"stats", []string{"stats", "--in", "records-*.jsonl"}, "", "stats.html"},
