@@ -39,7 +39,7 @@ func DedupUnits(ctx context.Context, dir string, units []Unit, o DedupUnitOption
 	if err := o.check(); err != nil {
 		return err
 	}
-	d := &dedupRun{o: o, units: units, read: read, x: exchange{ctx, &o.UnitOptions, o.Wait, filepath.Join(dir, ".hashes")}}
+	d := &dedupRun{o: o, units: units, read: read, x: exchange{ctx: ctx, o: &o.UnitOptions, wait: o.Wait, dir: filepath.Join(dir, ".hashes")}}
 	return d.x.during(dir, units, d.start, func() error {
 		return EachUnit(ctx, dir, ".jsonl", units, o.UnitOptions, func(u Unit, path string) error {
 			drops, err := d.drops(u.Number)

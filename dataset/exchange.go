@@ -15,26 +15,31 @@ import (
 // exchange is a hidden folder in which the runs of a step leave hashes and
 // positions for each other.
 type exchange struct {
-	ctx  context.Context
-	o    *UnitOptions
-	wait time.Duration // for what other runs make
-	dir  string
+	ctx      context.Context
+	o        *UnitOptions
+	wait     time.Duration // for what other runs make
+	dir      string
+	finished func() bool // says that the step is done, and the folder may be gone
 }
+
+// errFinished ends the wait for what was cleared up.
+var errFinished = errors.New("the step is done")
 
 // during does a step of which start fills the folder and do makes the units.
 // The run that finds all units done removes the folder.
 func (x *exchange) during(dir string, units []Unit, start, do func() error) error {
-	if !x.o.allDone(dir, units) { // also a run without units of its own has its share of these
+	x.finished = func() bool { return x.o.allDone(dir, units) }
+	if !x.finished() { // also a run without units of its own has its share of these
 		err := os.MkdirAll(x.dir, 0o777)
 		if err == nil {
 			err = start()
 		}
-		if err != nil && !x.o.allDone(dir, units) { // else the others did this run's share and cleared up
+		if err != nil && !x.finished() { // else the others did this run's share and cleared up
 			return err
 		}
 	}
 	err := do()
-	if err == nil && x.o.allDone(dir, units) {
+	if err == nil && x.finished() {
 		err = vfs.OS.RemoveAll(x.dir)
 	}
 	return err
@@ -70,6 +75,9 @@ func (x *exchange) ensure(path string, mine bool, data func() ([]byte, error)) e
 		}
 		if mine || time.Since(start) >= x.wait {
 			break
+		}
+		if x.finished() {
+			return errFinished
 		}
 		select {
 		case <-x.ctx.Done():

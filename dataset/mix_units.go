@@ -51,13 +51,17 @@ func MixUnits(ctx context.Context, dir string, sources []MixUnitSource, o MixUni
 	if err := o.check(); err != nil {
 		return err
 	}
-	m := &mixRun{o: o, sources: sources, read: read, x: exchange{ctx, &o.UnitOptions, o.Wait, filepath.Join(dir, ".places")}}
+	m := &mixRun{o: o, sources: sources, read: read, x: exchange{ctx: ctx, o: &o.UnitOptions, wait: o.Wait, dir: filepath.Join(dir, ".places")}}
 	defer m.close()
 	done := filepath.Join(dir, "mixture.done")
+	m.x.finished = func() bool {
+		finished, err := m.finished(done)
+		return err == nil && finished
+	}
 	finished, err := m.finished(done)
 	if err == nil && !finished {
 		if err = m.start(); err != nil { // it may be that the others did this run's share and cleared up
-			finished, _ = m.finished(done)
+			finished = m.x.finished()
 		}
 	}
 	switch {

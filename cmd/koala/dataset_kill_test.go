@@ -29,14 +29,14 @@ var sharedSteps = []struct {
 	{"build parquet", []string{"build", "--source", "webgpt", "--in", "webgpt.parquet"}, ".jsonl", ""},
 	{"tokenize", []string{"tokenize", "--in", "records-*.jsonl"}, ".jsonl", ""},
 	{"pack", []string{"pack", "--in", "records-*.jsonl", "--seq-length", "8", "--batch", "2", "--file-batches", "3"}, "", ""},
-	{"dedup", []string{"dedup", "--in", "records-*.jsonl", "--memory", "20"}, ".jsonl", ""},
+	{"dedup", []string{"dedup", "--in", "records-*.jsonl", "--memory", "20", "--wait", "200ms"}, ".jsonl", ""},
 	{"split", []string{"split", "--in", "records-*.jsonl", "--into", "train=3", "--into", "eval=1", "--seed", "5"}, "/eval.jsonl", ""},
 	{"filter", []string{"filter", "--in", "records-*.jsonl", "--keep", "sed -u -e s/.*bout.*/false/ -e t -e s/.*/true/"}, ".jsonl", ""},
 	{"leak examples", []string{"leak", "--in", "records-*.jsonl", "--queries", "queries.jsonl", "--drop", "examples"}, ".jsonl", ""},
 	{"leak queries", []string{"leak", "--in", "records-*.jsonl", "--queries", "queries.jsonl"}, "", "kept.jsonl"},
 	{"stats", []string{"stats", "--in", "records-*.jsonl"}, "", "stats.html"},
 	{"mix", []string{"mix", "--from", "records-*.jsonl=2", "--from", "more.jsonl=1", "--seed", "3"}, ".jsonl", ""},
-	{"shuffled mix", []string{"mix", "--from", "records-*.jsonl=2", "--from", "more.jsonl=1", "--seed", "3", "--shuffle"}, ".jsonl", ""},
+	{"shuffled mix", []string{"mix", "--from", "records-*.jsonl=2", "--from", "more.jsonl=1", "--seed", "3", "--shuffle", "--wait", "200ms"}, ".jsonl", ""},
 	{"mix of a total", []string{"mix", "--from", "records-*.jsonl=1", "--from", "more.jsonl=3", "--total", "500", "--shuffle"}, ".jsonl", ""},
 }
 
