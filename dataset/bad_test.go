@@ -102,7 +102,7 @@ func TestBadInput(t *testing.T) {
 		"ShareGPT name":     {ShareGPT, `{"human_x":"a"}`, ErrMalformed, 1, "human_x", "no number"},
 		"ShareGPT null":     {ShareGPT, `{"human_0":null}`, ErrMalformed, 1, "human_0", "null"},
 		"ShareGPT twice":    {ShareGPT, `{"human_1":"a","gpt_1":"b"}`, ErrDefect, 1, "gpt_1", "number 1"},
-		"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "", "no turns"},
+		"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "conversations", "no turns"},
 		"dump speaker":      {ShareGPT, `{"conversations":[{"from":"bard","value":"x"}]}`, ErrUnsupported, 1, "conversations", "bard"},
 		"dump shape":        {ShareGPT, `{"conversations":{}}`, ErrMalformed, 1, "conversations", "an object"},
 		"dump turn":         {ShareGPT, `{"conversations":["x"]}`, ErrMalformed, 1, "conversations", "a text"},
