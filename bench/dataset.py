@@ -8,8 +8,8 @@ Makes a virtual environment outside the checkout (~/.cache/koala-bench-dataset,
 or KOALA_BENCH_VENV) with pinned peers. Both write the same batches, which is
 checked. They run one after the other in each round; medians count. MB are of
 raw JSON lines and of the whole process. The Python side reads only the first
-tenth, as it is slow. In the same rounds one process does the work in units
-(--count 1), and two at once, which have a core each.
+tenth, as it is slow. In the same rounds one process does the work in two units
+(--count 1), and two do it at once, a unit each.
 """
 
 import filecmp
@@ -133,8 +133,7 @@ def conversations(prose, path, size):
 def timed(*commands):
     """Seconds of wall clock and of processor time, on all cores together, of commands that run at once."""
     start, before = time.perf_counter(), os.times()
-    env = dict(os.environ, GOMAXPROCS=str(max(1, os.cpu_count() // len(commands))))
-    for process in [subprocess.Popen(command, env=env) for command in commands]:
+    for process in [subprocess.Popen(command) for command in commands]:
         if process.wait():
             sys.exit(f"{process.args} failed")
     after = os.times()
@@ -166,7 +165,7 @@ def main():
         def ours(path, out, count=0):
             shutil.rmtree(out, ignore_errors=True)
             command = [koala, "dataset", "pack", "--source", "hh", "--in", path, "--out", out, "--seq-length", "2048", "--batch", "8", "--quiet"]
-            shares = [["--count", str(count), "--index", str(i), "--unit-size", str(size // 8)] for i in range(count)]
+            shares = [["--count", str(count), "--index", str(i), "--unit-size", str(size // 2)] for i in range(count)]
             return timed(*[command + share for share in shares or [[]]])
 
         os.mkdir(os.path.join(folder, "theirs"))
