@@ -1,7 +1,13 @@
 // Package lang is a ready language filter for package dataset: whatlanggo's
-// trigrams, behind the hook that dataset.QueryFilter takes. It is a module of
-// its own, so that its tables are linked only into programs that import it.
-// Command koala-lang offers the same filter to `koala dataset filter --keep`.
+// trigrams, behind the hook that dataset.QueryFilter takes:
+//
+//	keep, err := lang.Keep(nil)
+//	…
+//	english := dataset.Filter(records, "language", dataset.QueryFilter(keep), report)
+//
+// It is a module of its own, so that its tables are linked only into programs
+// that import it. Command koala-lang offers the same filter to
+// `koala dataset filter --keep`.
 package lang
 
 import (

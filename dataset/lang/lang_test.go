@@ -5,7 +5,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/koala-go/sdk/dataset"
 	"github.com/koala-go/sdk/dataset/lang"
 	"github.com/stretchr/testify/require"
 )
@@ -60,19 +59,9 @@ func ExampleKeep() {
 	if err != nil {
 		panic(err)
 	}
-	records := func(yield func(dataset.Record, error) bool) {
-		for _, text := range []string{english, german} {
-			if !yield(dataset.Record{Fields: []dataset.Field{{Key: "human_0", Text: text}}}, nil) {
-				return
-			}
-		}
-	}
-	report := new(dataset.Report)
-	for r := range dataset.Filter(records, "language", dataset.QueryFilter(keep), report) {
-		fmt.Println(r.Query())
-	}
-	fmt.Println(report.Counts().Dropped)
+	fmt.Println(keep("What is the weather like in the north of the country today?"))
+	fmt.Println(keep("Wie ist heute das Wetter im Norden des Landes?"))
 	// Output:
-	// Could you please explain to me how a rainbow comes about after the rain?
-	// map[language:1]
+	// true
+	// false
 }
