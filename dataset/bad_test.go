@@ -282,6 +282,14 @@ func TestProcessorErrors(t *testing.T) {
 		require.EqualValues(t, 9, e.Line)
 		require.Equal(t, field, e.Field, "%s: %v", fields, err)
 	}
+	for _, fields := range []string{"<|x|>", "a,<|99999|>"} { // in the record itself
+		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{FieldsFromExample: "fields"})
+		require.NoError(t, err)
+		r := Record{At: record.At, Fields: append(record.Fields[:1:1], Field{Key: "fields", Text: fields})}
+		var e *Error
+		require.ErrorAs(t, p.AppendExample(new(Example), &r), &e, fields)
+		require.Equal(t, []any{"f", int64(9), "fields"}, []any{e.File, e.Line, e.Field})
+	}
 	for _, o := range []ProcessorOptions{{}, {Fields: "<|x|>"}, {Fields: "<|99999999999999999999|>"}, {Fields: "a", Base64Type: "f4"}, {Fields: "a", Base64Type: "<>i4"}} {
 		_, err := NewProcessor(byteEncoder{}, &o)
 		require.Error(t, err, "%+v", o)

@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -119,6 +118,7 @@ type mixRun struct {
 	out     []Unit
 	total   uint64       // records that are drawn
 	drawn   []*placeFile // by unit of the output; nil for what is not there
+	data    []byte       // of the unit in the making
 }
 
 // mixUnit is a unit of the inputs.
@@ -341,7 +341,14 @@ func (m *mixRun) records(list []place) ([]byte, error) {
 	slices.SortFunc(list, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.unit, b.unit), cmp.Compare(a.offset, b.offset), cmp.Compare(a.to, b.to))
 	})
-	data := bytes.Repeat([]byte{'\n'}, int(size))
+	if uint64(cap(m.data)) < size {
+		m.data = nil // not both at once
+		m.data = make([]byte, size+size/8)
+	}
+	data := m.data[:size]
+	for _, p := range list {
+		data[p.to+uint64(p.bytes)] = '\n'
+	}
 	for len(list) > 0 {
 		path := m.in[list[0].unit].Path
 		n := 0
