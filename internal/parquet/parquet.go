@@ -69,9 +69,8 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if err == nil {
 		err = f.metadata(footer)
 	}
-	if e, ok := err.(*Error); err != nil && !ok {
-		e = &Error{Err: err}
-		return nil, e
+	if _, ok := err.(*Error); err != nil && !ok {
+		err = &Error{Err: err}
 	}
 	if err != nil {
 		return nil, err
