@@ -27,7 +27,7 @@
 //     Telegram, Discord and Slack.
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors,
-// torchfile, flax and gguf (the formats), half and cpu (the arithmetic and its
+// torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic and its
 // kernels), bleu (sacrebleu's BLEU), vfs (files), testmodel (models made of a
 // seed), fixture (shared test files).
 //

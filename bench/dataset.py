@@ -8,9 +8,11 @@ Makes a virtual environment outside the checkout (~/.cache/koala-bench-dataset,
 or KOALA_BENCH_VENV) with pinned peers. Both write the same batches, which is
 checked. They run one after the other in each round; medians count. MB are of
 raw JSON lines and of the whole process. The Python side reads only the first
-tenth, as it is slow.
+tenth, as it is slow. In the same rounds one process does the work in two units
+(--count 1), and two do it at once, a unit each.
 """
 
+import filecmp
 import json
 import os
 import pathlib
@@ -128,12 +130,23 @@ def conversations(prose, path, size):
             f.write(json.dumps({s: talk + "\n\nAssistant: " + say(4) for s in ("chosen", "rejected")}) + "\n")
 
 
-def timed(command):
-    """Seconds of wall clock and of processor time, on all cores together."""
+def timed(*commands):
+    """Seconds of wall clock and of processor time, on all cores together, of commands that run at once."""
     start, before = time.perf_counter(), os.times()
-    subprocess.run(command, check=True)
+    for process in [subprocess.Popen(command) for command in commands]:
+        if process.wait():
+            sys.exit(f"{process.args} failed")
     after = os.times()
     return time.perf_counter() - start, sum(after[2:4]) - sum(before[2:4])
+
+
+def same(a, b):
+    """Checks that two directories hold the same files."""
+    for root, _, names in os.walk(a):
+        for name in names:
+            path = os.path.join(root, name)
+            if not filecmp.cmp(path, os.path.join(b, os.path.relpath(path, a)), shallow=False):
+                sys.exit(f"{path} is another in {b}")
 
 
 def main():
@@ -149,14 +162,19 @@ def main():
             while g.tell() < size // 10:
                 g.write(f.readline())
 
-        def ours(path, out):
+        def ours(path, out, count=0):
             shutil.rmtree(out, ignore_errors=True)
-            return timed([koala, "dataset", "pack", "--source", "hh", "--in", path, "--out", out, "--seq-length", "2048", "--batch", "8", "--quiet"])
+            command = [koala, "dataset", "pack", "--source", "hh", "--in", path, "--out", out, "--seq-length", "2048", "--batch", "8", "--quiet"]
+            shares = [["--count", str(count), "--index", str(i), "--unit-size", str(size // 2)] for i in range(count)]
+            return timed(*[command + share for share in shares or [[]]])
 
         os.mkdir(os.path.join(folder, "theirs"))
-        seconds = {"koala": [], "python": []}
+        seconds = {"koala": [], "python": [], 1: [], 2: []}
         for _ in range(ROUNDS):
             seconds["koala"].append(ours(many, os.path.join(folder, "ours")))
+            for count in (1, 2):
+                seconds[count].append(ours(many, os.path.join(folder, f"shared{count}"), count))
+            same(os.path.join(folder, "shared1"), os.path.join(folder, "shared2"))
             seconds["python"].append(timed([python, "-c", REFERENCE, model, few, os.path.join(folder, "theirs")]))
         ours(few, os.path.join(folder, "few"))
         subprocess.run([python, "-c", COMPARE, os.path.join(folder, "few"), os.path.join(folder, "theirs")], check=True)
@@ -164,6 +182,8 @@ def main():
             fast = os.path.getsize(many) / 1e6 / statistics.median(s[i] for s in seconds["koala"])
             slow = os.path.getsize(few) / 1e6 / statistics.median(s[i] for s in seconds["python"])
             print(f"{what}: koala {fast:.1f} MB/s, python {slow:.2f} MB/s, ratio {fast / slow:.1f}")
+        for count in (1, 2):
+            print(f"--count {count}: {os.path.getsize(many) / 1e6 / statistics.median(s[0] for s in seconds[count]):.1f} MB/s")
 
 
 if __name__ == "__main__":

@@ -149,7 +149,9 @@ func (a *arraySplitter) element(b *block) (bool, error) {
 	data := a.rest[:n]
 	a.drop(n)
 	start.End = a.at.Offset
-	b.raws = append(b.raws, raw{start, bytes.TrimRight(data, " \t\r\n")})
+	if start.Offset >= a.from {
+		b.raws = append(b.raws, raw{at: start, data: bytes.TrimRight(data, " \t\r\n")})
+	}
 	a.at.Index++
 	a.state = atComma
 	return true, nil

@@ -58,7 +58,7 @@ func TestBadInput(t *testing.T) {
 		"nesting":             {"", strings.Repeat("[", 1000000), io.ErrUnexpectedEOF, 1, "", "ends in the middle"},
 		"nesting in a record": {"", `{"a":` + strings.Repeat("[", 1000000), ErrMalformed, 1, "", "nested"},
 		"nesting, HH":         {HH, `{"a":` + strings.Repeat(`{"b":`, 100000), ErrMalformed, 1, "", "nested"},
-		"Parquet":             {HH, "PAR1....", ErrUnsupported, 0, "", "Parquet"},
+		"Parquet cut":         {HH, "PAR1....", io.ErrUnexpectedEOF, 0, "", "Parquet"},
 		"gzip cut":            {HH, packed(t, strings.Repeat(goodHH+"\n", 99), false)[:70], io.ErrUnexpectedEOF, 0, "", "ends in the middle"},
 		"gzip damaged":        {HH, damaged(packed(t, strings.Repeat(goodHH+"\n", 99), false)), ErrMalformed, 0, "", "damaged"},
 		"gzip header":         {HH, "\x1f\x8bxxxxxxxxxxxxxxxx", ErrMalformed, 0, "", "gzip"},
@@ -102,7 +102,7 @@ func TestBadInput(t *testing.T) {
 		"ShareGPT name":     {ShareGPT, `{"human_x":"a"}`, ErrMalformed, 1, "human_x", "no number"},
 		"ShareGPT null":     {ShareGPT, `{"human_0":null}`, ErrMalformed, 1, "human_0", "null"},
 		"ShareGPT twice":    {ShareGPT, `{"human_1":"a","gpt_1":"b"}`, ErrDefect, 1, "gpt_1", "number 1"},
-		"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "", "no turns"},
+		"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "conversations", "no turns"},
 		"dump speaker":      {ShareGPT, `{"conversations":[{"from":"bard","value":"x"}]}`, ErrUnsupported, 1, "conversations", "bard"},
 		"dump shape":        {ShareGPT, `{"conversations":{}}`, ErrMalformed, 1, "conversations", "an object"},
 		"dump turn":         {ShareGPT, `{"conversations":["x"]}`, ErrMalformed, 1, "conversations", "a text"},
@@ -281,6 +281,14 @@ func TestProcessorErrors(t *testing.T) {
 		require.Equal(t, "f", e.File)
 		require.EqualValues(t, 9, e.Line)
 		require.Equal(t, field, e.Field, "%s: %v", fields, err)
+	}
+	for _, fields := range []string{"<|x|>", "a,<|99999|>"} { // in the record itself
+		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{FieldsFromExample: "fields"})
+		require.NoError(t, err)
+		r := Record{At: record.At, Fields: append(record.Fields[:1:1], Field{Key: "fields", Text: fields})}
+		var e *Error
+		require.ErrorAs(t, p.AppendExample(new(Example), &r), &e, fields)
+		require.Equal(t, []any{"f", int64(9), "fields"}, []any{e.File, e.Line, e.Field})
 	}
 	for _, o := range []ProcessorOptions{{}, {Fields: "<|x|>"}, {Fields: "<|99999999999999999999|>"}, {Fields: "a", Base64Type: "f4"}, {Fields: "a", Base64Type: "<>i4"}} {
 		_, err := NewProcessor(byteEncoder{}, &o)

@@ -1,16 +1,19 @@
 package dataset
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"sort"
 	"time"
 
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/internal/wire"
 )
 
 // DedupUnitOptions are the choices of DedupUnits.
@@ -33,38 +36,24 @@ const dedupParts = 16
 // units and parts of its index. Hashes and positions alone go from run to run,
 // in a folder that the last run removes.
 func DedupUnits(ctx context.Context, dir string, units []Unit, o DedupUnitOptions, read func(Unit) iter.Seq2[Record, error], write func(u Unit, path string, records iter.Seq2[Record, error]) error) error {
-	d := &dedupRun{ctx: ctx, o: o, units: units, read: read, dir: filepath.Join(dir, ".hashes")}
 	if err := o.check(); err != nil {
 		return err
 	}
-	if !allDone(dir, units) { // also a run without units of its own has its share of these
-		if err := d.start(); err != nil && !allDone(dir, units) { // else the others did this run's share and cleared up
-			return err
-		}
-	}
-	err := EachUnit(ctx, dir, ".jsonl", units, o.UnitOptions, func(u Unit, path string) error {
-		drops := d.drops[u.Number]
-		return write(u, path, byNumber(read(u), func(i int64) bool {
-			if drops[i] {
-				o.Report.drop("duplicate")
+	d := &dedupRun{o: o, units: units, read: read, x: exchange{ctx: ctx, o: &o.UnitOptions, wait: o.Wait, dir: filepath.Join(dir, ".hashes")}}
+	return d.x.during(dir, units, d.start, func() error {
+		return EachUnit(ctx, dir, ".jsonl", units, o.UnitOptions, func(u Unit, path string) error {
+			drops, err := d.drops(u.Number)
+			if err != nil {
+				return err
 			}
-			return !drops[i]
-		}))
+			return write(u, path, byNumber(read(u), func(i int64) bool {
+				if drops.has(i) {
+					o.Report.drop("duplicate")
+				}
+				return !drops.has(i)
+			}))
+		})
 	})
-	if err == nil && allDone(dir, units) {
-		err = vfs.OS.RemoveAll(d.dir)
-	}
-	return err
-}
-
-// allDone says whether all units have their markers.
-func allDone(dir string, units []Unit) bool {
-	for _, u := range units {
-		if _, err := os.Stat(filepath.Join(dir, fmt.Sprintf("unit-%05d.done", u.Number))); err != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // byNumber gives the records whose numbers keep wants.
@@ -75,70 +64,22 @@ func byNumber(records iter.Seq2[Record, error], keep func(i int64) bool) iter.Se
 
 // dedupRun is one run of DedupUnits.
 type dedupRun struct {
-	ctx   context.Context
 	o     DedupUnitOptions
 	units []Unit
 	read  func(Unit) iter.Seq2[Record, error]
-	dir   string
-	drops map[int]map[int64]bool // of this run's units
+	x     exchange
 }
+
+const hashSize, dropSize = 16, 12
 
 // start makes the hashes and duplicates of this run, and then all others that
 // other runs have not made.
 func (d *dedupRun) start() error {
-	if err := os.MkdirAll(d.dir, 0o777); err != nil {
-		return err
-	}
-	for _, mine := range []bool{true, false} {
-		for _, u := range d.units {
-			if err := d.ensure(d.hashPath(u.Number), u.Number, mine, func() ([]byte, error) { return d.hashes(u) }); err != nil {
-				return err
-			}
-		}
-	}
-	for _, mine := range []bool{true, false} {
-		for part := range dedupParts {
-			if err := d.ensure(d.partPath(part), part, mine, func() ([]byte, error) { return d.duplicates(part) }); err != nil {
-				return err
-			}
-		}
-	}
-	return d.load()
-}
-
-func (d *dedupRun) hashPath(unit int) string { return d.path("unit", unit) }
-func (d *dedupRun) partPath(part int) string { return d.path("part", part) }
-
-// path names a file after what decides on it, too.
-func (d *dedupRun) path(what string, n int) string {
-	return filepath.Join(d.dir, fmt.Sprintf("%s-%05d-%.16s", what, n, d.o.Fingerprint))
-}
-
-// ensure makes a file unless it is there. What is another run's is waited for
-// first.
-func (d *dedupRun) ensure(path string, number int, mine bool, data func() ([]byte, error)) error {
-	own := number%d.o.Count == d.o.Index
-	if own != mine {
-		return nil
-	}
-	for start := time.Now(); ; {
-		if _, err := os.Stat(path); err == nil {
-			return nil
-		}
-		if own || time.Since(start) >= d.o.Wait {
-			break
-		}
-		select {
-		case <-d.ctx.Done():
-			return d.ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	text, err := data()
+	err := d.x.all("unit", len(d.units), func(i int) ([]byte, error) { return d.hashes(d.units[i]) })
 	if err != nil {
 		return err
 	}
-	return replaceVia(partial(fmt.Sprintf("%s.%d-of-%d", path, d.o.Index, d.o.Count)), path, text)
+	return d.x.all("part", dedupParts, d.duplicates)
 }
 
 // hashes are those of a unit's records, 16 bytes each.
@@ -161,48 +102,69 @@ func (d *dedupRun) duplicates(part int) ([]byte, error) {
 	defer s.close()
 	var out []byte
 	for _, u := range d.units {
-		data, err := os.ReadFile(d.hashPath(u.Number))
+		data, err := os.ReadFile(d.x.path("unit", u.Number))
 		if err != nil {
 			return nil, err
 		}
-		for i := 0; i+16 <= len(data); i += 16 {
+		for i := 0; i+hashSize <= len(data); i += hashSize {
 			if int(data[i]>>4) != part {
 				continue
 			}
-			old, err := s.add(hash128(data[i : i+16]))
+			old, err := s.add(hash128(data[i : i+hashSize]))
 			if err != nil {
 				return nil, err
 			}
 			if old {
 				out = binary.LittleEndian.AppendUint32(out, uint32(u.Number))
-				out = binary.LittleEndian.AppendUint64(out, uint64(i/16))
+				out = binary.LittleEndian.AppendUint64(out, uint64(i/hashSize))
 			}
 		}
 	}
 	return out, nil
 }
 
-// load reads the duplicates in this run's units.
-func (d *dedupRun) load() error {
-	d.drops = make(map[int]map[int64]bool)
+// bitset is a set of the numbers of records.
+type bitset []uint64
+
+func (b *bitset) add(i int64) {
+	for int64(len(*b)) <= i/64 {
+		*b = append(*b, 0)
+	}
+	(*b)[i/64] |= 1 << (i % 64)
+}
+
+func (b bitset) has(i int64) bool { return i/64 < int64(len(b)) && b[i/64]>>(i%64)&1 == 1 }
+
+// drops are the numbers of the duplicates in a unit.
+func (d *dedupRun) drops(unit int) (drops bitset, err error) {
 	for part := range dedupParts {
-		data, err := os.ReadFile(d.partPath(part))
-		if err != nil {
-			return err
-		}
-		if len(data)%12 != 0 {
-			return &Error{File: d.partPath(part), Err: errors.New("not of the length that it was written in")}
-		}
-		for ; len(data) > 0; data = data[12:] {
-			unit := int(binary.LittleEndian.Uint32(data))
-			if unit%d.o.Count != d.o.Index {
-				continue
-			}
-			if d.drops[unit] == nil {
-				d.drops[unit] = make(map[int64]bool)
-			}
-			d.drops[unit][int64(binary.LittleEndian.Uint64(data[4:]))] = true
+		if err := d.dropsOf(part, unit, &drops); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return drops, nil
+}
+
+// dropsOf finds them in a part, where they are in the order of the units.
+func (d *dedupRun) dropsOf(part, unit int, drops *bitset) error {
+	f, err := vfs.OS.Open(d.x.path("part", part))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var entry [dropSize]byte
+	n := int(f.Size() / dropSize)
+	at := func(i int) int {
+		err = errors.Join(err, wire.ReadFull(f, entry[:], int64(i)*dropSize))
+		return int(binary.LittleEndian.Uint32(entry[:]))
+	}
+	first := sort.Search(n, func(i int) bool { return at(i) >= unit })
+	last := sort.Search(n, func(i int) bool { return at(i) > unit })
+	r := bufio.NewReader(io.NewSectionReader(f, int64(first)*dropSize, int64(last-first)*dropSize))
+	for ; first < last && err == nil; first++ {
+		if _, err = io.ReadFull(r, entry[:]); err == nil {
+			drops.add(int64(binary.LittleEndian.Uint64(entry[4:])))
+		}
+	}
+	return err
 }

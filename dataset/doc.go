@@ -3,8 +3,9 @@
 //
 // # The way of a record
 //
-// Read gives the training records of files: of one of the public sources, by
-// its rule, or of files that were written before. Each step takes a sequence
+// Read gives the training records of files (JSON lines, JSON arrays, Parquet):
+// of one of the public sources, by its rule, or of files that were written
+// before. Each step takes a sequence
 // of records and gives one: Dedup, Filter, Leaks, Split, Shuffle; Mix joins
 // several. Tokenize makes tokens and loss masks of records, Pack makes batches
 // of those. All are iterators, so that nothing is held in memory but what is
@@ -15,6 +16,9 @@
 //	for batch, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 2048, Batch: 8}) {
 //		…
 //	}
+//
+// Several runs can share a step: EachUnit for those that look at one record at
+// a time, DedupUnits and MixUnits, and CollectUnits for those with one result.
 //
 // An error is the last thing that a sequence gives. What is wrong with a
 // record is an *Error, which names file, line and field. With SkipBad such

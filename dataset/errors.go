@@ -24,7 +24,8 @@ var (
 // Error says what is wrong with a record or a file, and where.
 type Error struct {
 	File  string
-	Line  int64  // from 1, where the record begins; 0 when it is about the file
+	Line  int64  // from 1, where the record begins, or its row in a Parquet file; 0 when it is about the file
+	Group int    // row group in a Parquet file, from 1; 0 in others, or when it is about the file
 	Field string // "" when it is about the whole record
 	Err   error  // of one of the kinds, or the reader's error
 }
@@ -35,7 +36,10 @@ func (e *Error) Error() string {
 	if e.File != "" {
 		where = append(where, e.File)
 	}
-	if e.Line > 0 {
+	switch {
+	case e.Group > 0:
+		where = append(where, fmt.Sprintf("row group %d", e.Group), fmt.Sprintf("row %d", e.Line))
+	case e.Line > 0:
 		where = append(where, fmt.Sprintf("line %d", e.Line))
 	}
 	if e.Field != "" {
@@ -82,6 +86,12 @@ func at(err error, pos *Position) *Error {
 			e.Err = w.Err
 		}
 	}
-	e.File, e.Line = pos.File, pos.Line
+	e.File, e.Line, e.Group = pos.File, pos.Line, max(e.Group, pos.Group)
+	return e
+}
+
+// ofFile takes the line away from an error about a file.
+func (e *Error) ofFile() *Error {
+	e.Line = 0
 	return e
 }

@@ -49,7 +49,24 @@ type Leak struct {
 	Score float64  // BLEU in percent; the query is the hypothesis
 	Same  bool     // the tokens are equal, which texts under four tokens score 0 for
 	At    Position // the first example of the highest score
-	Text  string   // what the person says in the example
+	Text  string   `json:"-"` // what the person says in the example
+}
+
+// JoinLeaks joins what Leaks found for the same queries in several sequences,
+// in their order.
+func JoinLeaks(parts ...[]*Leak) []*Leak {
+	var all []*Leak
+	for _, part := range parts {
+		if all == nil {
+			all = make([]*Leak, len(part))
+		}
+		for i, l := range part {
+			if l != nil && (all[i] == nil || better(l, all[i])) {
+				all[i] = l
+			}
+		}
+	}
+	return all
 }
 
 // Leaks compares test queries with the training records, each turn of a

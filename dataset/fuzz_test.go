@@ -3,7 +3,9 @@ package dataset
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +36,11 @@ func FuzzRead(f *testing.F) {
 		}
 		f.Add([]byte(text), uint8(255), false)
 	}
+	for name, source := range releases {
+		data, err := os.ReadFile("testdata/" + name + ".parquet")
+		require.NoError(f, err)
+		f.Add(data, uint8(slices.Index(Sources(), source)), true)
+	}
 	f.Fuzz(func(t *testing.T, data []byte, source uint8, compat bool) {
 		opts := ReadOptions{Compat: compat, Workers: 1, Report: new(Report)}
 		if int(source) < len(Sources()) {
@@ -41,7 +48,7 @@ func FuzzRead(f *testing.F) {
 		}
 		size := uint64(0)
 		used := allocated(func() { size = readAll(t, data, opts) })
-		compressed := bytes.HasPrefix(data, []byte{0x1f, 0x8b}) || bytes.HasPrefix(data, []byte{0x28, 0xb5})
+		compressed := bytes.HasPrefix(data, []byte{0x1f, 0x8b}) || bytes.HasPrefix(data, []byte{0x28, 0xb5}) || bytes.HasPrefix(data, []byte("PAR1"))
 		if !compressed && used > 1<<20+32*uint64(len(data))+2*size {
 			t.Fatalf("%d bytes for %d of input", used, len(data))
 		}

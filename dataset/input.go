@@ -6,16 +6,20 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/koala-go/sdk/internal/parquet"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Input is a file to read: JSON lines or a JSON array, as it is or compressed
-// with gzip or zstd, which its content tells.
+// with gzip or zstd, or Parquet; its content tells which.
 type Input struct {
 	Name string // for errors
+	// Open begins to read. A Parquet file must be an io.ReaderAt with a Size
+	// too; what is also an io.Seeker is gone on in at once.
 	Open func() (io.ReadCloser, error)
 }
 
@@ -42,9 +46,13 @@ type openFile struct {
 // Text is an input in memory.
 func Text(name, text string) Input {
 	return Input{name, func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader([]byte(text))), nil
+		return memory{strings.NewReader(text)}, nil
 	}}
 }
+
+type memory struct{ *strings.Reader }
+
+func (memory) Close() error { return nil }
 
 // maxWindow is the largest window of a zstd frame that is read, which is the
 // memory that it costs.
@@ -53,7 +61,10 @@ const maxWindow = 32 << 20
 // opened is an input that is being read, decompressed.
 type opened struct {
 	*bufio.Reader
-	close []func() error
+	raw        io.Reader
+	compressed bool
+	table      *parquet.File // what a Parquet file has instead
+	close      []func() error
 }
 
 func (o *opened) Close() error {
@@ -64,51 +75,46 @@ func (o *opened) Close() error {
 	return err
 }
 
-// open opens an input at an offset of what it holds, decompressed.
-func (in *Input) open(offset int64) (*opened, error) {
+// open opens an input.
+func (in *Input) open() (*opened, error) {
 	raw, err := in.Open()
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{bufio.NewReaderSize(raw, 1<<16), []func() error{raw.Close}}
-	compressed, err := o.decompress()
-	if err == nil && offset > 0 {
-		err = o.seek(raw, offset, compressed)
-	}
-	if err != nil {
+	o := &opened{Reader: bufio.NewReaderSize(raw, 1<<16), raw: raw, close: []func() error{raw.Close}}
+	if err := o.decompress(); err != nil {
 		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
 }
 
 // decompress finds out what the input is by its first bytes.
-func (o *opened) decompress() (compressed bool, err error) {
+func (o *opened) decompress() (err error) {
 	head, _ := o.Peek(4) // a shorter input is none of these
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(o.Reader)
 		if err != nil {
-			return true, wire.Reason(ErrMalformed, "not a gzip file after all: %v", err)
+			return wire.Reason(ErrMalformed, "not a gzip file after all: %v", err)
 		}
-		o.Reader = bufio.NewReaderSize(z, 1<<16)
-		return true, nil
+		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(o.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return true, err
+			return err
 		}
-		o.Reader = bufio.NewReaderSize(z, 1<<16)
+		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
 		o.close = append(o.close, func() error { z.Close(); return nil })
-		return true, nil
-	case string(head) == "PAR1":
-		return false, wire.Reason(ErrUnsupported, "Parquet is not read")
+	case string(head) == parquet.Magic:
+		o.table, err = openTable(o.raw)
 	}
-	return false, nil
+	return err
 }
 
-// seek goes to an offset: at once in a plain file, by reading otherwise.
-func (o *opened) seek(raw io.Reader, offset int64, compressed bool) error {
-	if s, ok := raw.(io.Seeker); ok && !compressed {
+// seek goes to an offset of what the file holds, decompressed: at once in a
+// plain file, by reading otherwise.
+func (o *opened) seek(offset int64) error {
+	if s, ok := o.raw.(io.Seeker); ok && !o.compressed {
 		end, err := s.Seek(0, io.SeekEnd)
 		if err == nil && offset > end {
 			err = io.ErrUnexpectedEOF
@@ -116,7 +122,7 @@ func (o *opened) seek(raw io.Reader, offset int64, compressed bool) error {
 		if err == nil {
 			_, err = s.Seek(offset, io.SeekStart)
 		}
-		o.Reset(raw)
+		o.Reset(o.raw)
 		return err
 	}
 	n, err := io.CopyN(io.Discard, o, offset)

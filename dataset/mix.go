@@ -79,12 +79,27 @@ type MixOptions struct {
 // Mix draws records from sources by their weights. The order within a source
 // stays.
 func Mix(sources []MixSource, opts *MixOptions) iter.Seq2[Record, error] {
+	list := make([]mixSource[Record], len(sources))
+	for i, s := range sources {
+		list[i] = mixSource[Record]{s.Name, s.Weight, s.Records}
+	}
+	return mix(list, opts)
+}
+
+// mixSource is a sequence of records, or of what stands for them.
+type mixSource[T any] struct {
+	name   string
+	weight float64
+	all    func() iter.Seq2[T, error]
+}
+
+func mix[T any](sources []mixSource[T], opts *MixOptions) iter.Seq2[T, error] {
 	o := MixOptions{}
 	if opts != nil {
 		o = *opts
 	}
-	return func(yield func(Record, error) bool) {
-		m := &mixer{sources: sources, o: o, rng: rand.New(rand.NewPCG(o.Seed, 0))}
+	return func(yield func(T, error) bool) {
+		m := &mixer[T]{sources: sources, o: o, rng: rand.New(rand.NewPCG(o.Seed, 0))}
 		defer m.stop()
 		err := m.start()
 		for n := int64(0); err == nil && (o.Total == 0 || n < o.Total); n++ {
@@ -94,43 +109,44 @@ func Mix(sources []MixSource, opts *MixOptions) iter.Seq2[Record, error] {
 			}
 		}
 		if err != nil {
-			yield(Record{}, err)
+			var none T
+			yield(none, err)
 		}
 	}
 }
 
-// mixer is one run of Mix.
-type mixer struct {
-	sources []MixSource
+// mixer is one run of mix.
+type mixer[T any] struct {
+	sources []mixSource[T]
 	o       MixOptions
 	rng     *rand.Rand
-	pulls   []func() (Record, error, bool)
+	pulls   []func() (T, error, bool)
 	stops   []func()
 	weights []float64 // 0 for what has ended
 }
 
-func (m *mixer) start() error {
+func (m *mixer[T]) start() error {
 	for _, s := range m.sources {
-		m.weights = append(m.weights, s.Weight)
+		m.weights = append(m.weights, s.weight)
 	}
 	if err := checkWeights(m.weights); err != nil {
 		return err
 	}
 	for i := range m.sources {
-		pull, stop := iter.Pull2(m.sources[i].Records())
+		pull, stop := iter.Pull2(m.sources[i].all())
 		m.pulls, m.stops = append(m.pulls, pull), append(m.stops, stop)
 	}
 	return nil
 }
 
-func (m *mixer) stop() {
+func (m *mixer[T]) stop() {
 	for _, stop := range m.stops {
 		stop()
 	}
 }
 
 // next draws a record; more is false when all sources have ended.
-func (m *mixer) next() (r Record, more bool, err error) {
+func (m *mixer[T]) next() (r T, more bool, err error) {
 	for {
 		i := m.draw()
 		if i < 0 {
@@ -145,16 +161,16 @@ func (m *mixer) next() (r Record, more bool, err error) {
 			continue
 		}
 		m.stops[i]()
-		m.pulls[i], m.stops[i] = iter.Pull2(m.sources[i].Records())
+		m.pulls[i], m.stops[i] = iter.Pull2(m.sources[i].all())
 		if r, err, ok = m.pulls[i](); ok {
 			return r, true, err
 		}
-		return r, false, wire.Reason(ErrMalformed, "source %q has no records", m.sources[i].Name)
+		return r, false, wire.Reason(ErrMalformed, "source %q has no records", m.sources[i].name)
 	}
 }
 
 // draw chooses a source; -1 when none is left.
-func (m *mixer) draw() int {
+func (m *mixer[T]) draw() int {
 	sum := 0.0
 	last := -1
 	for i, w := range m.weights {
@@ -162,7 +178,7 @@ func (m *mixer) draw() int {
 			last = i
 		}
 	}
-	x := m.rng.Float64() * sum
+	x := float64(m.rng.Float64() * sum) // rounded, so that every processor draws the same
 	for i, w := range m.weights {
 		if x -= w; w > 0 && x < 0 {
 			return i

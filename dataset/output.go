@@ -64,8 +64,8 @@ func replaceSoon(temp, path string, data []byte) error {
 }
 
 // Fingerprint is a digest of what decides on an output: the inputs' names,
-// sizes and ends, and whatever else is given, as JSON. Two runs with the same
-// fingerprint give the same bytes.
+// sizes and first and last MiB, and whatever else is given, as JSON. A change
+// in the middle of a large file that leaves its size is not seen.
 func Fingerprint(paths []string, settings ...any) (string, error) {
 	h := sha256.New()
 	for _, path := range paths {

@@ -105,26 +105,37 @@ func (r *reader) blocks(inputs []Input) iter.Seq[block] {
 // file gives one input's blocks. It says false after an error.
 func (r *reader) file(epoch, i int, start Start, in *Input, yield func(block) bool) bool {
 	pos := Position{File: in.Name, Epoch: epoch, Input: i, Line: 1}
-	s := &splitter{max: r.opts.MaxRecord, end: start.End}
-	if s.max <= 0 {
-		s.max = 64 << 20
-	}
-	if start.Offset > 0 {
-		pos.Offset, pos.Line, pos.Index = start.Offset, max(1, start.Line), start.Index
-	}
-	s.at = pos
-	f, err := in.open(pos.Offset)
+	f, err := in.open()
 	if err != nil {
-		yield(block{err: at(readError(err), &Position{File: in.Name})})
+		yield(block{err: at(readError(err), &pos).ofFile()})
 		return false
 	}
 	defer f.Close()
-	s.r = f
+	if f.table != nil {
+		pos.Offset = start.Offset
+		return r.table(f.table, pos, start.End, yield)
+	}
 	head, _ := f.Peek(512)
-	if pos.Offset > 0 { // arrays cannot be entered in the middle
-		head = nil
+	s := &splitter{r: f, at: pos, max: r.opts.maxRecord(), end: start.End}
+	switch {
+	case isArray(head):
+		s.from = start.Offset // an array cannot be entered in the middle
+	case start.Offset > 0:
+		s.at.Offset, s.at.Line, s.at.Index = start.Offset, max(1, start.Line), start.Index
+		if err := f.seek(start.Offset); err != nil {
+			yield(block{err: at(readError(err), &pos).ofFile()})
+			return false
+		}
 	}
 	return s.blocks(isArray(head), yield)
+}
+
+// maxRecord is the longest record in bytes.
+func (o *ReadOptions) maxRecord() int {
+	if o.MaxRecord > 0 {
+		return o.MaxRecord
+	}
+	return 64 << 20
 }
 
 // isArray tells a JSON array, or an object of the two parts, from JSON lines.
@@ -149,7 +160,7 @@ func (r *reader) make(b block) (m made) {
 	for i := range b.raws {
 		x := &b.raws[i]
 		m.read++
-		m.bytes += x.at.End - x.at.Offset
+		m.bytes += x.bytes()
 		if len(bytes.TrimSpace(x.data)) == 0 {
 			m.drops = append(m.drops, "blank line")
 			continue
@@ -171,7 +182,7 @@ func (r *reader) make(b block) (m made) {
 // at a line of unknown number.
 func (r *reader) counted(e *Error, pos *Position) *Error {
 	start := r.opts.Start
-	if start.Offset > 0 && start.Line == 0 && pos.Input == start.Input && pos.Epoch == start.Epoch {
+	if start.Offset > 0 && start.Line == 0 && pos.Group == 0 && pos.Input == start.Input && pos.Epoch == start.Epoch {
 		if lines, err := linesBefore(&r.inputs[start.Input], start.Offset); err == nil {
 			e.Line += lines
 		}
@@ -189,6 +200,9 @@ func (r *reader) one(m *made, x *raw) error {
 	if part := x.at.Part; part != "" && r.opts.Part != "all" && part != r.part() {
 		m.drops = append(m.drops, "part "+part)
 		return nil
+	}
+	if x.bad != nil {
+		return x.bad
 	}
 	before := len(m.records)
 	out := output{r: r.opts, at: &x.at, raw: x.data, records: m.records}

@@ -13,9 +13,10 @@ type Position struct {
 	File   string
 	Epoch  int    // how often all inputs were read before
 	Input  int    // place of the file among the inputs, from 0
-	Offset int64  // of the record's first byte, in the decompressed file
+	Offset int64  // of the record's first byte, in the decompressed file; in Parquet files its row, from 0
 	End    int64  // just past the record and its newline
-	Line   int64  // from 1
+	Line   int64  // from 1; in Parquet files its row
+	Group  int    // row group in a Parquet file, from 1; 0 in others
 	Index  int64  // of the record in its file, from 0; blank and bad lines count too
 	Part   string // "train" or "eval" in files that have such parts
 }

@@ -79,8 +79,9 @@ func (r *Report) bad(err *Error) {
 func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		File  string `json:"file"`
-		Line  int64  `json:"line,omitempty"`
+		Line  int64  `json:"line,omitempty"` // or row
+		Group int    `json:"row_group,omitempty"`
 		Field string `json:"field,omitempty"`
 		Error string `json:"error"`
-	}{e.File, e.Line, e.Field, e.Err.Error()})
+	}{e.File, e.Line, e.Group, e.Field, e.Err.Error()})
 }

@@ -99,7 +99,7 @@ func (o *output) sort(turns []numbered) error {
 		}
 	}
 	if len(turns) == 0 {
-		return o.defect("", "the conversation has no turns")
+		return o.defect("conversations", "the conversation has no turns")
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func Shuffle(records iter.Seq2[Record, error], opts *ShuffleOptions) iter.Seq2[R
 			for r, err := range records {
 				c := card{n: n}
 				if err == nil {
-					c.key = hash64(o.Seed, binary.LittleEndian.AppendUint64(nil, n))
+					c.key = shuffleKey(o.Seed, n)
 					c.line = r.AppendJSON(nil)
 				}
 				if n++; !yield(c, err) || err != nil {
@@ -51,6 +51,9 @@ func Shuffle(records iter.Seq2[Record, error], opts *ShuffleOptions) iter.Seq2[R
 		}
 	}
 }
+
+// shuffleKey is by what a record goes in the shuffle, given its old place.
+func shuffleKey(seed, n uint64) uint64 { return hash64(seed, binary.LittleEndian.AppendUint64(nil, n)) }
 
 // card is a record in the shuffle: it goes by key, then by its old place n.
 type card struct {

@@ -94,6 +94,9 @@ func trainingRecord(o *output, data []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if o.at.Group > 0 { // a row of a table was no line
+		data = nil
+	}
 	o.records = append(o.records, Record{At: *o.at, Fields: fields, Line: data})
 	return "", nil
 }

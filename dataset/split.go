@@ -18,6 +18,16 @@ const blockSize = 256 << 10
 type raw struct {
 	at   Position
 	data []byte
+	bad  error // what is wrong with it beside what data says
+}
+
+// bytes is how long the record is in its file, or the JSON that stands for a
+// row of a Parquet file.
+func (x *raw) bytes() int64 {
+	if x.at.Group > 0 {
+		return int64(len(x.data))
+	}
+	return x.at.End - x.at.Offset
 }
 
 // block is some records that follow each other. An error is about what comes
@@ -36,6 +46,7 @@ type splitter struct {
 	eof  bool
 	max  int   // bytes of the longest record
 	end  int64 // records that begin at or after this offset are another's; 0 for none
+	from int64 // elements of an array that begin before are passed over
 }
 
 // errBOM is for files that begin with a byte order mark, which no reader of
@@ -67,7 +78,9 @@ func (s *splitter) blocks(array bool, yield func(block) bool) bool {
 // readError gives the errors of decompression a kind.
 func readError(err error) error {
 	var corrupt flate.CorruptInputError
+	var known *Error
 	switch {
+	case errors.As(err, &known):
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return wire.Reason(io.ErrUnexpectedEOF, "the file ends in the middle")
 	case errors.As(err, &corrupt), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader),
@@ -136,7 +149,7 @@ func (s *splitter) cut(b *block, data []byte) bool {
 			n = len(data)
 		}
 		s.at.End = s.at.Offset + int64(n)
-		b.raws = append(b.raws, raw{s.at, bytes.TrimRight(data[:n], "\r\n")})
+		b.raws = append(b.raws, raw{at: s.at, data: bytes.TrimRight(data[:n], "\r\n")})
 		s.at.Offset = s.at.End
 		s.at.Line++
 		s.at.Index++

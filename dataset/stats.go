@@ -47,17 +47,47 @@ func (h *Histogram) Add(text string) {
 	h.Buckets[b]++
 }
 
+// Join counts what another counted.
+func (h *Histogram) Join(o *Histogram) {
+	h.Count += o.Count
+	h.Sum += o.Sum
+	h.Most = max(h.Most, o.Most)
+	for i, n := range o.Buckets {
+		if i == len(h.Buckets) {
+			h.Buckets = append(h.Buckets, 0)
+		}
+		h.Buckets[i] += n
+	}
+}
+
 // Mean is the mean length, 0 of nothing.
 func (h *Histogram) Mean() float64 { return float64(h.Sum) / float64(max(1, h.Count)) }
 
-// Add counts a record of a source.
-func (s *Stats) Add(source string, r *Record) {
-	i := slices.IndexFunc(s.Sources, func(x *SourceStats) bool { return x.Name == source })
+// source finds the numbers of a source, which are all 0 at first.
+func (s *Stats) source(name string) *SourceStats {
+	i := slices.IndexFunc(s.Sources, func(x *SourceStats) bool { return x.Name == name })
 	if i < 0 {
 		i = len(s.Sources)
-		s.Sources = append(s.Sources, &SourceStats{Name: source})
+		s.Sources = append(s.Sources, &SourceStats{Name: name})
 	}
-	x := s.Sources[i]
+	return s.Sources[i]
+}
+
+// Join counts what another counted, after it.
+func (s *Stats) Join(o *Stats) {
+	for _, from := range o.Sources {
+		x := s.source(from.Name)
+		x.Records += from.Records
+		x.Bad += from.Bad
+		x.Turns += from.Turns
+		x.Queries.Join(&from.Queries)
+		x.Replies.Join(&from.Replies)
+	}
+}
+
+// Add counts a record of a source.
+func (s *Stats) Add(source string, r *Record) {
+	x := s.source(source)
 	x.Records++
 	bad := false
 	for k := range r.Fields {

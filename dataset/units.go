@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/koala-go/sdk/internal/parquet"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 )
@@ -54,12 +56,19 @@ func lineCuts(path string, size int64) ([]int64, error) {
 		return nil, err
 	}
 	defer f.Close()
-	head := make([]byte, min(512, f.Size()))
-	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+	head, err := headOf(f)
+	if err != nil {
 		return nil, err
 	}
+	if bytes.HasPrefix(head, []byte(parquet.Magic)) {
+		cuts, err := rowCuts(f, size)
+		if err != nil {
+			return nil, at(err, &Position{File: path})
+		}
+		return cuts, nil
+	}
 	cuts := []int64{0}
-	if isArray(head) || bytes.HasPrefix(head, []byte{0x1f, 0x8b}) || bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
+	if !plainLines(head) {
 		return cuts, nil
 	}
 	for at := size; at < f.Size(); at += size {
@@ -81,6 +90,22 @@ func lineCuts(path string, size int64) ([]int64, error) {
 	return cuts, nil
 }
 
+func headOf(f vfs.File) ([]byte, error) {
+	head := make([]byte, min(512, f.Size()))
+	err := wire.ReadFull(f, head, 0)
+	return head, err
+}
+
+// plainLines tells plain files of lines by their beginnings.
+func plainLines(head []byte) bool {
+	for _, magic := range []string{parquet.Magic, "\x1f\x8b", "\x28\xb5\x2f\xfd"} {
+		if bytes.HasPrefix(head, []byte(magic)) {
+			return false
+		}
+	}
+	return !isArray(head)
+}
+
 // UnitOptions say which units are this run's.
 type UnitOptions struct {
 	Index, Count int    // this run does the units whose numbers are Index modulo Count
@@ -89,7 +114,7 @@ type UnitOptions struct {
 	Report       *Report
 }
 
-// unitMarker says that a unit is done.
+// unitMarker says that a unit is done; or a mixture, with its number of units.
 type unitMarker struct {
 	Fingerprint string `json:"fingerprint"`
 	Unit        int    `json:"unit"`
@@ -97,7 +122,7 @@ type unitMarker struct {
 
 // EachUnit does this run's units, one after the other, and skips those that
 // an earlier run did. do writes the unit's result to path, in the directory,
-// in one step; when it is there a marker is put beside it. Runs of different
+// by renames; when it is there a marker is put beside it. Runs of different
 // indexes may go on at the same time.
 func EachUnit(ctx context.Context, dir, end string, units []Unit, o UnitOptions, do func(u Unit, path string) error) error {
 	if err := o.check(); err != nil {
@@ -111,21 +136,72 @@ func EachUnit(ctx context.Context, dir, end string, units []Unit, o UnitOptions,
 	if err != nil {
 		return fmt.Errorf("%w: %s: wait for the other run of this index to end", err, dir)
 	}
+	if err = o.noMore(dir, len(units)); err == nil {
+		err = o.each(ctx, dir, end, units, do)
+	}
+	if err == nil {
+		err = vfs.OS.RemoveAll(own)
+	}
+	return errors.Join(err, lock.Close())
+}
+
+func (o *UnitOptions) each(ctx context.Context, dir, end string, units []Unit, do func(u Unit, path string) error) error {
 	for _, u := range units {
-		if u.Number%o.Count != o.Index {
+		if !o.mine(u.Number) {
 			continue
 		}
-		if err = ctx.Err(); err == nil {
+		err := ctx.Err()
+		if err == nil {
 			err = o.unit(dir, end, u, do)
 		}
 		if err != nil {
-			break
+			return err
 		}
 	}
-	if err == nil {
-		err = os.Remove(own)
+	return nil
+}
+
+// mine says whether a unit, or another numbered thing, is this run's.
+func (o *UnitOptions) mine(number int) bool { return number%o.Count == o.Index }
+
+func unitName(number int) string { return fmt.Sprintf("unit-%05d", number) }
+
+func markerPath(dir string, number int) string { return filepath.Join(dir, unitName(number)+".done") }
+
+// noMore refuses a directory that has units after the last of this run's
+// inputs, which an earlier run of other inputs made; with force they go.
+func (o *UnitOptions) noMore(dir string, units int) error {
+	for n := units; ; n++ {
+		marker := markerPath(dir, n)
+		if _, err := os.Stat(marker); err != nil {
+			return nil
+		}
+		if !o.Force {
+			return o.exists(marker)
+		}
+		old, err := filepath.Glob(filepath.Join(dir, unitName(n)+"*"))
+		for _, path := range old {
+			err = errors.Join(err, vfs.OS.RemoveAll(path))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, lock.Close())
+}
+
+func (o *UnitOptions) exists(marker string) error {
+	return fmt.Errorf("%w: %s: it was made of other inputs or with other options; remove it, or force", ErrExists, marker)
+}
+
+// allDone says whether all units have the markers of this run's fingerprint.
+func (o *UnitOptions) allDone(dir string, units []Unit) bool {
+	for _, u := range units {
+		var was unitMarker
+		if found, err := readJSON(markerPath(dir, u.Number), &was); err != nil || !found || was.Fingerprint != o.Fingerprint {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *UnitOptions) check() error {
@@ -137,8 +213,7 @@ func (o *UnitOptions) check() error {
 
 // unit does one unit, unless its marker says that it is done.
 func (o *UnitOptions) unit(dir, end string, u Unit, do func(u Unit, path string) error) error {
-	name := fmt.Sprintf("unit-%05d", u.Number)
-	marker := filepath.Join(dir, name+".done")
+	marker := markerPath(dir, u.Number)
 	var was unitMarker
 	found, err := readJSON(marker, &was)
 	switch {
@@ -148,15 +223,24 @@ func (o *UnitOptions) unit(dir, end string, u Unit, do func(u Unit, path string)
 		o.Report.drop("unit done before")
 		return nil
 	case found && !o.Force:
-		return fmt.Errorf("%w: %s: it was made of other inputs or with other options; remove it, or force", ErrExists, marker)
+		return o.exists(marker)
 	}
 	if err := vfs.OS.RemoveAll(marker); err != nil {
 		return err
 	}
-	if err := do(u, filepath.Join(dir, name+end)); err != nil {
+	if err := do(u, filepath.Join(dir, unitName(u.Number)+end)); err != nil {
 		return err
 	}
-	return writeJSON(marker, unitMarker{o.Fingerprint, u.Number})
+	return o.mark(marker, u.Number)
+}
+
+// mark writes a marker.
+func (o *UnitOptions) mark(path string, number int) error {
+	text, err := json.MarshalIndent(unitMarker{o.Fingerprint, number}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return o.Publish(path, append(text, '\n'))
 }
 
 // linesBefore counts the lines of a plain file before an offset.

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/koala-go/sdk/dataset"
@@ -20,6 +24,7 @@ type datasetCmd struct {
 	Tokenize datasetTokenizeCmd `cmd:"" help:"Turn training records into tokens and loss masks."`
 	Pack     datasetPackCmd     `cmd:"" help:"Turn training records into packed batches."`
 	Dedup    datasetDedupCmd    `cmd:"" help:"Leave out records whose query was there before."`
+	Filter   datasetFilterCmd   `cmd:"" help:"Leave out records with code, or that a program refuses."`
 	Leak     datasetLeakCmd     `cmd:"" help:"Find test queries that training records are too much like."`
 	Split    datasetSplitCmd    `cmd:"" help:"Put records into parts by a hash of their queries."`
 	Mix      datasetMixCmd      `cmd:"" help:"Draw records from files by weights, and shuffle."`
@@ -28,7 +33,7 @@ type datasetCmd struct {
 
 // datasetFlags are what the steps have in common.
 type datasetFlags struct {
-	In      []string `required:"" placeholder:"FILE" sep:"none" help:"File to read, plain or compressed with gzip or zstd; - for standard input. May be given more than once."`
+	In      []string `required:"" placeholder:"FILE" sep:"none" help:"File to read: JSON lines or an array, plain or compressed with gzip or zstd, or Parquet; - for standard input. May be given more than once, and be a pattern such as units/*.jsonl."`
 	SkipBad bool     `help:"Count bad records and go on."`
 	Force   bool     `help:"Replace an existing output, once the new one is whole."`
 	Workers int      `placeholder:"N" help:"Goroutines (default: one a core)."`
@@ -47,14 +52,37 @@ type step struct {
 	decisive []string // files that decide on the result of a unit
 }
 
-func (f *datasetFlags) begin(a *app) *step {
+func (f *datasetFlags) begin(a *app) (*step, error) {
+	var err error
+	if f.In, err = expand(f.In); err != nil {
+		return nil, err
+	}
 	s := &step{datasetFlags: f, a: a, report: new(dataset.Report), bar: newProgress(a.stderr, f.Quiet), start: time.Now(), decisive: f.In}
 	for _, path := range f.In {
 		if info, err := os.Stat(path); err == nil {
 			s.total += info.Size()
 		}
 	}
-	return s
+	return s, nil
+}
+
+// expand gives the files of patterns. What names a file is none.
+func expand(paths []string) (list []string, err error) {
+	for _, path := range paths {
+		if _, err := os.Stat(path); err == nil || !strings.ContainsAny(path, "*?[") {
+			list = append(list, path)
+			continue
+		}
+		found, err := filepath.Glob(path)
+		if err == nil && len(found) == 0 {
+			err = errors.New("no file matches")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: give a pattern of files that are there", err, path)
+		}
+		list = append(list, found...)
+	}
+	return list, nil
 }
 
 // inputs are the files to read.
@@ -70,11 +98,6 @@ func (s *step) inputs() []dataset.Input {
 	return list
 }
 
-// records reads the inputs.
-func (s *step) records(opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
-	return s.read(s.inputs(), opts)
-}
-
 func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
 	opts.SkipBad, opts.Workers, opts.Report = s.SkipBad, s.Workers, s.report
 	opts.Progress = func(done int64) {
@@ -85,35 +108,42 @@ func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[
 
 // write writes records as lines to a file, or to standard output for "-".
 func (s *step) write(path string, records iter.Seq2[dataset.Record, error]) error {
-	return s.lines(path, func(yield func([]byte, error) bool) {
+	return s.put(path, s.lines(records))
+}
+
+// lines are records as lines, which are counted as written.
+func (s *step) lines(records iter.Seq2[dataset.Record, error]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
 		var line []byte
+		n := int64(0)
+		defer func() { s.report.Written(n) }()
 		for r, err := range records {
 			line = append(r.AppendJSON(line[:0]), '\n')
 			if !yield(line, err) {
 				return
 			}
+			n++
 		}
-	})
+	}
 }
 
-// lines writes lines.
-func (s *step) lines(path string, lines iter.Seq2[[]byte, error]) error {
+// put writes what is given, part by part.
+func (s *step) put(path string, lines iter.Seq2[[]byte, error]) error {
 	if path == "-" {
-		return s.copy(s.a.stdout, lines)
+		return copyLines(s.a.stdout, lines)
 	}
 	out, err := dataset.CreateLines(path, s.Force)
 	if err != nil {
 		return err
 	}
-	if err := s.copy(out, lines); err != nil {
+	if err := copyLines(out, lines); err != nil {
 		_ = out.Discard() // the other error says more
 		return err
 	}
 	return out.Publish()
 }
 
-func (s *step) copy(w io.Writer, lines iter.Seq2[[]byte, error]) error {
-	n := int64(0)
+func copyLines(w io.Writer, lines iter.Seq2[[]byte, error]) error {
 	for line, err := range lines {
 		if err == nil {
 			_, err = w.Write(line)
@@ -121,9 +151,7 @@ func (s *step) copy(w io.Writer, lines iter.Seq2[[]byte, error]) error {
 		if err != nil {
 			return err
 		}
-		n++
 	}
-	s.report.Written(n)
 	return nil
 }
 
@@ -188,8 +216,11 @@ Example:
 }
 
 func (c *datasetBuildCmd) Run(a *app) error {
-	s := c.begin(a)
-	settings := []any{c.Source, c.sourceFlags, c.SkipBad}
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
+	settings := []any{"build", c.Source, c.sourceFlags, c.SkipBad}
 	return s.end(s.each(&c.unitFlags, c.Out, ".jsonl", settings, func(p place) error {
 		opts := c.options(c.Source)
 		opts.Start = p.start
@@ -211,7 +242,13 @@ func (s *step) eval(path string, records iter.Seq2[dataset.Record, error]) error
 		}
 		pairs = dataset.AppendEval(pairs, &r)
 	}
-	return s.lines(path, func(yield func([]byte, error) bool) { yield(dataset.AppendEvalJSON(nil, pairs), nil) })
+	s.report.Written(1)
+	return s.put(path, one(dataset.AppendEvalJSON(nil, pairs)))
+}
+
+// one gives a single part.
+func one(data []byte) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) { yield(data, nil) }
 }
 
 type datasetDedupCmd struct {
@@ -231,7 +268,10 @@ Example:
 }
 
 func (c *datasetDedupCmd) Run(a *app) error {
-	s := c.begin(a)
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
 	if c.Count > 0 {
 		return s.end(c.shared(s))
 	}
@@ -261,6 +301,7 @@ type datasetLeakCmd struct {
 	Over    float64 `default:"20" help:"BLEU in percent above which a query leaks (default ${default})."`
 	Drop    string  `enum:"queries,examples" default:"queries" help:"What to leave out of a pair: ${enum} (default ${default})."`
 	datasetFlags
+	unitFlags
 }
 
 func (c *datasetLeakCmd) Help() string {
@@ -276,17 +317,23 @@ func (c *datasetLeakCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s := c.begin(a)
-	records := s.records(dataset.ReadOptions{})
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
+	s.decisive = append(slices.Clone(c.In), c.Queries)
 	opts := &dataset.LeakOptions{Over: c.Over, Workers: c.Workers, Report: s.report}
+	settings := []any{"leak", c.Drop, c.Over, c.SkipBad}
 	if c.Drop == "examples" {
-		return s.end(s.write(c.Out, dataset.WithoutLeaks(a.ctx, records, texts, opts)))
+		return s.end(s.each(&c.unitFlags, c.Out, ".jsonl", settings, func(p place) error {
+			return s.write(p.out, dataset.WithoutLeaks(a.ctx, s.at(p), texts, opts))
+		}))
 	}
-	leaks, err := dataset.Leaks(a.ctx, records, texts, opts)
-	if err == nil {
-		err = s.write(c.Out, c.kept(s, queries, leaks))
-	}
-	return s.end(err)
+	return s.end(collect(s, &c.unitFlags, c.Out, "kept.jsonl", settings, func(p place) ([]*dataset.Leak, error) {
+		return dataset.Leaks(a.ctx, s.at(p), texts, opts)
+	}, func(parts [][]*dataset.Leak) iter.Seq2[[]byte, error] {
+		return s.lines(c.kept(s, queries, dataset.JoinLeaks(parts...)))
+	}))
 }
 
 // kept gives the queries that do not leak, and tells of the others.
@@ -321,6 +368,7 @@ func readQueries(ctx context.Context, path string) (records []dataset.Record, te
 type datasetStatsCmd struct {
 	Out string `required:"" placeholder:"FILE" help:"Where to write an HTML page; - for standard output."`
 	datasetFlags
+	unitFlags
 }
 
 func (c *datasetStatsCmd) Help() string {
@@ -329,16 +377,29 @@ func (c *datasetStatsCmd) Help() string {
 }
 
 func (c *datasetStatsCmd) Run(a *app) error {
-	s := c.begin(a)
-	var stats dataset.Stats
-	for r, err := range s.records(dataset.ReadOptions{}) {
-		if err != nil {
-			return s.end(err)
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
+	return s.end(collect(s, &c.unitFlags, c.Out, "stats.html", []any{"stats", c.SkipBad}, func(p place) (*dataset.Stats, error) {
+		stats := new(dataset.Stats)
+		for r, err := range s.at(p) {
+			if err != nil {
+				return nil, err
+			}
+			stats.Add(r.At.File, &r)
 		}
-		stats.Add(r.At.File, &r)
+		return stats, nil
+	}, joinStats))
+}
+
+// joinStats makes the page.
+func joinStats(parts []*dataset.Stats) iter.Seq2[[]byte, error] {
+	var all dataset.Stats
+	for _, part := range parts {
+		all.Join(part)
 	}
-	if c.Out == "-" {
-		return s.end(stats.WriteHTML(a.stdout))
-	}
-	return s.end(writeFile(c.Out, stats.WriteHTML))
+	var page bytes.Buffer
+	err := all.WriteHTML(&page)
+	return func(yield func([]byte, error) bool) { yield(page.Bytes(), err) }
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/koala-go/sdk/dataset"
 	"github.com/koala-go/sdk/internal/vfs"
@@ -40,6 +41,7 @@ type datasetSplitCmd struct {
 	Out  string     `required:"" placeholder:"DIR" help:"Directory for the parts, NAME.jsonl each; it is made if it is not there."`
 	Seed uint64     `help:"Another seed gives other parts."`
 	datasetFlags
+	unitFlags
 }
 
 func (c *datasetSplitCmd) Help() string {
@@ -61,25 +63,28 @@ func (c *datasetSplitCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%w: --into: give positive weights", err)
 	}
-	s := c.begin(a)
-	return s.end(c.split(s, splitter))
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
+	return s.end(s.each(&c.unitFlags, c.Out, "", []any{"split", c.Into, c.Seed, c.SkipBad}, func(p place) error { return c.split(s, splitter, p) }))
 }
 
-func (c *datasetSplitCmd) split(s *step, splitter *dataset.Splitter) error {
-	if err := os.MkdirAll(c.Out, 0o777); err != nil {
+func (c *datasetSplitCmd) split(s *step, splitter *dataset.Splitter, p place) error {
+	if err := os.MkdirAll(p.out, 0o777); err != nil {
 		return err
 	}
 	var outs []*dataset.LineWriter
 	err := func() error {
 		for _, part := range c.Into {
-			out, err := dataset.CreateLines(filepath.Join(c.Out, part.Name+".jsonl"), c.Force)
+			out, err := dataset.CreateLines(filepath.Join(p.out, part.Name+".jsonl"), s.Force)
 			if err != nil {
 				return err
 			}
 			outs = append(outs, out)
 		}
 		var line []byte
-		for r, err := range s.records(dataset.ReadOptions{}) {
+		for r, err := range s.at(p) {
 			if err == nil {
 				line = append(r.AppendJSON(line[:0]), '\n')
 				_, err = outs[splitter.Part(&r)].Write(line)
@@ -102,38 +107,72 @@ func (c *datasetSplitCmd) split(s *step, splitter *dataset.Splitter) error {
 }
 
 type datasetMixCmd struct {
-	From    []weighted `required:"" placeholder:"FILE=WEIGHT" help:"A file of training records and its weight; may be given more than once."`
-	Out     string     `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
-	Total   int64      `help:"Records to write; files that end begin anew (default: all records once)."`
-	Shuffle bool       `help:"Shuffle what comes out."`
-	Seed    uint64     `help:"Of the draws and the shuffle."`
-	SkipBad bool       `help:"Count bad records and go on."`
-	Force   bool       `help:"Replace an existing output, once the new one is whole."`
-	Workers int        `placeholder:"N" help:"Goroutines (default: one a core)."`
-	JSON    bool       `name:"json" help:"Print the report as a JSON document on stdout."`
-	Quiet   bool       `help:"No progress and no report on stderr."`
+	From    []weighted    `required:"" placeholder:"FILE=WEIGHT" help:"A source of training records and its weight: a file, or a pattern of files such as hh/*.jsonl=2. May be given more than once."`
+	Out     string        `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
+	Total   int64         `help:"Records to write; sources that end begin anew (default: all records once)."`
+	Shuffle bool          `help:"Shuffle what comes out."`
+	Seed    uint64        `help:"Of the draws and the shuffle."`
+	Wait    time.Duration `placeholder:"TIME" help:"With --count: how long to wait for what other runs do before doing it here, as in 30m (default: not at all)."`
+	SkipBad bool          `help:"Count bad records and go on."`
+	Force   bool          `help:"Replace an existing output, once the new one is whole."`
+	Workers int           `placeholder:"N" help:"Goroutines (default: one a core)."`
+	JSON    bool          `name:"json" help:"Print the report as a JSON document on stdout."`
+	Quiet   bool          `help:"No progress and no report on stderr."`
+	unitFlags
 }
 
 func (c *datasetMixCmd) Help() string {
-	return `Example:
+	return `With --count the inputs must be plain files of lines, and --out is a directory of units that together
+hold what one run without --count writes.
+
+Example:
   koala dataset mix --from hh.jsonl=2 --from alpaca.jsonl=1 --shuffle --seed 7 --out train.jsonl`
 }
 
 func (c *datasetMixCmd) Run(a *app) error {
 	f := &datasetFlags{SkipBad: c.SkipBad, Force: c.Force, Workers: c.Workers, JSON: c.JSON, Quiet: c.Quiet}
+	var sources []dataset.MixUnitSource
 	for _, from := range c.From {
-		f.In = append(f.In, from.Name)
+		paths, err := expand([]string{from.Name})
+		if err != nil {
+			return err
+		}
+		f.In = append(f.In, paths...)
+		sources = append(sources, dataset.MixUnitSource{Name: from.Name, Weight: from.Weight, Paths: paths})
 	}
-	s := f.begin(a)
-	var sources []dataset.MixSource
-	for _, from := range c.From {
-		sources = append(sources, dataset.MixSource{Name: from.Name, Weight: from.Weight, Records: func() iter.Seq2[dataset.Record, error] {
-			return dataset.Read(a.ctx, dataset.Files(from.Name), &dataset.ReadOptions{SkipBad: c.SkipBad, Workers: c.Workers, Report: s.report})
-		}})
+	s, err := f.begin(a)
+	if err != nil {
+		return err
 	}
-	records := dataset.Mix(sources, &dataset.MixOptions{Seed: c.Seed, Total: c.Total})
+	if c.Count > 0 {
+		return s.end(c.shared(s, sources))
+	}
+	return s.end(s.each(&c.unitFlags, c.Out, "", nil, func(place) error { return c.mix(s, sources) }))
+}
+
+func (c *datasetMixCmd) mix(s *step, sources []dataset.MixUnitSource) error {
+	list := make([]dataset.MixSource, len(sources))
+	for i, from := range sources {
+		list[i] = dataset.MixSource{Name: from.Name, Weight: from.Weight, Records: func() iter.Seq2[dataset.Record, error] {
+			return dataset.Read(s.a.ctx, dataset.Files(from.Paths...), &dataset.ReadOptions{SkipBad: c.SkipBad, Workers: c.Workers, Report: s.report})
+		}}
+	}
+	records := dataset.Mix(list, &dataset.MixOptions{Seed: c.Seed, Total: c.Total})
 	if c.Shuffle {
 		records = dataset.Shuffle(records, &dataset.ShuffleOptions{Seed: c.Seed})
 	}
-	return s.end(s.write(c.Out, records))
+	return s.write(c.Out, records)
+}
+
+// shared is one of several runs.
+func (c *datasetMixCmd) shared(s *step, sources []dataset.MixUnitSource) error {
+	_, o, err := s.divide(&c.unitFlags, []any{"mix", c.From, c.Total, c.Shuffle, c.Seed, c.SkipBad})
+	if err != nil {
+		return err
+	}
+	return dataset.MixUnits(s.a.ctx, c.Out, sources, dataset.MixUnitOptions{
+		UnitOptions: o, Mix: dataset.MixOptions{Seed: c.Seed, Total: c.Total}, Shuffle: c.Shuffle, Size: int64(c.UnitSize), Wait: c.Wait,
+	}, func(u dataset.Unit) iter.Seq2[dataset.Record, error] {
+		return s.read(dataset.Files(u.Path), dataset.ReadOptions{Start: u.Start})
+	})
 }

@@ -67,7 +67,10 @@ Example:
 }
 
 func (c *datasetTokenizeCmd) Run(a *app) error {
-	s := c.begin(a)
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
 	s.decisive = c.paths()
 	p, err := c.processor(s.report)
 	if err != nil {
@@ -77,13 +80,14 @@ func (c *datasetTokenizeCmd) Run(a *app) error {
 		opts := c.readOptions()
 		opts.Start = at.start
 		examples := dataset.Tokenize(a.ctx, s.read(at.inputs, opts), p, c.Workers)
-		return s.lines(at.out, func(yield func([]byte, error) bool) {
+		return s.put(at.out, func(yield func([]byte, error) bool) {
 			var line []byte
 			for e, err := range examples {
 				line = append(e.AppendJSON(line[:0]), '\n')
 				if !yield(line, err) {
 					return
 				}
+				s.report.Written(1)
 			}
 		})
 	}))
@@ -112,7 +116,10 @@ Example:
 }
 
 func (c *datasetPackCmd) Run(a *app) error {
-	s := c.begin(a)
+	s, err := c.begin(a)
+	if err != nil {
+		return err
+	}
 	s.decisive = c.paths()
 	p, err := c.processor(s.report)
 	if err != nil {

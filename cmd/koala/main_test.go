@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) {
 //
 //	mkmodel base|diff safetensors|easylm PATH
 //
-// and a server of every kind at $SERVER, that of chat_test.go.
+// and a server of every kind at $SERVER, that of chat_test.go, and package
+// dataset's Parquet files in $TABLES.
 func TestScripts(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(fakeServer))
 	t.Cleanup(server.Close)
@@ -33,7 +35,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SERVER", server.URL)
-			return nil
+			tables, err := filepath.Abs("../../dataset/testdata")
+			env.Setenv("TABLES", tables)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkmodel": mkmodel, "truncate": truncate},
 	})

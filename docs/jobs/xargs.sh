@@ -1,15 +1,17 @@
 #!/bin/sh
-# Builds records of HH and removes duplicates, with N processes on one machine.
-#   sh xargs.sh FILE... ; results are in ./records and ./unique
+# Builds records of HH, removes duplicates and mixes and shuffles what is left,
+# with N processes on one machine:
+#   sh xargs.sh FILE...
+# Results are in ./records, ./unique and ./train. Started again, it goes on.
 set -eu
 N=${N:-4}
 for file in "$@"; do
 	set -- "$@" --in "$file"
 	shift
 done
-seq 0 $((N - 1)) | xargs -P "$N" -I INDEX koala dataset build --source hh "$@" --out records --skip-bad --index INDEX --count "$N" --quiet
-set --
-for unit in records/unit-*.jsonl; do
-	set -- "$@" --in "$unit"
-done
-seq 0 $((N - 1)) | xargs -P "$N" -I INDEX koala dataset dedup "$@" --out unique --index INDEX --count "$N" --wait 1h --quiet
+shared() { # shared ARGUMENT...: one step, by N runs
+	seq 0 $((N - 1)) | xargs -P "$N" -I INDEX koala dataset "$@" --index INDEX --count "$N" --quiet
+}
+shared build --source hh "$@" --out records --skip-bad
+shared dedup --in 'records/unit-*.jsonl' --out unique --wait 1h
+shared mix --from 'unique/unit-*.jsonl=1' --shuffle --seed 7 --out train --wait 1h

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sharedSteps are the steps that runs can share, each with its arguments and
+// the files that one run without --count writes of it: those of a name in all
+// units, one after the other, are equal to it.
+var sharedSteps = []struct {
+	name string
+	args []string
+	file string // in or after each unit
+	once string // a file of the whole, in the shared directory
+}{
+	{"build", []string{"build", "--source", "hh", "--in", "hh.jsonl", "--in", "hh.array"}, ".jsonl", ""},
+	{"build parquet", []string{"build", "--source", "webgpt", "--in", "webgpt.parquet"}, ".jsonl", ""},
+	{"tokenize", []string{"tokenize", "--in", "records-*.jsonl"}, ".jsonl", ""},
+	{"pack", []string{"pack", "--in", "records-*.jsonl", "--seq-length", "8", "--batch", "2", "--file-batches", "3"}, "", ""},
+	{"dedup", []string{"dedup", "--in", "records-*.jsonl", "--memory", "20", "--wait", "200ms"}, ".jsonl", ""},
+	{"split", []string{"split", "--in", "records-*.jsonl", "--into", "train=3", "--into", "eval=1", "--seed", "5"}, "/eval.jsonl", ""},
+	{"filter", []string{"filter", "--in", "records-*.jsonl", "--keep", "sed -u -e s/.*bout.*/false/ -e t -e s/.*/true/"}, ".jsonl", ""},
+	{"leak examples", []string{"leak", "--in", "records-*.jsonl", "--queries", "queries.jsonl", "--drop", "examples"}, ".jsonl", ""},
+	{"leak queries", []string{"leak", "--in", "records-*.jsonl", "--queries", "queries.jsonl"}, "", "kept.jsonl"},
+	{"stats", []string{"stats", "--in", "records-*.jsonl"}, "", "stats.html"},
+	{"mix", []string{"mix", "--from", "records-*.jsonl=2", "--from", "more.jsonl=1", "--seed", "3"}, ".jsonl", ""},
+	{"shuffled mix", []string{"mix", "--from", "records-*.jsonl=2", "--from", "more.jsonl=1", "--seed", "3", "--shuffle", "--wait", "200ms"}, ".jsonl", ""},
+	{"mix of a total", []string{"mix", "--from", "records-*.jsonl=1", "--from", "more.jsonl=3", "--total", "500", "--shuffle"}, ".jsonl", ""},
+}
+
+// sharedInputs writes what the steps read.
+func sharedInputs(t *testing.T, dir string) {
+	t.Helper()
+	line := func(i int) string {
+		return fmt.Sprintf(`{"chosen": "Human: What is %d and why is it so?\n\nAssistant: It is %[1]d.", "rejected": "Human: What is %[1]d and why is it so?\n\nAssistant: No."}`, i)
+	}
+	var lines []string
+	var records [3]string
+	for i := range 150 {
+		n := i * i % 97
+		lines = append(lines, line(n))
+		records[i%3] += fmt.Sprintf(`{"human_0": "`+[]string{"What is %d and why is it so?", "Tell me about number %d."}[n%2]+`", "gpt_1": "It is %d.", "fields": "[human_0],gpt_1,<|eos|>"}`+"\n", n, i)
+	}
+	table, err := os.ReadFile("../../dataset/testdata/webgpt.parquet")
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"hh.jsonl": strings.Join(lines, "\n"), "hh.array": "[" + strings.Join(lines[:20], ",") + "]", "webgpt.parquet": string(table),
+		"records-0.jsonl": records[0], "records-1.jsonl": records[1], "more.jsonl": records[2],
+		"queries.jsonl": `{"prompt": "What is 49 and why is it so?"}` + "\n" + `{"prompt": "Name a bird."}` + "\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+}
+
+// tree are a directory's files by their paths in it.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if e.IsDir() {
+			files[name+"/"] = ""
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[name] = string(data)
+		return err
+	}))
+	return files
+}
+
+// sameTree compares directories, without printing what is in them.
+func sameTree(t *testing.T, want, got map[string]string, what string) {
+	t.Helper()
+	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)), what)
+	for name := range want {
+		require.True(t, want[name] == got[name], "%s: %s", what, name)
+	}
+}
+
+// TestSharedRunsKilled: what several runs make together is the same for one,
+// two, three and four of them, also when each was killed at random moments,
+// and it is what one run without --count makes. Runs that find all done do
+// nothing.
+func TestSharedRunsKilled(t *testing.T) {
+	dir := t.TempDir()
+	sharedInputs(t, dir)
+	rng := rand.New(rand.NewPCG(1, 2))
+	kills := 0
+	run := func(args []string, out string, more ...string) *exec.Cmd {
+		cmd := exec.Command("koala", append(append([]string{"dataset"}, args...), append(more, "--out", out, "--quiet")...)...)
+		cmd.Dir = dir
+		return cmd
+	}
+	together := func(args []string, out string, count int, most time.Duration) {
+		var runs []*exec.Cmd
+		var outputs []*strings.Builder
+		for index := range count {
+			cmd := run(args, out, "--unit-size", "900", "--count", fmt.Sprint(count), "--index", fmt.Sprint(index))
+			text := new(strings.Builder)
+			cmd.Stderr = text
+			require.NoError(t, cmd.Start())
+			runs, outputs = append(runs, cmd), append(outputs, text)
+			if most > 0 {
+				time.AfterFunc(time.Duration(rng.Int64N(int64(most))), func() { _ = cmd.Process.Kill() }) // it may have ended
+			}
+		}
+		for i, cmd := range runs {
+			err := cmd.Wait()
+			if cmd.ProcessState.ExitCode() < 0 {
+				kills++
+			} else {
+				require.NoError(t, err, "%v: %s", cmd.Args, outputs[i])
+			}
+		}
+	}
+	for _, step := range sharedSteps {
+		alone := filepath.Join(dir, step.name+" alone")
+		require.NoError(t, run(step.args, alone).Run(), step.name)
+		var want map[string]string
+		for count := 1; count <= 4; count++ {
+			out := filepath.Join(dir, fmt.Sprint(step.name, count))
+			start := time.Now()
+			if count == 1 {
+				together(step.args, out, 1, 0)
+				want = tree(t, out)
+				compareAlone(t, step.name, want, alone, step.file, step.once)
+			}
+			took := time.Since(start)
+			for round := range 6 {
+				if testing.Short() && (round > 0 || count != 2) {
+					break
+				}
+				together(step.args, filepath.Join(dir, "killed "+step.name+fmt.Sprint(count)), count, max(took, 60*time.Millisecond))
+			}
+			killed := filepath.Join(dir, "killed "+step.name+fmt.Sprint(count))
+			together(step.args, killed, count, 0)
+			sameTree(t, want, tree(t, killed), fmt.Sprint(step.name, " ", count))
+			together(step.args, killed, count, 0)
+			sameTree(t, want, tree(t, killed), step.name+" again")
+		}
+	}
+	t.Logf("%d runs were killed", kills)
+	require.NotZero(t, kills)
+}
+
+// compareAlone compares the units with what one run writes.
+func compareAlone(t *testing.T, name string, units map[string]string, alone, file, once string) {
+	t.Helper()
+	if once != "" {
+		text, err := os.ReadFile(alone)
+		require.NoError(t, err)
+		require.True(t, units[once] == string(text), name)
+		return
+	}
+	if file == "" {
+		return // of pack, each unit is a stream of its own
+	}
+	if strings.HasPrefix(file, "/") {
+		alone += file
+	}
+	text, err := os.ReadFile(alone)
+	require.NoError(t, err)
+	var all strings.Builder
+	n := 0
+	for ; ; n++ {
+		unit, ok := units[fmt.Sprintf("unit-%05d%s", n, file)]
+		if !ok {
+			break
+		}
+		all.WriteString(unit)
+	}
+	require.Greater(t, n, 2, name)
+	require.NotEmpty(t, text)
+	require.True(t, all.String() == string(text), name)
+}

@@ -1,0 +1,385 @@
+package dataset_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/koala-go/sdk/dataset"
+	"github.com/koala-go/sdk/tokenizer"
+)
+
+// alpaca are raw records of a source, one a line.
+const alpaca = `{"instruction": "Name a bird.", "input": "", "output": "A wren."}
+{"instruction": "Name a bird.", "input": "", "output": "An owl."}
+{"instruction": "Translate.", "input": "Vogel", "output": "Bird."}
+{"instruction": "Show a loop.", "input": "", "output": "` + "```" + `for {}` + "```" + `"}
+{"instruction": "Say nothing.", "input": "", "output": ""}
+`
+
+// records reads them, without the one that is bad.
+func records() iter.Seq2[dataset.Record, error] {
+	return dataset.Read(context.Background(), []dataset.Input{dataset.Text("alpaca", alpaca)}, &dataset.ReadOptions{Source: dataset.Alpaca, SkipBad: true})
+}
+
+// show prints what the person says in each record.
+func show(records iter.Seq2[dataset.Record, error]) {
+	for r, err := range records {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(r.Query())
+	}
+}
+
+func ExampleRead() {
+	report := new(dataset.Report)
+	in := []dataset.Input{dataset.Text("alpaca", alpaca)}
+	for r, err := range dataset.Read(context.Background(), in, &dataset.ReadOptions{Source: dataset.Alpaca, SkipBad: true, Report: report}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s\n", r.AppendJSON(nil))
+		break
+	}
+	// Output:
+	// {"marker_gpt": "GPT:", "marker_user": "USER:", "human_0": "Name a bird.", "gpt_1": "A wren.", "fields": "[marker_user+human_0+marker_gpt],gpt_1,<|eos|>"}
+}
+
+// What is wrong with a record is an error that names it, and with SkipBad is
+// counted in the report.
+func ExampleReport() {
+	report := new(dataset.Report)
+	in := []dataset.Input{dataset.Text("alpaca", alpaca)}
+	for _, err := range dataset.Read(context.Background(), in, &dataset.ReadOptions{Source: dataset.Alpaca}) {
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	for range dataset.Read(context.Background(), in, &dataset.ReadOptions{Source: dataset.Alpaca, SkipBad: true, Report: report}) {
+	}
+	n := report.Counts()
+	fmt.Println(n.In, n.Made, n.Bad, n.Errors[0].Line, n.Errors[0].Field)
+	// Output:
+	// the reply is empty: alpaca, line 5, field "output": mend or skip bad records, or accept what the reference does (compat)
+	// 5 4 1 5 output
+}
+
+// Parquet files are read like others; what is in them tells.
+func ExampleFiles() {
+	for r, err := range dataset.Read(context.Background(), dataset.Files("testdata/hh.parquet"), &dataset.ReadOptions{Source: dataset.HH}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(r.Query(), r.At.Group, r.At.Line)
+		break
+	}
+	// Output:
+	// Hi 0 1 1
+}
+
+func ExampleDedup() {
+	show(dataset.Dedup(records(), nil))
+	// Output:
+	// Name a bird.
+	// Translate. Vogel
+	// Show a loop.
+}
+
+// Filter takes any judgement: here, whether there is code in a reply.
+func ExampleFilter() {
+	code := func(r *dataset.Record) bool {
+		reply, _ := r.Get("gpt_1")
+		return !dataset.HasCode(reply)
+	}
+	show(dataset.Filter(records(), "code", code, nil))
+	// Output:
+	// Name a bird.
+	// Name a bird.
+	// Translate. Vogel
+}
+
+// QueryFilter makes a filter of a judgement on what the person says, such as a
+// language detector: see the module dataset/lang.
+func ExampleQueryFilter() {
+	short := dataset.QueryFilter(func(text string) bool { return len(text) < 15 })
+	show(dataset.Filter(records(), "long", short, nil))
+	// Output:
+	// Name a bird.
+	// Name a bird.
+	// Show a loop.
+}
+
+func ExampleLeaks() {
+	leaks, err := dataset.Leaks(context.Background(), records(), []string{"Name a bird .", "Why is the sky blue?"}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(leaks[0].Score > 99, leaks[0].Same, leaks[0].At.Line, leaks[1] == nil)
+	// Output:
+	// true true 1 true
+}
+
+func ExampleWithoutLeaks() {
+	show(dataset.WithoutLeaks(context.Background(), records(), []string{"Name a bird ."}, nil))
+	// Output:
+	// Translate. Vogel
+	// Show a loop.
+}
+
+func ExampleSplitter() {
+	s, err := dataset.NewSplitter(3, []float64{1, 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for r := range records() {
+		fmt.Println(s.Part(&r), r.Query())
+	}
+	// Output:
+	// 1 Name a bird.
+	// 1 Name a bird.
+	// 0 Translate. Vogel
+	// 1 Show a loop.
+}
+
+func ExampleMix() {
+	other := func() iter.Seq2[dataset.Record, error] {
+		return dataset.Read(context.Background(), []dataset.Input{dataset.Text("b", `{"human_0": "Hi"}`)}, nil)
+	}
+	sources := []dataset.MixSource{{Name: "a", Weight: 1, Records: records}, {Name: "b", Weight: 3, Records: other}}
+	show(dataset.Mix(sources, &dataset.MixOptions{Seed: 7, Total: 6}))
+	// Output:
+	// Hi
+	// Hi
+	// Name a bird.
+	// Name a bird.
+	// Hi
+	// Hi
+}
+
+func ExampleShuffle() {
+	show(dataset.Shuffle(records(), &dataset.ShuffleOptions{Seed: 2}))
+	// Output:
+	// Name a bird.
+	// Show a loop.
+	// Translate. Vogel
+	// Name a bird.
+}
+
+func ExampleStats() {
+	var stats dataset.Stats
+	for r := range records() {
+		stats.Add("alpaca", &r)
+	}
+	x := stats.Sources[0]
+	fmt.Println(x.Name, x.Records, x.Turns, x.Queries.Mean(), x.Queries.Most)
+	var page strings.Builder
+	fmt.Println(stats.WriteHTML(&page), strings.HasPrefix(page.String(), "<!DOCTYPE html>"))
+	// Output:
+	// alpaca 4 8 13 16
+	// <nil> true
+}
+
+func ExampleProcessor() {
+	p, err := dataset.NewProcessor(tokenizer.Default(), &dataset.ProcessorOptions{Fields: "[a+b],c,<|eos|>"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var e dataset.Example
+	err = p.AppendExample(&e, &dataset.Record{Fields: []dataset.Field{{Key: "a", Text: "Hi"}, {Key: "b", Text: "there"}, {Key: "c", Text: "Yes"}}})
+	fmt.Println(e.Tokens, e.Masks, err)
+	// Output:
+	// [6324 727 3869 2] [0 0 1 1] <nil>
+}
+
+// The way from raw records to batches.
+func ExamplePack() {
+	p, err := dataset.NewProcessor(tokenizer.Default(), dataset.KoalaOptions(dataset.Gen2023))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	examples := dataset.Tokenize(context.Background(), records(), p, 0)
+	for b, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 12, Batch: 2, Generation: dataset.Gen2023}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(b.Inputs[:12])
+		fmt.Println(b.Targets[:12])
+		fmt.Println(b.Masks)
+		break
+	}
+	// Output:
+	// [1 22815 29940 4214 8079 8707 5348 29903 8098 29901 3148 1001]
+	// [22815 29940 4214 8079 8707 5348 29903 8098 29901 3148 1001 29901]
+	// [0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1 1 1 1 1]
+}
+
+// A run that was stopped goes on where its last file ended: what stands in the
+// directory then says where.
+func ExampleCreateBatches() {
+	dir, err := os.MkdirTemp("", "batches")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	w, err := dataset.CreateBatches(dir, &dataset.BatchOptions{SeqLength: 4, Batch: 1, FileBatches: 2, Fingerprint: "of inputs and options"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	batch := dataset.Batch{Inputs: make([]tokenizer.Token, 4), Targets: make([]tokenizer.Token, 4), Masks: make([]uint8, 4)}
+	fmt.Println(w.Done(), w.Write(&batch), w.Close())
+	names, err := filepath.Glob(dir + "/*")
+	for _, name := range names {
+		fmt.Println(filepath.Base(name))
+	}
+	fmt.Println(err)
+	// Output:
+	// false <nil> <nil>
+	// done.json
+	// input_tokens-00000.npy
+	// loss_masks-00000.npy
+	// target_tokens-00000.npy
+	// <nil>
+}
+
+func ExampleCreateLines() {
+	path := filepath.Join(os.TempDir(), "koala-example.jsonl")
+	defer os.Remove(path)
+	w, err := dataset.CreateLines(path, true)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for r := range records() {
+		w.Write(append(r.AppendJSON(nil), '\n'))
+	}
+	fmt.Println(w.Publish())
+	// Output:
+	// <nil>
+}
+
+func ExampleAppendEval() {
+	var pairs []dataset.EvalPair
+	in := []dataset.Input{dataset.Text("chat", `{"human_0": "Hi", "gpt_1": "Yo"}`)}
+	for r := range dataset.Read(context.Background(), in, &dataset.ReadOptions{Source: dataset.ShareGPTEval}) {
+		pairs = dataset.AppendEval(pairs, &r)
+	}
+	fmt.Printf("%s\n", dataset.AppendEvalJSON(nil, pairs))
+	// Output:
+	// {"prefix": ["BEGINNING OF CONVERSATION: USER: Hi GPT:"], "text": ["Yo</s>"]}
+}
+
+// shared is a directory with a file of records, and its units of two lines.
+func shared() (dir string, units []dataset.Unit) {
+	dir, err := os.MkdirTemp("", "shared")
+	if err != nil {
+		panic(err)
+	}
+	path := filepath.Join(dir, "in.jsonl")
+	text := strings.Repeat(`{"human_0": "a"}`+"\n"+`{"human_0": "b"}`+"\n", 2)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	if units, err = dataset.Units([]string{path}, 34); err != nil {
+		panic(err)
+	}
+	return dir, units
+}
+
+// unit reads a unit's records.
+func unit(u dataset.Unit) iter.Seq2[dataset.Record, error] {
+	return dataset.Read(context.Background(), dataset.Files(u.Path), &dataset.ReadOptions{Start: u.Start})
+}
+
+// Two runs share the units; each does those of its index.
+func ExampleEachUnit() {
+	dir, units := shared()
+	defer os.RemoveAll(dir)
+	for index := range 2 {
+		o := dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}
+		err := dataset.EachUnit(context.Background(), dir, ".jsonl", units, o, func(u dataset.Unit, path string) error {
+			fmt.Println("run", index, "makes", filepath.Base(path))
+			return os.WriteFile(path, nil, 0o600)
+		})
+		fmt.Println(err)
+	}
+	// Output:
+	// run 0 makes unit-00000.jsonl
+	// <nil>
+	// run 1 makes unit-00001.jsonl
+	// <nil>
+}
+
+func ExampleCollectUnits() {
+	dir, units := shared()
+	defer os.RemoveAll(dir)
+	for index := range 2 {
+		o := dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}
+		parts, err := dataset.CollectUnits(context.Background(), dir, units, o, func(u dataset.Unit) (*dataset.Stats, error) {
+			var s dataset.Stats
+			for r := range unit(u) {
+				s.Add("all", &r)
+			}
+			return &s, nil
+		})
+		var all dataset.Stats
+		for _, part := range parts {
+			all.Join(part)
+		}
+		fmt.Println("run", index, "has all parts:", parts != nil, len(all.Sources), err)
+	}
+	// Output:
+	// run 0 has all parts: false 0 <nil>
+	// run 1 has all parts: true 1 <nil>
+}
+
+func ExampleDedupUnits() {
+	dir, units := shared()
+	defer os.RemoveAll(dir)
+	for index := range 2 {
+		o := dataset.DedupUnitOptions{UnitOptions: dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}}
+		err := dataset.DedupUnits(context.Background(), dir, units, o, unit, func(u dataset.Unit, path string, records iter.Seq2[dataset.Record, error]) error {
+			n := 0
+			for range records {
+				n++
+			}
+			fmt.Println("run", index, "keeps", n, "records of unit", u.Number)
+			return os.WriteFile(path, nil, 0o600)
+		})
+		fmt.Println(err)
+	}
+	// Output:
+	// run 0 keeps 2 records of unit 0
+	// <nil>
+	// run 1 keeps 0 records of unit 1
+	// <nil>
+}
+
+func ExampleMixUnits() {
+	dir, units := shared()
+	defer os.RemoveAll(dir)
+	sources := []dataset.MixUnitSource{{Name: "in", Weight: 1, Paths: []string{units[0].Path}}}
+	for index := range 2 {
+		o := dataset.MixUnitOptions{UnitOptions: dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}, Shuffle: true, Size: 34}
+		fmt.Println(dataset.MixUnits(context.Background(), filepath.Join(dir, "out"), sources, o, unit))
+	}
+	names, err := filepath.Glob(dir + "/out/*.jsonl")
+	fmt.Println(len(names), err)
+	// Output:
+	// <nil>
+	// <nil>
+	// 2 <nil>
+}
