@@ -35,9 +35,10 @@ type cache struct {
 
 type cacheLine [2]shortSlot
 
-// shortSlot is a chunk as shortKey gives it, and its first three tokens.
+// shortSlot is a chunk or a word as shortKey gives it, its first three tokens,
+// and of how many of its bytes the tokens are.
 type shortSlot struct {
-	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | number of tokens << 21 | the fourth
+	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | bytes << 24 | number of tokens << 21 | the fourth
 	a, b   atomic.Uint64
 	tokens atomic.Uint64
 }
@@ -51,7 +52,8 @@ type cacheSlot struct {
 const (
 	cacheClaimed  = 1 << 31
 	cacheLong     = 1 << 30
-	cacheTwoWords = 16<<1 | 1 // the greatest kind whose text is two words
+	cacheBytes    = linkBits + 3 // place of the number of bytes in the head
+	cacheTwoWords = 16<<1 | 1    // the greatest kind whose text is two words
 )
 
 // cacheKey is a short chunk: its bytes, padded with zeros, and its kind, which
@@ -63,10 +65,10 @@ type cacheKey struct {
 }
 
 // shortKey is a and b of the key of the first n of 16 bytes, n from 1 to 15.
-func shortKey(a, b uint64, n, spaces int) (uint64, uint64) {
+func shortKey(a, b uint64, n int, spaces uint64) (uint64, uint64) {
 	a &= 1<<(8*uint(n)) - 1
 	b &= 1<<(8*uint(max(n-8, 0))) - 1
-	return a, b | uint64(n)<<57 | uint64(spaces)<<56
+	return a, b | uint64(n)<<57 | spaces<<56
 }
 
 // keyOf is the key of text[at:end], 1 to 24 bytes long.
@@ -124,7 +126,7 @@ func hash(a, b uint64) uint64 {
 // newCache is an empty cache, of the first size.
 func newCache() *cache {
 	c := &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
-	c.room.Store(cacheLines * 9 / 8) // before many chunks have lost their places
+	c.room.Store(2 * cacheLines) // before many chunks have lost their places
 	return c
 }
 
@@ -133,9 +135,9 @@ func (c *cache) grown() *cache {
 	large := &cache{lines: make([]cacheLine, 2*cacheLines), slots: make([]cacheSlot, 4*cacheSlots)}
 	var tokens []Token
 	move := func(k cacheKey) {
-		var known bool
-		if tokens, known = c.get(tokens[:0], &k); known && len(tokens) > 0 {
-			large.put(&k, tokens)
+		var bytes int
+		if tokens, bytes = c.get(tokens[:0], &k); bytes >= 0 && len(tokens) > 0 {
+			large.put(&k, tokens, bytes)
 		}
 	}
 	for i := range c.lines {
@@ -170,34 +172,32 @@ func (l *cacheLine) find(a, b uint64) *shortSlot {
 	return &l[i]
 }
 
-// get appends the tokens of a chunk if they are known.
-func (c *cache) get(dst []Token, k *cacheKey) ([]Token, bool) {
+// get appends the tokens of a chunk if they are known, and returns of how many
+// of its bytes they are, which is all of them for what no word can be cut in;
+// -1 when they are not known.
+func (c *cache) get(dst []Token, k *cacheKey) ([]Token, int) {
 	if k.kind>>1 > cacheShort {
-		return c.getLong(dst, k)
+		return c.getLong(dst, k, int(k.kind>>1))
 	}
 	i := c.line(k.a, k.b)
-	dst, known, long := c.lines[i].find(k.a, k.b).get(dst, k)
-	if !known && !long {
-		dst, known, long = c.lines[i^1].find(k.a, k.b).get(dst, k)
+	head, three, known := c.lines[i].find(k.a, k.b).get(k)
+	if !known {
+		if head, three, known = c.lines[i^1].find(k.a, k.b).get(k); !known {
+			return dst, -1
+		}
 	}
-	if long {
-		return c.getLong(dst, k)
-	}
-	return dst, known
-}
-
-// get appends the tokens of a chunk if they are in the slot; long is whether
-// they are in a long one.
-func (s *shortSlot) get(dst []Token, k *cacheKey) (out []Token, known, long bool) {
-	head, three := s.head.Load(), s.tokens.Load()
-	if s.a.Load() != k.a || s.b.Load() != k.b || head&cacheClaimed != 0 || s.head.Load() != head {
-		return dst, false, false
-	}
+	bytes := int(head >> cacheBytes & cacheShort)
 	if head&cacheLong != 0 {
-		return dst, false, true
+		return c.getLong(dst, k, bytes)
 	}
 	four := unpackShort(head, three)
-	return append(dst, four[:head>>linkBits&7]...), true, false
+	return append(dst, four[:head>>linkBits&7]...), bytes
+}
+
+// get is the head and the first three tokens of a slot if it has the chunk.
+func (s *shortSlot) get(k *cacheKey) (head, three uint64, known bool) {
+	head, three = s.head.Load(), s.tokens.Load()
+	return head, three, s.a.Load() == k.a && s.b.Load() == k.b && head&cacheClaimed == 0 && s.head.Load() == head
 }
 
 // unpackShort undoes packShort; there are zeros behind fewer tokens than four.
@@ -210,13 +210,16 @@ func (c *cache) slot(k *cacheKey) uint64 {
 	return (hash(k.a, k.b+k.c*0x165667b19e3779f9) ^ k.kind) & uint64(len(c.slots)-1)
 }
 
-func (c *cache) getLong(dst []Token, k *cacheKey) ([]Token, bool) {
+// getLong is get for what is in a long slot.
+func (c *cache) getLong(dst []Token, k *cacheKey, bytes int) ([]Token, int) {
 	i := c.slot(k)
 	dst, known := c.slots[i].get(dst, k)
 	if !known {
-		return c.slots[i^1].get(dst, k)
+		if dst, known = c.slots[i^1].get(dst, k); !known {
+			return dst, -1
+		}
 	}
-	return dst, known
+	return dst, bytes
 }
 
 func (s *cacheSlot) get(dst []Token, k *cacheKey) ([]Token, bool) {
@@ -245,8 +248,12 @@ func (s *cacheSlot) unpack(dst []Token, word uint64, n int) []Token {
 	}
 }
 
-// put remembers the tokens of a chunk, 12 at most.
-func (c *cache) put(k *cacheKey, tokens []Token) {
+// put remembers the tokens of so many bytes of a chunk, unless they are more
+// than 12.
+func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
+	if len(tokens) > cacheTokens {
+		return
+	}
 	c.room.Add(-1)
 	if k.kind>>1 > cacheShort {
 		c.putLong(k, tokens)
@@ -266,7 +273,7 @@ func (c *cache) put(k *cacheKey, tokens []Token) {
 	s.a.Store(k.a)
 	s.b.Store(k.b)
 	s.tokens.Store(three)
-	s.head.Store((old>>32+1)<<32 | head)
+	s.head.Store((old>>32+1)<<32 | head | uint64(bytes)<<cacheBytes)
 }
 
 // packShort is the head, without a version, and the first three of up to four

@@ -283,24 +283,34 @@ func TestExportedIsTheSame(t *testing.T) {
 	require.ErrorIs(t, Default().Export(io.Discard, "x"), ErrUnsupported)
 }
 
+// window is the sixteen bytes at a place with zeros behind the end of the text.
+func window(text string, at int) (a, b uint64) {
+	if a, b = tail(text); at+16 > len(text) {
+		return shifted(a, b, at+16-len(text))
+	}
+	return load8(text, at), load8(text, at+8)
+}
+
 // TestWindow compares the arithmetic on 16 bytes with loops, for all lengths and
-// places of a text and bytes that differ from a space in one bit or carry.
+// places of a text, bytes that end a word and others that differ from them in
+// one bit or carry.
 func TestWindow(t *testing.T) {
 	for n := range 40 {
 		for at := max(0, n-15); at < n; at++ {
-			for _, fill := range []byte{0, 1, 'a', '!', ' ' | 0x80, 0x1f, 0xff} {
-				text := bytes.Repeat([]byte{fill}, n)
-				for i := at; i < n; i++ {
-					text[i] = ' '
-					a, b := loadTail(string(text), at)
-					want := min(i-at, 16)
-					require.Equal(t, want, min(untilSpace(a, b), n-at), "%q from %d", text, at)
-					text[i] = fill
+			for _, fill := range []byte{'!', 'a', ' ' | 0x80, 0x80, 0xa1, 0xff} {
+				for _, end := range []byte{' ', '\n', '\r', 0, 0x1f} {
+					text := bytes.Repeat([]byte{fill}, n)
+					for i := at; i < n; i++ {
+						text[i] = end
+						a, b := window(string(text), at)
+						require.Equal(t, min(i-at, 16), untilBreak(a, b), "%q from %d", text, at)
+						text[i] = fill
+					}
+					var want [16]byte
+					copy(want[:], text[at:])
+					a, b := window(string(text), at)
+					require.Equal(t, string(want[:]), string(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, a), b)))
 				}
-				var want [16]byte
-				copy(want[:], text[at:])
-				a, b := loadTail(string(text), at)
-				require.Equal(t, string(want[:]), string(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, a), b)))
 			}
 		}
 	}

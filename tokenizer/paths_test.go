@@ -120,21 +120,22 @@ func TestCache(t *testing.T) {
 		for _, spaced := range []bool{false, true} {
 			for n := 1; n <= cacheTokens; n++ {
 				key := keyOf(strings.Repeat(string(rune('@'+n)), 30), 3, 3+length, spaced)
-				c.put(&key, tokens(n, length))
-				got, known := c.get([]Token{5}, &key)
-				require.True(t, known)
+				c.put(&key, tokens(n, length), length)
+				got, bytes := c.get([]Token{5}, &key)
+				require.Equal(t, length, bytes)
 				require.Equal(t, append([]Token{5}, tokens(n, length)...), got, "%d bytes", length)
 			}
 		}
 	}
 	for i := range 4 * cacheLines {
 		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
-		c.put(&key, []Token{Token(i), 1, 2, Token(i)})
+		c.put(&key, []Token{Token(i), 1, 2, Token(i)}, i%cacheShort)
 	}
 	for i := range 4 * cacheLines {
 		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
-		if got, known := c.get(nil, &key); known {
+		if got, bytes := c.get(nil, &key); bytes >= 0 {
 			kept++
+			require.Equal(t, i%cacheShort, bytes)
 			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
 		}
 	}
@@ -144,8 +145,9 @@ func TestCache(t *testing.T) {
 	require.False(t, large.full())
 	for i := range 4 * cacheLines {
 		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
-		if got, known := large.get(nil, &key); known {
+		if got, bytes := large.get(nil, &key); bytes >= 0 {
 			still++
+			require.Equal(t, i%cacheShort, bytes)
 			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
 		}
 	}
