@@ -12,9 +12,10 @@ import (
 const (
 	cacheLines  = 1 << 15
 	cacheSlots  = 1 << 13
-	cacheText   = 24 // longest chunk in bytes
-	cacheTokens = 12 // most tokens of a chunk, 3 a word
-	cacheShort  = 15 // longest chunk of a short slot
+	cacheText   = 24             // longest chunk in bytes
+	cacheTokens = 12             // most tokens of a chunk, 3 a word
+	cacheShort  = 15             // longest chunk of a short slot
+	cacheLost   = cacheLines / 2 // most chunks that lose their places before it grows
 )
 
 // cache remembers the tokens of short chunks. A chunk of up to 15 bytes is in
@@ -30,7 +31,7 @@ const (
 type cache struct {
 	lines []cacheLine // a power of two, like slots
 	slots []cacheSlot
-	room  atomic.Int64 // how many chunks it is to take before it grows
+	lost  atomic.Int64 // how many chunks have lost their places to others
 }
 
 type cacheLine [2]shortSlot
@@ -125,9 +126,7 @@ func hash(a, b uint64) uint64 {
 
 // newCache is an empty cache, of the first size.
 func newCache() *cache {
-	c := &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
-	c.room.Store(2 * cacheLines) // before many chunks have lost their places
-	return c
+	return &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
 }
 
 // grown is a larger cache with all that c knows.
@@ -157,7 +156,7 @@ func (c *cache) grown() *cache {
 }
 
 // full is whether the cache is to grow.
-func (c *cache) full() bool { return len(c.lines) == cacheLines && c.room.Load() < 0 }
+func (c *cache) full() bool { return len(c.lines) == cacheLines && c.lost.Load() > cacheLost }
 
 // line is the first of the two lines of a chunk; the other is beside it.
 func (c *cache) line(a, b uint64) uint64 { return hash(a, b) & uint64(len(c.lines)-1) }
@@ -254,7 +253,6 @@ func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
 	if len(tokens) > cacheTokens {
 		return
 	}
-	c.room.Add(-1)
 	if k.kind>>1 > cacheShort {
 		c.putLong(k, tokens)
 		return
@@ -265,10 +263,12 @@ func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
 	} else {
 		head, three = packShort(tokens)
 	}
-	s := c.victim(k)
-	old := s.head.Load()
-	if old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
+	s, old := c.victim(k)
+	if s == nil || old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
 		return
+	}
+	if old != 0 {
+		c.lost.Add(1)
 	}
 	s.a.Store(k.a)
 	s.b.Store(k.b)
@@ -289,21 +289,22 @@ func packShort(tokens []Token) (head, three uint64) {
 	return head, three
 }
 
-// victim is the short slot for a chunk: the one that has it, or else the one
-// that was written least often.
-func (c *cache) victim(k *cacheKey) *shortSlot {
+// victim is the short slot for a chunk, the one that was written least often,
+// and its head; nil if the chunk is there, for its tokens are always the same.
+func (c *cache) victim(k *cacheKey) (best *shortSlot, head uint64) {
 	i := c.line(k.a, k.b)
-	first, second := &c.lines[i], &c.lines[i^1]
-	best := &first[0]
-	for _, s := range []*shortSlot{&first[0], &first[1], &second[0], &second[1]} {
-		if s.a.Load() == k.a && s.b.Load() == k.b {
-			return s
-		}
-		if s.head.Load()>>32 < best.head.Load()>>32 {
-			best = s
+	for _, line := range []*cacheLine{&c.lines[i], &c.lines[i^1]} {
+		for j := range line {
+			s := &line[j]
+			if s.a.Load() == k.a && s.b.Load() == k.b {
+				return nil, 0
+			}
+			if h := s.head.Load(); best == nil || h>>32 < head>>32 {
+				best, head = s, h
+			}
 		}
 	}
-	return best
+	return best, head
 }
 
 // putLong remembers the tokens of a chunk in a long slot.
@@ -316,6 +317,9 @@ func (c *cache) putLong(k *cacheKey, tokens []Token) {
 	head := s.head.Load()
 	if head&cacheClaimed != 0 || !s.head.CompareAndSwap(head, head|cacheClaimed) {
 		return
+	}
+	if head != 0 && (head&0xff != k.kind || s.text[0].Load() != k.a) {
+		c.lost.Add(1)
 	}
 	s.text[0].Store(k.a)
 	s.text[1].Store(k.b)

@@ -18,11 +18,16 @@ func (t *Tokenizer) appendKnown(dst []Token, g *segment, limit int) (out []Token
 		if dst, key, ahead = t.appendHits(dst, g, limit); ahead == 0 {
 			break
 		}
-		var bytes int
-		if dst, bytes = g.cache.get(dst, &key); bytes < 0 {
-			return dst, ahead
+		for g.pos < ahead {
+			var bytes int
+			if dst, bytes = g.cache.get(dst, &key); bytes < 0 {
+				return dst, ahead
+			}
+			g.pos, g.spaces = ahead-int(key.kind>>1)+bytes, 0
+			if g.pos < ahead {
+				key = keyOf(g.text, g.pos, ahead, false)
+			}
 		}
-		g.pos, g.spaces = ahead-int(key.kind>>1)+bytes, 0
 	}
 	return dst, 0
 }
