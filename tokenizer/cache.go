@@ -12,10 +12,10 @@ import (
 const (
 	cacheLines  = 1 << 15
 	cacheSlots  = 1 << 13
-	cacheText   = 24             // longest chunk in bytes
-	cacheTokens = 12             // most tokens of a chunk, 3 a word
-	cacheShort  = 15             // longest chunk of a short slot
-	cacheLost   = cacheLines / 2 // most chunks that lose their places before it grows
+	cacheText   = 24      // longest chunk in bytes
+	cacheTokens = 12      // most tokens of a chunk, 3 a word
+	cacheShort  = 15      // longest chunk of a short slot
+	cacheLost   = 1 << 11 // most chunks that lose their places before it grows
 )
 
 // cache remembers the tokens of short chunks. A chunk of up to 15 bytes is in
@@ -31,7 +31,7 @@ const (
 type cache struct {
 	lines []cacheLine // a power of two, like slots
 	slots []cacheSlot
-	lost  atomic.Int64 // how many chunks have lost their places to others
+	used  atomic.Int64 // how many short slots have been filled
 }
 
 type cacheLine [2]shortSlot
@@ -65,11 +65,18 @@ type cacheKey struct {
 	kind    uint64
 }
 
+// keyMask has the bits of a and of b that are a chunk's, by its length.
+var keyMask = func() (masks [cacheShort + 1][2]uint64) {
+	for n := range masks {
+		masks[n] = [2]uint64{1<<(8*min(n, 8)) - 1, 1<<(8*max(n-8, 0)) - 1}
+	}
+	return masks
+}()
+
 // shortKey is a and b of the key of the first n of 16 bytes, n from 1 to 15.
 func shortKey(a, b uint64, n int, spaces uint64) (uint64, uint64) {
-	a &= 1<<(8*uint(n)) - 1
-	b &= 1<<(8*uint(max(n-8, 0))) - 1
-	return a, b | uint64(n)<<57 | spaces<<56
+	mask := &keyMask[n&cacheShort]
+	return a & mask[0], b&mask[1] | uint64(n)<<57 | spaces<<56
 }
 
 // keyOf is the key of text[at:end], 1 to 24 bytes long.
@@ -156,7 +163,7 @@ func (c *cache) grown() *cache {
 }
 
 // full is whether the cache is to grow.
-func (c *cache) full() bool { return len(c.lines) == cacheLines && c.lost.Load() > cacheLost }
+func (c *cache) full() bool { return len(c.lines) == cacheLines && c.used.Load() > cacheLines }
 
 // line is the first of the two lines of a chunk; the other is beside it.
 func (c *cache) line(a, b uint64) uint64 { return hash(a, b) & uint64(len(c.lines)-1) }
@@ -267,8 +274,8 @@ func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
 	if s == nil || old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
 		return
 	}
-	if old != 0 {
-		c.lost.Add(1)
+	if old == 0 {
+		c.used.Add(1)
 	}
 	s.a.Store(k.a)
 	s.b.Store(k.b)
@@ -317,9 +324,6 @@ func (c *cache) putLong(k *cacheKey, tokens []Token) {
 	head := s.head.Load()
 	if head&cacheClaimed != 0 || !s.head.CompareAndSwap(head, head|cacheClaimed) {
 		return
-	}
-	if head != 0 && (head&0xff != k.kind || s.text[0].Load() != k.a) {
-		c.lost.Add(1)
 	}
 	s.text[0].Store(k.a)
 	s.text[1].Store(k.b)
