@@ -229,6 +229,12 @@ func TestLongChunks(t *testing.T) {
 		text := strings.Repeat(unit, 500+r.IntN(500))
 		equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
 	}
+	for n := range 80 { // around the length up to which the short way merges
+		for range 20 {
+			text := "é"[:2*(n%2)] + runes(r, n+1, span{'a', 'e'})
+			equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
+		}
+	}
 	for range rounds(t) / 200 {
 		text := runes(r, 2000, span{'a', 'a' + r.Int32N(25)})
 		equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)

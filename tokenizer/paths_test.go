@@ -64,6 +64,34 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// TestBreaks has models in whose pieces characters below the space stand behind
+// others, or others behind \r: no word may end there, so that words must not be
+// looked up.
+func TestBreaks(t *testing.T) {
+	for _, row := range []struct {
+		pieces []string
+		words  bool
+	}{
+		{[]string{"ab", "▁\n", "▁\r", "a\r", "ab\r"}, true},
+		{[]string{"a\n"}, false},
+		{[]string{"▁a\t"}, false},
+		{[]string{"\n\n"}, false},
+		{[]string{"\ra"}, false},
+		{[]string{"▁\r", "▁\r\n"}, false},
+	} {
+		tok, err := newTokenizer(vocabularyOf(append([]string{"▁", "a", "b", "\n", "\r", "\t", "▁a"}, row.pieces...)...))
+		require.NoError(t, err)
+		require.Equal(t, row.words, tok.Properties().Words, "%q", row.pieces)
+		want := reference(tok.v)
+		r := rand.New(rand.NewPCG(*seed, 8))
+		for range 2000 {
+			text := glue(r, 14, "a", "b", " ", "▁", "z", "\xff", "\n", "\r", "\t", "\x00", "ab", "  ")
+			equal(t, want(text), tok.Encode(text, nil), text)
+		}
+	}
+	require.True(t, Default().Properties().Words)
+}
+
 // TestUnknownRuns has a model without byte fallback, in which a token depends
 // on the one before: of a row of unknown characters there is one token. Words
 // must not be looked up.
@@ -76,6 +104,7 @@ func TestUnknownRuns(t *testing.T) {
 	tok, err := newTokenizer(v)
 	require.NoError(t, err)
 	require.True(t, tok.Properties().CutAtRuns)
+	require.False(t, tok.Properties().Words)
 	id := func(text string) Token { id, _ := tok.ID(text); return id }
 	for range 2 {
 		for n := 1; n < 40; n++ {
