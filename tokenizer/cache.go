@@ -18,11 +18,13 @@ const (
 	cacheLost   = 1 << 11 // most chunks that lose their places before it grows
 )
 
-// cache remembers the tokens of short chunks. A chunk of up to 15 bytes is in
-// one of two lines of two short slots, which hold up to 4 tokens or the note
-// that they are in a long slot; one of up to 24 bytes in one of two long
-// slots. Of the slots where it may be, the one that was written least often
-// is overwritten, so that the cache never grows.
+// cache remembers the tokens of short chunks, and of words, which are whole
+// chunks one behind another. What has up to 15 bytes is in one of two lines of
+// two short slots, which hold up to 4 tokens or the note that they are in a long
+// slot; a chunk of up to 24 bytes is in one of two long slots. Of a word whose
+// tokens are more than 4, a slot has those of its first chunks. Of the slots
+// where something may be, the one that was written least often is overwritten,
+// so that the cache never grows but once.
 //
 // It is shared by all goroutines without a lock: a slot has a head with a
 // version, which changes with every write, and whoever reads compares it

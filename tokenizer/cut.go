@@ -15,7 +15,7 @@ type segment struct {
 
 	unknown bool // the last token was the unknown one
 	apart   bool // do not fuse unknown tokens
-	merging bool // do not look chunks up, nor remember them
+	merging bool // the chunks of a word are merged, neither looked up nor remembered
 	cache   *cache
 	apart0  bool // TODO
 }
@@ -328,7 +328,7 @@ func (t *Tokenizer) appendShort(dst []Token, chunk string, spaced bool) []Token 
 	}
 	s.merge(&t.linear)
 	for _, symbol := range s.row[:s.n] {
-		dst = t.appendKnownSymbol(dst, symbol)
+		dst = t.appendSymbol(dst, symbol, t.texts[symbol])
 	}
 	return dst
 }
@@ -352,17 +352,9 @@ func (t *Tokenizer) merge(dst []Token, chunk []byte, sc *scratch) []Token {
 	}
 	sc.row = t.linear.encode(sc.row[:0], chunk, &sc.dead)
 	for _, s := range sc.row {
-		dst = t.appendKnownSymbol(dst, s)
+		dst = t.appendSymbol(dst, s, t.texts[s])
 	}
 	return dst
-}
-
-// appendKnownSymbol appends a symbol.
-func (t *tables) appendKnownSymbol(dst []Token, symbol int32) []Token {
-	if id := t.ids[symbol]; id >= 0 {
-		return append(dst, id)
-	}
-	return t.appendUnknown(dst, t.texts[symbol])
 }
 
 // appendSymbol appends a symbol, which may be a character in no piece: -1.
