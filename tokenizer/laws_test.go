@@ -248,7 +248,13 @@ func TestNoAllocations(t *testing.T) {
 	text := strings.Repeat("Hello, wörld! 🦙 \xff 镇  x\n<s>", 50)
 	ids, out := make([]Token, 0, 1<<13), make([]byte, 0, 1<<13)
 	tok := Default()
+	r := rand.New(rand.NewPCG(*seed, 9))
+	var unknown []string // words and chunks that nobody has met
+	for range 101 {
+		unknown = append(unknown, runes(r, 400, span{'a', 'z'}, span{'0', '9'}, span{' ', ' '}, span{0x400, 0x44f}))
+	}
 	for name, f := range map[string]func(){
+		"new words":    func() { ids, unknown = tok.AppendEncode(ids[:0], unknown[0], nil), unknown[1:] },
 		"AppendEncode": func() { ids = tok.AppendEncode(ids[:0], text, nil) },
 		"with options": func() { ids = tok.AppendEncode(ids[:0], text, &Options{BOS: true, Specials: SpecialsHF}) },
 		"Count":        func() { tok.Count(text, nil) },
