@@ -12,10 +12,10 @@ import (
 const (
 	cacheLines  = 1 << 15
 	cacheSlots  = 1 << 13
-	cacheText   = 24      // longest chunk in bytes
-	cacheTokens = 12      // most tokens of a chunk, 3 a word
-	cacheShort  = 15      // longest chunk of a short slot
-	cacheLost   = 1 << 11 // most chunks that lose their places before it grows
+	cacheText   = 24                          // longest chunk in bytes
+	cacheTokens = 12                          // most tokens of a chunk, 3 a word
+	cacheShort  = 15                          // longest chunk of a short slot
+	cacheWeight = 2 * cacheLines / cacheSlots // of a long slot: there are so many fewer
 )
 
 // cache remembers the tokens of short chunks, and of words, which are whole
@@ -33,7 +33,7 @@ const (
 type cache struct {
 	lines []cacheLine // a power of two, like slots
 	slots []cacheSlot
-	used  atomic.Int64 // how many short slots have been filled
+	used  atomic.Int64 // how much has been filled: 1 for a short slot, cacheWeight for a long one
 }
 
 type cacheLine [2]shortSlot
@@ -326,6 +326,9 @@ func (c *cache) putLong(k *cacheKey, tokens []Token) {
 	head := s.head.Load()
 	if head&cacheClaimed != 0 || !s.head.CompareAndSwap(head, head|cacheClaimed) {
 		return
+	}
+	if head == 0 {
+		c.used.Add(cacheWeight)
 	}
 	s.text[0].Store(k.a)
 	s.text[1].Store(k.b)

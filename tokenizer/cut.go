@@ -17,7 +17,6 @@ type segment struct {
 	apart   bool // do not fuse unknown tokens
 	merging bool // the chunks of a word are merged, neither looked up nor remembered
 	cache   *cache
-	apart0  bool // TODO
 }
 
 // settled is whether a chunk that was cut at a place is cut there whatever
