@@ -6,8 +6,8 @@ import (
 )
 
 // Sizes of the cache of known chunks: at first 32,768 lines of two short slots
-// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when it has been
-// filled, twice and four times as many, 6 MiB in all. A text that needs no
+// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when half of either
+// are full, twice and four times as many, 6 MiB in all. A text that needs no
 // more than the small one does not wait for the memory of the large one.
 const (
 	cacheLines  = 1 << 15
