@@ -96,27 +96,28 @@ func (t *Tokenizer) appendHits(dst []Token, g *segment, limit int) (out []Token,
 // appendNew appends the tokens of a word that the cache does not know, chunk by
 // chunk, and remembers them: as many chunks as have up to four tokens, or one,
 // then those of the rest as a word of its own. A word that ends within a run
-// of ▁ is not remembered, for the run would be longer where a space follows. It
+// of ▁ is not remembered, for the run would be longer where a space follows; nor
+// is one that is not UTF-8, which hardly comes again, but its chunks are. It
 // returns false if a chunk must wait for more text.
 func (t *Tokenizer) appendNew(dst []Token, g *segment, end int) ([]Token, bool) {
 	begin, spaced, before := g.pos, g.spaces > 0, len(dst)
 	if g.text[begin] == ' ' {
 		begin, spaced = begin+1, true
 	}
-	g.merging = true
+	g.merging = utf8.ValidString(g.text[begin:end])
 	defer func() { g.merging = false }()
 	for g.pos < end {
 		at, mark, more := g.pos, len(dst), false
 		if dst, more = t.appendNext(dst, g); !more {
 			return dst, false
 		}
-		if len(dst)-before > 4 && mark > before {
+		if g.merging && len(dst)-before > 4 && mark > before {
 			key := keyOf(g.text, begin, end, spaced)
 			g.cache.put(&key, dst[before:mark], at-begin)
 			begin, spaced, before = at, false, mark
 		}
 	}
-	if g.pos == end && !strings.HasSuffix(g.text[:end], spaceText) {
+	if g.merging && g.pos == end && !strings.HasSuffix(g.text[:end], spaceText) {
 		key := keyOf(g.text, begin, end, spaced)
 		g.cache.put(&key, dst[before:], end-begin)
 	}
