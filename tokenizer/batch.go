@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -36,17 +37,15 @@ func (t *Tokenizer) EncodeBatch(texts []string, opts *Options, workers int) [][]
 
 // encodeSome encodes texts[from:to] into one block of memory.
 func (t *Tokenizer) encodeSome(out [][]Token, texts []string, from, to int, opts *Options) {
-	bytes := 0
-	for _, text := range texts[from:to] {
-		bytes += len(text)
-	}
-	all := make([]Token, 0, bytes/3+2*(to-from))
+	sc := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(sc)
+	sc.ids = sc.ids[:0]
 	var ends [batchStep]int
 	for i, text := range texts[from:to] {
-		all = t.AppendEncode(all, text, opts)
-		ends[i] = len(all)
+		sc.ids = t.AppendEncode(sc.ids, text, opts)
+		ends[i] = len(sc.ids)
 	}
-	begin := 0
+	all, begin := slices.Clone(sc.ids), 0
 	for i := range texts[from:to] {
 		out[from+i] = all[begin:ends[i]:ends[i]]
 		begin = ends[i]

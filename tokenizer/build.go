@@ -18,6 +18,7 @@ type tables struct {
 	user    *literals  // user-defined symbols
 	byteIDs [256]Token // with byte fallback
 	singles [128]Token // character of ASCII → its token when it stands alone, -1 when that is not one
+	lone    [256]Token // those of them that are neighbours of no other in a piece; -1 for other bytes
 	ids     []Token    // symbol → id; -1 for a character that is no piece
 	texts   []string
 
@@ -33,6 +34,8 @@ type tables struct {
 	// by what was considered anywhere in it.
 	whole  bool
 	unused []bool
+	// words is whether words may be looked up: see findWords.
+	words bool
 }
 
 // countPages is how many pages the characters of the pieces are on.
@@ -82,6 +85,8 @@ func build(v *vocabulary) (*tables, error) {
 	}
 	b.rest()
 	b.alones()
+	b.couples()
+	b.findWords()
 	return b.tables, b.trie()
 }
 
@@ -95,6 +100,38 @@ func (b *builder) alones() {
 			b.singles[c] = b.byteIDs[c]
 		default:
 			b.singles[c] = b.ids[s]
+		}
+	}
+	for c := range b.lone {
+		b.lone[c] = -1
+		if c < ' ' && c != '\r' && (b.ascii[c] < 0 || b.sides[b.ascii[c]] == 0) {
+			b.lone[c] = b.singles[c]
+		}
+	}
+}
+
+// couples finds what each two characters of ASCII make.
+func (b *builder) couples() {
+	for l := range b.couple {
+		for r := range b.couple[l] {
+			if b.couple[l][r] = maxLink; b.fast && b.follows(byte(l), byte(r)) {
+				b.couple[l][r] = b.made(b.ascii[l], b.ascii[r])
+			}
+		}
+	}
+}
+
+// findWords checks whether words may be looked up: no token depends on the one
+// before it, and in no piece a character below the space stands behind another
+// one than ▁, but for \r, which must stand before none. So a text may be cut
+// before the ones and behind the other.
+func (b *builder) findWords() {
+	b.words = b.runs != nil && b.v.byteFallback && (b.ascii['\r'] < 0 || b.sides[b.ascii['\r']]&1 == 0)
+	for id := range b.v.pieces {
+		if p := &b.v.pieces[id]; p.mergeable() {
+			for i := 1; i < len(p.text); i++ {
+				b.words = b.words && (p.text[i] >= ' ' || p.text[i] == '\r' || p.text[:i] == spaceText)
+			}
 		}
 	}
 }

@@ -6,22 +6,25 @@ import (
 )
 
 // Sizes of the cache of known chunks: at first 32,768 lines of two short slots
-// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when it has been
-// filled, twice and four times as many, 6 MiB in all. A text that needs no
+// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when half of either
+// are full, twice and four times as many, 6 MiB in all. A text that needs no
 // more than the small one does not wait for the memory of the large one.
 const (
 	cacheLines  = 1 << 15
 	cacheSlots  = 1 << 13
-	cacheText   = 24 // longest chunk in bytes
-	cacheTokens = 12 // most tokens of a chunk, 3 a word
-	cacheShort  = 15 // longest chunk of a short slot
+	cacheText   = 24                          // longest chunk in bytes
+	cacheTokens = 12                          // most tokens of a chunk, 3 a word
+	cacheShort  = 15                          // longest chunk of a short slot
+	cacheWeight = 2 * cacheLines / cacheSlots // of a long slot: there are so many fewer
 )
 
-// cache remembers the tokens of short chunks. A chunk of up to 15 bytes is in
-// one of two lines of two short slots, which hold up to 4 tokens or the note
-// that they are in a long slot; one of up to 24 bytes in one of two long
-// slots. Of the slots where it may be, the one that was written least often
-// is overwritten, so that the cache never grows.
+// cache remembers the tokens of short chunks, and of words, which are whole
+// chunks one behind another. What has up to 15 bytes is in one of two lines of
+// two short slots, which hold up to 4 tokens or the note that they are in a long
+// slot; a chunk of up to 24 bytes is in one of two long slots. Of a word whose
+// tokens are more than 4, a slot has those of its first chunks. Of the slots
+// where something may be, the one that was written least often is overwritten,
+// so that the cache never grows but once.
 //
 // It is shared by all goroutines without a lock: a slot has a head with a
 // version, which changes with every write, and whoever reads compares it
@@ -30,14 +33,15 @@ const (
 type cache struct {
 	lines []cacheLine // a power of two, like slots
 	slots []cacheSlot
-	room  atomic.Int64 // how many chunks it is to take before it grows
+	used  atomic.Int64 // how much has been filled: 1 for a short slot, cacheWeight for a long one
 }
 
 type cacheLine [2]shortSlot
 
-// shortSlot is a chunk as shortKey gives it, and its first three tokens.
+// shortSlot is a chunk or a word as shortKey gives it, its first three tokens,
+// and of how many of its bytes the tokens are.
 type shortSlot struct {
-	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | number of tokens << 21 | the fourth
+	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | bytes << 24 | number of tokens << 21 | the fourth
 	a, b   atomic.Uint64
 	tokens atomic.Uint64
 }
@@ -51,7 +55,8 @@ type cacheSlot struct {
 const (
 	cacheClaimed  = 1 << 31
 	cacheLong     = 1 << 30
-	cacheTwoWords = 16<<1 | 1 // the greatest kind whose text is two words
+	cacheBytes    = linkBits + 3 // place of the number of bytes in the head
+	cacheTwoWords = 16<<1 | 1    // the greatest kind whose text is two words
 )
 
 // cacheKey is a short chunk: its bytes, padded with zeros, and its kind, which
@@ -62,11 +67,18 @@ type cacheKey struct {
 	kind    uint64
 }
 
+// keyMask has the bits of a and of b that are a chunk's, by its length.
+var keyMask = func() (masks [cacheShort + 1][2]uint64) {
+	for n := range masks {
+		masks[n] = [2]uint64{1<<(8*min(n, 8)) - 1, 1<<(8*max(n-8, 0)) - 1}
+	}
+	return masks
+}()
+
 // shortKey is a and b of the key of the first n of 16 bytes, n from 1 to 15.
-func shortKey(a, b uint64, n, spaces int) (uint64, uint64) {
-	a &= 1<<(8*uint(n)) - 1
-	b &= 1<<(8*uint(max(n-8, 0))) - 1
-	return a, b | uint64(n)<<57 | uint64(spaces)<<56
+func shortKey(a, b uint64, n int, spaces uint64) (uint64, uint64) {
+	mask := &keyMask[n&cacheShort]
+	return a & mask[0], b&mask[1] | uint64(n)<<57 | spaces<<56
 }
 
 // keyOf is the key of text[at:end], 1 to 24 bytes long.
@@ -123,9 +135,7 @@ func hash(a, b uint64) uint64 {
 
 // newCache is an empty cache, of the first size.
 func newCache() *cache {
-	c := &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
-	c.room.Store(cacheLines * 9 / 8) // before many chunks have lost their places
-	return c
+	return &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
 }
 
 // grown is a larger cache with all that c knows.
@@ -133,9 +143,9 @@ func (c *cache) grown() *cache {
 	large := &cache{lines: make([]cacheLine, 2*cacheLines), slots: make([]cacheSlot, 4*cacheSlots)}
 	var tokens []Token
 	move := func(k cacheKey) {
-		var known bool
-		if tokens, known = c.get(tokens[:0], &k); known && len(tokens) > 0 {
-			large.put(&k, tokens)
+		var bytes int
+		if tokens, bytes = c.get(tokens[:0], &k); bytes >= 0 && len(tokens) > 0 {
+			large.put(&k, tokens, bytes)
 		}
 	}
 	for i := range c.lines {
@@ -155,7 +165,7 @@ func (c *cache) grown() *cache {
 }
 
 // full is whether the cache is to grow.
-func (c *cache) full() bool { return len(c.lines) == cacheLines && c.room.Load() < 0 }
+func (c *cache) full() bool { return len(c.lines) == cacheLines && c.used.Load() > cacheLines }
 
 // line is the first of the two lines of a chunk; the other is beside it.
 func (c *cache) line(a, b uint64) uint64 { return hash(a, b) & uint64(len(c.lines)-1) }
@@ -170,34 +180,32 @@ func (l *cacheLine) find(a, b uint64) *shortSlot {
 	return &l[i]
 }
 
-// get appends the tokens of a chunk if they are known.
-func (c *cache) get(dst []Token, k *cacheKey) ([]Token, bool) {
+// get appends the tokens of a chunk if they are known, and returns of how many
+// of its bytes they are, which is all of them for what no word can be cut in;
+// -1 when they are not known.
+func (c *cache) get(dst []Token, k *cacheKey) ([]Token, int) {
 	if k.kind>>1 > cacheShort {
-		return c.getLong(dst, k)
+		return c.getLong(dst, k, int(k.kind>>1))
 	}
 	i := c.line(k.a, k.b)
-	dst, known, long := c.lines[i].find(k.a, k.b).get(dst, k)
-	if !known && !long {
-		dst, known, long = c.lines[i^1].find(k.a, k.b).get(dst, k)
+	head, three, known := c.lines[i].find(k.a, k.b).get(k)
+	if !known {
+		if head, three, known = c.lines[i^1].find(k.a, k.b).get(k); !known {
+			return dst, -1
+		}
 	}
-	if long {
-		return c.getLong(dst, k)
-	}
-	return dst, known
-}
-
-// get appends the tokens of a chunk if they are in the slot; long is whether
-// they are in a long one.
-func (s *shortSlot) get(dst []Token, k *cacheKey) (out []Token, known, long bool) {
-	head, three := s.head.Load(), s.tokens.Load()
-	if s.a.Load() != k.a || s.b.Load() != k.b || head&cacheClaimed != 0 || s.head.Load() != head {
-		return dst, false, false
-	}
+	bytes := int(head >> cacheBytes & cacheShort)
 	if head&cacheLong != 0 {
-		return dst, false, true
+		return c.getLong(dst, k, bytes)
 	}
 	four := unpackShort(head, three)
-	return append(dst, four[:head>>linkBits&7]...), true, false
+	return append(dst, four[:head>>linkBits&7]...), bytes
+}
+
+// get is the head and the first three tokens of a slot if it has the chunk.
+func (s *shortSlot) get(k *cacheKey) (head, three uint64, known bool) {
+	head, three = s.head.Load(), s.tokens.Load()
+	return head, three, s.a.Load() == k.a && s.b.Load() == k.b && head&cacheClaimed == 0 && s.head.Load() == head
 }
 
 // unpackShort undoes packShort; there are zeros behind fewer tokens than four.
@@ -210,13 +218,16 @@ func (c *cache) slot(k *cacheKey) uint64 {
 	return (hash(k.a, k.b+k.c*0x165667b19e3779f9) ^ k.kind) & uint64(len(c.slots)-1)
 }
 
-func (c *cache) getLong(dst []Token, k *cacheKey) ([]Token, bool) {
+// getLong is get for what is in a long slot.
+func (c *cache) getLong(dst []Token, k *cacheKey, bytes int) ([]Token, int) {
 	i := c.slot(k)
 	dst, known := c.slots[i].get(dst, k)
 	if !known {
-		return c.slots[i^1].get(dst, k)
+		if dst, known = c.slots[i^1].get(dst, k); !known {
+			return dst, -1
+		}
 	}
-	return dst, known
+	return dst, bytes
 }
 
 func (s *cacheSlot) get(dst []Token, k *cacheKey) ([]Token, bool) {
@@ -245,9 +256,12 @@ func (s *cacheSlot) unpack(dst []Token, word uint64, n int) []Token {
 	}
 }
 
-// put remembers the tokens of a chunk, 12 at most.
-func (c *cache) put(k *cacheKey, tokens []Token) {
-	c.room.Add(-1)
+// put remembers the tokens of so many bytes of a chunk, unless they are more
+// than 12.
+func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
+	if len(tokens) > cacheTokens {
+		return
+	}
 	if k.kind>>1 > cacheShort {
 		c.putLong(k, tokens)
 		return
@@ -258,15 +272,17 @@ func (c *cache) put(k *cacheKey, tokens []Token) {
 	} else {
 		head, three = packShort(tokens)
 	}
-	s := c.victim(k)
-	old := s.head.Load()
-	if old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
+	s, old := c.victim(k)
+	if s == nil || old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
 		return
+	}
+	if old == 0 {
+		c.used.Add(1)
 	}
 	s.a.Store(k.a)
 	s.b.Store(k.b)
 	s.tokens.Store(three)
-	s.head.Store((old>>32+1)<<32 | head)
+	s.head.Store((old>>32+1)<<32 | head | uint64(bytes)<<cacheBytes)
 }
 
 // packShort is the head, without a version, and the first three of up to four
@@ -282,21 +298,22 @@ func packShort(tokens []Token) (head, three uint64) {
 	return head, three
 }
 
-// victim is the short slot for a chunk: the one that has it, or else the one
-// that was written least often.
-func (c *cache) victim(k *cacheKey) *shortSlot {
+// victim is the short slot for a chunk, the one that was written least often,
+// and its head; nil if the chunk is there, for its tokens are always the same.
+func (c *cache) victim(k *cacheKey) (best *shortSlot, head uint64) {
 	i := c.line(k.a, k.b)
-	first, second := &c.lines[i], &c.lines[i^1]
-	best := &first[0]
-	for _, s := range []*shortSlot{&first[0], &first[1], &second[0], &second[1]} {
-		if s.a.Load() == k.a && s.b.Load() == k.b {
-			return s
-		}
-		if s.head.Load()>>32 < best.head.Load()>>32 {
-			best = s
+	for _, line := range []*cacheLine{&c.lines[i], &c.lines[i^1]} {
+		for j := range line {
+			s := &line[j]
+			if s.a.Load() == k.a && s.b.Load() == k.b {
+				return nil, 0
+			}
+			if h := s.head.Load(); best == nil || h>>32 < head>>32 {
+				best, head = s, h
+			}
 		}
 	}
-	return best
+	return best, head
 }
 
 // putLong remembers the tokens of a chunk in a long slot.
@@ -309,6 +326,9 @@ func (c *cache) putLong(k *cacheKey, tokens []Token) {
 	head := s.head.Load()
 	if head&cacheClaimed != 0 || !s.head.CompareAndSwap(head, head|cacheClaimed) {
 		return
+	}
+	if head == 0 {
+		c.used.Add(cacheWeight)
 	}
 	s.text[0].Store(k.a)
 	s.text[1].Store(k.b)

@@ -15,6 +15,7 @@ type segment struct {
 
 	unknown bool // the last token was the unknown one
 	apart   bool // do not fuse unknown tokens
+	merging bool // the chunks of a word are merged, neither looked up nor remembered
 	cache   *cache
 }
 
@@ -27,30 +28,21 @@ func (g *segment) done() bool { return g.pos >= len(g.text) }
 
 // appendWords appends the tokens of words until the text ends or dst has limit
 // tokens or more. It needs the rule for runs.
-//
-// A word is one or more chunks. Where tokens do not depend on those before
-// them, it is looked up first; if it is not known, its chunks are taken one by
-// one, and what they give is remembered for the word. That is right when the
-// last of them ends with the word and not within a run of ▁, which would be
-// longer where the word is followed by a space.
 func (t *Tokenizer) appendWords(dst []Token, g *segment, limit int) []Token {
 	for !g.done() && len(dst) < limit {
-		var key cacheKey
-		ahead := 0
-		if t.v.byteFallback {
-			dst, key, ahead = t.appendKnown(dst, g, limit)
-			if g.done() || len(dst) >= limit {
+		ahead, more := 0, false
+		if t.words {
+			if dst, ahead = t.appendKnown(dst, g, limit); g.done() || len(dst) >= limit {
 				break
 			}
 		}
-		before := len(dst)
-		for more := true; more; more = g.pos < ahead {
-			if dst, more = t.appendNext(dst, g); !more {
-				return dst
-			}
+		if ahead > 0 {
+			dst, more = t.appendNew(dst, g, ahead)
+		} else {
+			dst, more = t.appendNext(dst, g)
 		}
-		if g.pos == ahead && len(dst)-before <= cacheTokens && !strings.HasSuffix(g.text[:ahead], spaceText) {
-			g.cache.put(&key, dst[before:])
+		if !more {
+			return dst
 		}
 		if g.cache.full() {
 			g.cache = t.grow(g.cache)
@@ -101,7 +93,7 @@ func (t *Tokenizer) appendNext(dst []Token, g *segment) ([]Token, bool) {
 	case w.single && t.ids[w.last] >= 0:
 		dst = append(dst, t.ids[w.last])
 	default:
-		dst = t.appendChunk(dst, g.cache, text, at, w.end, spaces > 0)
+		dst = t.appendChunk(dst, g, text, at, w.end, spaces > 0)
 	}
 	if !t.v.byteFallback {
 		dst = g.fuse(dst, before, t.v)
@@ -250,7 +242,7 @@ func (t *Tokenizer) appendRun(dst []Token, n int) []Token {
 func (t *Tokenizer) appendSpaced(dst []Token, g *segment, at int, w word, spaces int) []Token {
 	dst = t.appendRun(dst, spaces-1)
 	mark := len(dst)
-	dst = t.appendChunk(dst, g.cache, g.text, at, w.end, true)
+	dst = t.appendChunk(dst, g, g.text, at, w.end, true)
 	rest := (spaces - 1) % (len(t.runs) - 1)
 	if dst[mark] != t.runs[1] || rest == 0 {
 		return dst
@@ -260,24 +252,22 @@ func (t *Tokenizer) appendSpaced(dst []Token, g *segment, at int, w word, spaces
 }
 
 // appendChunk appends the tokens of the text from at to end, with a ▁ before it if
-// spaced: from the cache if they are there, by merging if not.
-func (t *Tokenizer) appendChunk(dst []Token, known *cache, text string, at, end int, spaced bool) []Token {
+// spaced: from the cache if they may be there and are, by merging if not.
+func (t *Tokenizer) appendChunk(dst []Token, g *segment, text string, at, end int, spaced bool) []Token {
 	if text[at] >= utf8.RuneSelf && end-at <= cacheText/3 && allBad(text[at:end]) {
 		text, at, end = badText, 0, 3*(end-at) // all of them are the same
 	}
-	if end-at > cacheText {
+	if end-at > cacheText || g.merging {
 		return t.appendMerged(dst, text[at:end], spaced)
 	}
 	key := keyOf(text, at, end, spaced)
-	dst, found := known.get(dst, &key)
-	if found {
+	dst, known := g.cache.get(dst, &key)
+	if known >= 0 {
 		return dst
 	}
 	before := len(dst)
 	dst = t.appendMerged(dst, text[at:end], spaced)
-	if len(dst)-before <= cacheTokens {
-		known.put(&key, dst[before:])
-	}
+	g.cache.put(&key, dst[before:], end-at)
 	return dst
 }
 
@@ -296,6 +286,9 @@ func allBad(chunk string) bool {
 
 // appendMerged appends the tokens of a chunk by merging.
 func (t *Tokenizer) appendMerged(dst []Token, chunk string, spaced bool) []Token {
+	if t.fast && len(chunk) < shortRow {
+		return t.appendShort(dst, chunk, spaced)
+	}
 	sc := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(sc)
 	sc.chunk = sc.chunk[:0]
@@ -304,6 +297,39 @@ func (t *Tokenizer) appendMerged(dst []Token, chunk string, spaced bool) []Token
 	}
 	sc.chunk = appendValid(sc.chunk, chunk)
 	return t.merge(dst, sc.chunk, sc)
+}
+
+// appendShort is appendMerged for a chunk that fits into a short row.
+func (t *Tokenizer) appendShort(dst []Token, chunk string, spaced bool) []Token {
+	var s short
+	last := byte(utf8.RuneSelf) // the last character if it is one of ASCII or ▁
+	if spaced {
+		s.row[0], s.n, last = t.ascii[' '], 1, ' '
+	}
+	for i := 0; i < len(chunk); s.n++ {
+		c := chunk[i]
+		if c < utf8.RuneSelf {
+			s.row[s.n] = t.ascii[c]
+			i++
+		} else {
+			r, size := decode(chunk, i)
+			s.row[s.n] = t.symbol(r)
+			i += size
+		}
+		if s.n > 0 {
+			if c|last < utf8.RuneSelf {
+				s.joints[s.n-1] = t.couple[last&127][c&127]
+			} else {
+				s.joints[s.n-1] = t.made(s.row[s.n-1], s.row[s.n])
+			}
+		}
+		last = c
+	}
+	s.merge(&t.linear)
+	for _, symbol := range s.row[:s.n] {
+		dst = t.appendSymbol(dst, symbol, t.texts[symbol])
+	}
+	return dst
 }
 
 // appendValid appends a text with U+FFFD for each bad byte.
@@ -325,11 +351,7 @@ func (t *Tokenizer) merge(dst []Token, chunk []byte, sc *scratch) []Token {
 	}
 	sc.row = t.linear.encode(sc.row[:0], chunk, &sc.dead)
 	for _, s := range sc.row {
-		if id := t.ids[s]; id >= 0 {
-			dst = append(dst, id)
-		} else {
-			dst = t.appendUnknown(dst, t.texts[s])
-		}
+		dst = t.appendSymbol(dst, s, t.texts[s])
 	}
 	return dst
 }
@@ -385,7 +407,7 @@ func (t *Tokenizer) appendPairs(dst []Token, g *segment, limit int) []Token {
 			end += size
 			dst = t.appendUnknown(dst, g.text[g.pos:end])
 		} else {
-			dst = t.appendChunk(dst, g.cache, g.text, g.pos, end, false)
+			dst = t.appendChunk(dst, g, g.text, g.pos, end, false)
 		}
 		dst = g.fuse(dst, before, t.v)
 		g.pos = end

@@ -16,12 +16,13 @@
 //     the text may be cut between them; in LLaMA's vocabulary they are among
 //     3,278 pairs. Where no piece has a ▁ inside and runs of ▁ are merged
 //     last, runs are cut off and split by arithmetic.
-//   - Look up. A chunk, or a word of up to 15 bytes between spaces, that was met
-//     before has its tokens in a cache of bounded size, which all goroutines
-//     share.
-//   - Merge. A new chunk is merged in time linear in its length by
-//     backtracking, where each piece encodes to itself and no two have the
-//     same rank; otherwise by a queue.
+//   - Look up. A chunk, or a word of up to 15 bytes between spaces and line ends,
+//     that was met before has its tokens in a cache of bounded size, which all
+//     goroutines share.
+//   - Merge. A new chunk is merged pair by pair in a small array if it is short,
+//     and in time linear in its length by backtracking if it is not, where each
+//     piece encodes to itself and no two have the same rank; otherwise by a
+//     queue.
 //
 // # Special tokens
 //

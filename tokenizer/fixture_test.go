@@ -222,16 +222,13 @@ func TestHuggingFaceIsLLaMA(t *testing.T) {
 	requireLike(t, tok, reference(&scores), rounds(t)/4)
 }
 
-// TestGGUFIsLLaMA reads the vocabulary in a model file.
-func TestGGUFIsLLaMA(t *testing.T) {
-	tok, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"))
-	if err == nil {
-		require.Equal(t, KindGGUF, tok.Kind())
-		return
-	}
+// TestGGUFWithoutTokenizer reads a model file that has no vocabulary.
+func TestGGUFWithoutTokenizer(t *testing.T) {
+	_, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"))
 	var bad *ModelError
 	require.ErrorAs(t, err, &bad)
-	t.Log(err)
+	require.Equal(t, KindGGUF, bad.Kind)
+	require.ErrorIs(t, err, ErrUnsupported)
 }
 
 // TestVectorsOfMLNET compares spans with those of ML.NET, which counts UTF-16

@@ -9,6 +9,7 @@ type Properties struct {
 	Direct    bool `json:"direct"`      // texts are cut as they are, not normalized first
 	CutAtRuns bool `json:"cut_at_runs"` // before runs of ▁, which are split by arithmetic
 	CutPairs  bool `json:"cut_pairs"`   // between characters that are neighbours in no piece
+	Words     bool `json:"words"`       // words between spaces are looked up whole
 	Linear    bool `json:"linear"`      // merging takes time linear in a chunk's length
 
 	Characters int `json:"characters"` // that occur in pieces
@@ -20,7 +21,7 @@ type Properties struct {
 func (t *Tokenizer) Properties() Properties {
 	return Properties{
 		ByteFallback: t.v.byteFallback, AddPrefix: t.v.prefix != prefixNever, TrimSpaces: t.v.trim,
-		Direct: t.direct(), CutAtRuns: t.runs != nil, CutPairs: !t.whole, Linear: t.fast,
+		Direct: t.direct(), CutAtRuns: t.runs != nil, CutPairs: !t.whole, Words: t.words, Linear: t.fast,
 		Characters: int(t.size), Pairs: t.pairs.n, Merges: t.linear.merge.n,
 	}
 }

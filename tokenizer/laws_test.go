@@ -229,6 +229,12 @@ func TestLongChunks(t *testing.T) {
 		text := strings.Repeat(unit, 500+r.IntN(500))
 		equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
 	}
+	for n := range 80 { // around the length up to which the short way merges
+		for range 20 {
+			text := "é"[:2*(n%2)] + runes(r, n+1, span{'a', 'e'})
+			equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
+		}
+	}
 	for range rounds(t) / 200 {
 		text := runes(r, 2000, span{'a', 'a' + r.Int32N(25)})
 		equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
@@ -242,7 +248,13 @@ func TestNoAllocations(t *testing.T) {
 	text := strings.Repeat("Hello, wörld! 🦙 \xff 镇  x\n<s>", 50)
 	ids, out := make([]Token, 0, 1<<13), make([]byte, 0, 1<<13)
 	tok := Default()
+	r := rand.New(rand.NewPCG(*seed, 9))
+	var unknown []string // words and chunks that nobody has met
+	for range 101 {
+		unknown = append(unknown, runes(r, 400, span{'a', 'z'}, span{'0', '9'}, span{' ', ' '}, span{0x400, 0x44f}))
+	}
 	for name, f := range map[string]func(){
+		"new words":    func() { ids, unknown = tok.AppendEncode(ids[:0], unknown[0], nil), unknown[1:] },
 		"AppendEncode": func() { ids = tok.AppendEncode(ids[:0], text, nil) },
 		"with options": func() { ids = tok.AppendEncode(ids[:0], text, &Options{BOS: true, Specials: SpecialsHF}) },
 		"Count":        func() { tok.Count(text, nil) },
@@ -283,24 +295,34 @@ func TestExportedIsTheSame(t *testing.T) {
 	require.ErrorIs(t, Default().Export(io.Discard, "x"), ErrUnsupported)
 }
 
+// window is the sixteen bytes at a place with zeros behind the end of the text.
+func window(text string, at int) (a, b uint64) {
+	if a, b = tail(text); at+16 > len(text) {
+		return shifted(a, b, at+16-len(text))
+	}
+	return load8(text, at), load8(text, at+8)
+}
+
 // TestWindow compares the arithmetic on 16 bytes with loops, for all lengths and
-// places of a text and bytes that differ from a space in one bit or carry.
+// places of a text, bytes that end a word and others that differ from them in
+// one bit or carry.
 func TestWindow(t *testing.T) {
 	for n := range 40 {
 		for at := max(0, n-15); at < n; at++ {
-			for _, fill := range []byte{0, 1, 'a', '!', ' ' | 0x80, 0x1f, 0xff} {
-				text := bytes.Repeat([]byte{fill}, n)
-				for i := at; i < n; i++ {
-					text[i] = ' '
-					a, b := loadTail(string(text), at)
-					want := min(i-at, 16)
-					require.Equal(t, want, min(untilSpace(a, b), n-at), "%q from %d", text, at)
-					text[i] = fill
+			for _, fill := range []byte{'!', 'a', ' ' | 0x80, 0x80, 0xa1, 0xff} {
+				for _, end := range []byte{' ', '\n', '\r', 0, 0x1f} {
+					text := bytes.Repeat([]byte{fill}, n)
+					for i := at; i < n; i++ {
+						text[i] = end
+						a, b := window(string(text), at)
+						require.Equal(t, min(i-at, 16), untilBreak(a, b), "%q from %d", text, at)
+						text[i] = fill
+					}
+					var want [16]byte
+					copy(want[:], text[at:])
+					a, b := window(string(text), at)
+					require.Equal(t, string(want[:]), string(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, a), b)))
 				}
-				var want [16]byte
-				copy(want[:], text[at:])
-				a, b := loadTail(string(text), at)
-				require.Equal(t, string(want[:]), string(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, a), b)))
 			}
 		}
 	}

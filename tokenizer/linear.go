@@ -19,8 +19,9 @@ type linear struct {
 	prefix []int32  // symbol → the longest symbol that begins it, -1
 	left   []int32  // symbol → its halves; a single character is its own
 	right  []int32
-	merge  links  // halves → symbol
-	halves filter // of the halves in merge
+	merge  links           // halves → symbol
+	halves filter          // of the halves in merge
+	couple [128][128]int32 // two characters of ASCII → the symbol that they make, maxLink for none
 }
 
 // filter is a set of pairs of symbols that may hold more than was put in: so
@@ -50,6 +51,53 @@ func (m *linear) joinHalves(left, right, into int32) {
 	word, bit := m.halves.place(left, right)
 	*word |= bit
 	m.merge.put(left, right, into)
+}
+
+// made is the symbol of which two symbols are the halves, maxLink when there is
+// none.
+func (m *linear) made(left, right int32) int32 {
+	if joint, ok := m.joint(left, right); ok {
+		return joint
+	}
+	return maxLink
+}
+
+// shortRow is how many characters are merged without backtracking.
+const shortRow = cacheText + 1
+
+// short is a row of few characters that are merged one pair after another: the
+// lowest joint first, the leftmost of equals. Between few, looking at all takes
+// less time than backtracking. It stands on the first two facts of linear.
+type short struct {
+	row    [shortRow]int32
+	joints [shortRow]int32 // what each symbol and the next make, maxLink for nothing
+	n      int
+}
+
+// merge merges the row until nothing is left to merge.
+func (s *short) merge(m *linear) {
+	for {
+		best, at := int32(maxLink), 0
+		for i, joint := range s.joints[:s.n-1] {
+			if joint < best {
+				best, at = joint, i
+			}
+		}
+		if best == maxLink {
+			return
+		}
+		s.n--
+		s.row[at] = best
+		for i := at + 1; i < s.n; i++ {
+			s.row[i], s.joints[i] = s.row[i+1], s.joints[i+1]
+		}
+		if at > 0 {
+			s.joints[at-1] = m.made(s.row[at-1], best)
+		}
+		if at+1 < s.n {
+			s.joints[at] = m.made(best, s.row[at+1])
+		}
+	}
 }
 
 // longest is the longest symbol at the beginning of s, -1 when there is none.

@@ -64,6 +64,34 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// TestBreaks has models in whose pieces characters below the space stand behind
+// others, or others behind \r: no word may end there, so that words must not be
+// looked up.
+func TestBreaks(t *testing.T) {
+	for _, row := range []struct {
+		pieces []string
+		words  bool
+	}{
+		{[]string{"ab", "▁\n", "▁\r", "a\r", "ab\r"}, true},
+		{[]string{"a\n"}, false},
+		{[]string{"▁a\t"}, false},
+		{[]string{"\n\n"}, false},
+		{[]string{"\ra"}, false},
+		{[]string{"▁\r", "▁\r\n"}, false},
+	} {
+		tok, err := newTokenizer(vocabularyOf(append([]string{"▁", "a", "b", "\n", "\r", "\t", "▁a"}, row.pieces...)...))
+		require.NoError(t, err)
+		require.Equal(t, row.words, tok.Properties().Words, "%q", row.pieces)
+		want := reference(tok.v)
+		r := rand.New(rand.NewPCG(*seed, 8))
+		for range 2000 {
+			text := glue(r, 14, "a", "b", " ", "▁", "z", "\xff", "\n", "\r", "\t", "\x00", "ab", "  ")
+			equal(t, want(text), tok.Encode(text, nil), text)
+		}
+	}
+	require.True(t, Default().Properties().Words)
+}
+
 // TestUnknownRuns has a model without byte fallback, in which a token depends
 // on the one before: of a row of unknown characters there is one token. Words
 // must not be looked up.
@@ -76,6 +104,7 @@ func TestUnknownRuns(t *testing.T) {
 	tok, err := newTokenizer(v)
 	require.NoError(t, err)
 	require.True(t, tok.Properties().CutAtRuns)
+	require.False(t, tok.Properties().Words)
 	id := func(text string) Token { id, _ := tok.ID(text); return id }
 	for range 2 {
 		for n := 1; n < 40; n++ {
@@ -120,21 +149,22 @@ func TestCache(t *testing.T) {
 		for _, spaced := range []bool{false, true} {
 			for n := 1; n <= cacheTokens; n++ {
 				key := keyOf(strings.Repeat(string(rune('@'+n)), 30), 3, 3+length, spaced)
-				c.put(&key, tokens(n, length))
-				got, known := c.get([]Token{5}, &key)
-				require.True(t, known)
+				c.put(&key, tokens(n, length), length)
+				got, bytes := c.get([]Token{5}, &key)
+				require.Equal(t, length, bytes)
 				require.Equal(t, append([]Token{5}, tokens(n, length)...), got, "%d bytes", length)
 			}
 		}
 	}
 	for i := range 4 * cacheLines {
 		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
-		c.put(&key, []Token{Token(i), 1, 2, Token(i)})
+		c.put(&key, []Token{Token(i), 1, 2, Token(i)}, i%cacheShort)
 	}
 	for i := range 4 * cacheLines {
 		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
-		if got, known := c.get(nil, &key); known {
+		if got, bytes := c.get(nil, &key); bytes >= 0 {
 			kept++
+			require.Equal(t, i%cacheShort, bytes)
 			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
 		}
 	}
@@ -144,8 +174,9 @@ func TestCache(t *testing.T) {
 	require.False(t, large.full())
 	for i := range 4 * cacheLines {
 		key := cacheKey{a: uint64(i), b: 9<<57 | 7, kind: 18}
-		if got, known := large.get(nil, &key); known {
+		if got, bytes := large.get(nil, &key); bytes >= 0 {
 			still++
+			require.Equal(t, i%cacheShort, bytes)
 			require.Equal(t, []Token{Token(i), 1, 2, Token(i)}, got)
 		}
 	}

@@ -166,7 +166,7 @@ func (c *tokenizerInspectCmd) Run(a *app) error {
 	fmt.Fprintf(w, "kind\t%s\nsize\t%d pieces\n", x.Kind, x.Size)
 	fmt.Fprintf(w, "special\tunk %d, bos %d, eos %d, pad %d\n", t.UNK(), t.BOS(), t.EOS(), t.PAD())
 	fmt.Fprintf(w, "rules\tbyte fallback %t, prefix %t, spaces trimmed %t\n", p.ByteFallback, p.AddPrefix, p.TrimSpaces)
-	fmt.Fprintf(w, "fast paths\tdirect %t, cut at runs %t, cut between pairs %t, linear %t\n", p.Direct, p.CutAtRuns, p.CutPairs, p.Linear)
+	fmt.Fprintf(w, "fast paths\tdirect %t, cut at runs %t, cut between pairs %t, words %t, linear %t\n", p.Direct, p.CutAtRuns, p.CutPairs, p.Words, p.Linear)
 	fmt.Fprintf(w, "tables\t%d characters, %d pairs, %d merges\n", p.Characters, p.Pairs, p.Merges)
 	return w.Flush()
 }
