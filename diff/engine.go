@@ -70,6 +70,8 @@ type engine struct {
 	resumed      int // panels that an earlier run wrote
 	resumedBytes int64
 
+	ahead ahead // what the system was told to read
+
 	mu          sync.Mutex // of the next four
 	turned      *sync.Cond
 	turn        int // the panel to be handed on next: all before it are written
@@ -169,6 +171,7 @@ func (e *engine) fail() {
 // panel makes, writes and hands on panel i; those of an earlier run it reads
 // back.
 func (e *engine) panel(ctx context.Context, b *buffers, i int) error {
+	e.ahead.expect(e.plan.panels, i)
 	x := e.plan.panels[i]
 	offset := x.first * x.work.stored
 	if i < e.resumed {
@@ -209,8 +212,12 @@ func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
 	}
 	e.mu.Lock()
 	e.turn++
+	before := e.done
 	e.mu.Unlock()
 	e.turned.Broadcast()
+	if n := int64(len(stored)); before/startSyncEvery != (before+n)/startSyncEvery {
+		e.writer.StartSync()
+	}
 	e.progress("write", int64(len(stored)))
 	return e.journal.passed(e, i)
 }

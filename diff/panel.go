@@ -69,7 +69,7 @@ func (p *Plan) cutPanels() error {
 		if err != nil {
 			return err
 		}
-		step := w.panelRows(p.options.Memory / 2 / int64(p.options.Workers))
+		step := w.panelRows(rows, p.options.Memory/2/int64(p.options.Workers))
 		for first := int64(0); first < rows; first += step {
 			p.panels = append(p.panels, panel{q, first, min(step, rows-first), w})
 		}
@@ -113,8 +113,10 @@ func (w *work) turn(op *operation) {
 }
 
 // panelRows is the number of rows of a panel that needs at most budget bytes
-// of buffers, and at least one step.
-func (w *work) panelRows(budget int64) int64 {
+// of buffers, and at least one step. The panels of a weight are of one size,
+// but for the last, which is hardly smaller: few rows of a turned one cost as
+// many reads as many.
+func (w *work) panelRows(rows, budget int64) int64 {
 	target, step := int64(plainPanel), int64(1)
 	for _, v := range w.views {
 		step = max(step, v.Step())
@@ -122,9 +124,12 @@ func (w *work) panelRows(budget int64) int64 {
 			target = turnedPanel
 		}
 	}
-	rows := min(target/w.row, budget/w.need(1))
-	return max(rows/step*step, step)
+	most := max(min(target/w.row, budget/w.need(1))/step, 1) // steps
+	steps := ceil(rows, step)
+	return ceil(steps, ceil(steps, most)) * step
 }
+
+func ceil(a, b int64) int64 { return (a + b - 1) / b }
 
 // need is the bytes of buffers that n rows take.
 func (w *work) need(n int64) int64 {

@@ -174,6 +174,21 @@ func (v *View) permuteCols(dst, src []byte) {
 	}
 }
 
+// expectPlain is the size up to which Expect reads ahead what is read in the
+// order in which it is stored: of more, the system does by itself.
+const expectPlain = 32 << 20
+
+// Expect tells the system that the weight is about to be read, so that it
+// reads ahead. The blocks of a view that is Turned take a piece of every row of
+// the store, in which the system would see no order.
+func (v *View) Expect() {
+	if v.turned || v.tensor.Bytes() <= expectPlain {
+		for _, s := range v.tensor.extents {
+			s.file.Expect(s.off, s.n)
+		}
+	}
+}
+
 // Turned says whether the store has the view's rows as columns: ReadRows
 // gathers and transposes them then. Who combines several such views gathers
 // with ReadColumns, combines what is gathered, and transposes once.
@@ -192,6 +207,9 @@ func (v *View) TurnedAlike(w *View) bool {
 // at multiples of Step.
 func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error) {
 	size := v.DType.Size()
+	if n == v.rows && !v.orderCols { // all of it, in one piece
+		return v.blockOrder(first, n), v.tensor.read(v.source, dst[:v.cols*n*size], 0)
+	}
 	for c := range v.cols {
 		row := c
 		if v.orderCols {

@@ -198,6 +198,14 @@ func (w *Writer) Sync() error {
 	return nil
 }
 
+// StartSync has the system begin to write what it holds of the files, so that
+// Sync and Commit need not wait for all of it.
+func (w *Writer) StartSync() {
+	for _, f := range w.files {
+		f.StartSync()
+	}
+}
+
 // Note opens a file of a name that is kept with the output in the making and
 // is no part of it: new, of a size, or one that an earlier Writer left.
 func (w *Writer) Note(name string, size int64) (vfs.File, error) {

@@ -15,6 +15,11 @@ type File interface {
 	io.WriterAt
 	io.Closer
 	Sync() error
+	// Expect tells the system that a part of the file is about to be read, and
+	// StartSync that it may begin to write what it holds of it. Neither waits
+	// for it, nor fails: where the system takes no advice they do nothing.
+	Expect(off, n int64)
+	StartSync()
 	// Size is the length when the file was opened.
 	Size() int64
 	// Stat is what the open file is now.
