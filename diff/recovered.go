@@ -28,11 +28,13 @@ func checkRecovered(p *Plan) *CheckError {
 		p.inputs[1].path, p.inputs[0].path, slope, deviation), "give LLaMA's own weights as the base"}
 }
 
-// Some weights are enough for the regression: this many matrices, and elements
-// of each.
+// Some weights are enough for the regression: so many matrices, and of each
+// the leading so many rows and columns, or as many elements where one side is
+// shorter. Each row of the store costs a read, all over the file, which is what
+// counts for an input that is not in the page cache.
 const (
-	regressionMatrices = 24
-	regressionElements = 1 << 17
+	regressionMatrices = 9
+	regressionCorner   = 640
 )
 
 // regression is the slope of b on d over a part of their matrices, and the
@@ -40,11 +42,11 @@ const (
 func regression(b, d *weights.Checkpoint) (slope, deviation float64, err error) {
 	var products, squares, both float64
 	for _, q := range someMatrices(&b.Config) {
-		x, err := leading(b, q)
+		x, err := corner(b, q)
 		if err != nil {
 			return 0, 0, err
 		}
-		y, err := leading(d, q)
+		y, err := corner(d, q)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -75,17 +77,18 @@ func someMatrices(c *weights.Config) []weights.Param {
 	return list
 }
 
-// leading are the first rows of a weight in Meta's layout, of so many elements
-// at most.
-func leading(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+// corner are the leading rows and columns of a weight in Meta's layout.
+func corner(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
 	v, err := c.View(q, weights.Meta)
 	if err != nil {
 		return nil, err
 	}
-	cols := v.RowBytes() / v.DType.Size()
-	rows := min(v.Rows(), max(regressionElements/cols, 1))
-	b := make([]byte, rows*v.RowBytes())
-	if err := v.ReadRows(b, 0, rows, nil); err != nil {
+	const most = regressionCorner * regressionCorner
+	width := v.RowBytes() / v.DType.Size()
+	rows := min(v.Rows(), most/min(width, regressionCorner))
+	cols := min(width, most/rows)
+	b := make([]byte, rows*cols*v.DType.Size())
+	if err := v.ReadCorner(b, rows, cols); err != nil {
 		return nil, err
 	}
 	values := make([]float32, rows*cols)

@@ -222,6 +222,35 @@ func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error
 	return v.blockOrder(first, n), nil
 }
 
+// ReadCorner reads the leading rows and columns of a matrix whose rows are not
+// reordered into dst, row by row. It costs a read for each row, or for each
+// column of a view that is Turned.
+func (v *View) ReadCorner(dst []byte, rows, cols int64) error {
+	size := v.DType.Size()
+	if v.order.head > 0 || rows > v.rows || cols > v.cols || int64(len(dst)) != rows*cols*size {
+		return fmt.Errorf("%d × %d elements of tensor %q, %d × %d, into %d bytes", rows, cols, v.tensor.Name, v.rows, v.cols, len(dst))
+	}
+	if !v.turned {
+		return v.readLeading(dst, rows, cols*size, v.cols*size)
+	}
+	stored := make([]byte, len(dst))
+	if err := v.readLeading(stored, cols, rows*size, v.rows*size); err != nil {
+		return err
+	}
+	half.Transpose(dst, stored, int(cols), int(rows), int(size), nil)
+	return nil
+}
+
+// readLeading reads the first n bytes of each of the store's first rows.
+func (v *View) readLeading(dst []byte, rows, n, row int64) error {
+	for r := range rows {
+		if err := v.tensor.read(v.source, dst[r*n:(r+1)*n], r*row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readTurned gathers a block of columns of the store, which is the block of
 // rows, and transposes it.
 func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
