@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,11 @@ func convertIt(t *testing.T, x *trial) error {
 // stream.
 func newTrial(t *testing.T) *trial {
 	t.Helper()
+	files, goroutines := openFiles(), runtime.NumGoroutine()
+	t.Cleanup(func() { // whatever happened, none is left
+		require.Equal(t, files, openFiles(), "files are left open")
+		requireGoroutines(t, goroutines)
+	})
 	dir := t.TempDir()
 	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
 	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))

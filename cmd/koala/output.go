@@ -28,7 +28,7 @@ type outputFlags struct {
 	Allow          []string `placeholder:"CHECK" help:"Go on although this check refuses: swapped, rounded, recovered."`
 	FollowLinks    bool     `help:"Allow shards to be symbolic links out of their directory."`
 
-	Workers int  `placeholder:"N" help:"Goroutines that work (default: one a core)."`
+	Workers int  `placeholder:"N" help:"Goroutines that work (default: one a core, and one more for digests)."`
 	Memory  size `default:"256MiB" placeholder:"SIZE" help:"Memory limit (default ${default})."`
 	Plan    bool `help:"Say what would be done, check it, and write nothing."`
 	JSON    bool `name:"json" help:"Print one JSON document on stdout."`
