@@ -204,6 +204,7 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: some thousand runs")
 	}
+	inMemory(t)
 	for format, kinds := range map[weights.Format][]fault{hf: faults, easylm: faults[:2], torch: faults[1:2]} {
 		for _, kind := range kinds {
 			for _, resume := range []bool{false, true} {

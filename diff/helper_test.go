@@ -15,6 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
@@ -52,6 +53,16 @@ func makeIt(t *testing.T, x *trial) error {
 func convertIt(t *testing.T, x *trial) error {
 	_, err := Convert(t.Context(), x.base, x.out, x.opts)
 	return err
+}
+
+// inMemory puts the temporary files of a test of very many runs into memory,
+// where syncing costs nothing, on systems that have a place for that.
+func inMemory(t *testing.T) {
+	t.Helper()
+	const place, enough = "/dev/shm", 256 << 20
+	if free, err := vfs.OS.Free(place); err == nil && free > enough {
+		t.Setenv("TMPDIR", place)
+	}
 }
 
 // newTrial writes Tiny's base as a Hugging Face directory and its diff as a

@@ -92,6 +92,7 @@ func wanted(t *testing.T, x *trial, o Options) map[string]string {
 // manifest's too, are those of a run in one go.
 func TestResumeAtEveryStep(t *testing.T) {
 	beResumer()
+	inMemory(t)
 	for name, o := range map[string]Options{"stream": {Format: easylm}, "directory": {Format: hf}, "2 of Meta": {Format: torch, Shards: 2}, "gguf": {Format: gguf}} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
@@ -121,6 +122,7 @@ func TestResumeAtEveryStep(t *testing.T) {
 // before, until one comes to its end: the bytes are those of a run in one go.
 func TestKilledAtRandom(t *testing.T) {
 	beResumer()
+	inMemory(t)
 	times := 200
 	if testing.Short() {
 		times = 20

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,6 +65,9 @@ func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.P
 	}
 	r, err := p.Run(a.ctx)
 	bar.finish()
+	if f.Resume && errors.Is(err, context.Canceled) {
+		return errStopped
+	}
 	if err != nil {
 		return err
 	}
