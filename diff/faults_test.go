@@ -205,7 +205,7 @@ func TestFaults(t *testing.T) {
 		t.Skip("-short: some thousand runs")
 	}
 	inMemory(t)
-	for format, kinds := range map[weights.Format][]fault{hf: faults, easylm: faults[:2], torch: faults[1:2]} {
+	for format, kinds := range map[weights.Format][]fault{hf: faults, easylm: faults[:2], torch: faults[1:2], gguf: faults[:1]} {
 		for _, kind := range kinds {
 			for _, resume := range []bool{false, true} {
 				t.Run(fmt.Sprint(format, ", ", kind.name, ", resume ", resume), func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // with --resume leaves what the next run goes on with. The code is 130.
 func TestCtrlC(t *testing.T) {
 	dir := t.TempDir()
-	m := testmodel.Model{Layers: 8, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
+	m := testmodel.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place", "out")
 	require.NoError(t, os.Mkdir(filepath.Dir(out), 0o755))
 	require.NoError(t, m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: weights.F16}))
