@@ -8,7 +8,7 @@ an EasyLM stream) of 0.1, 0.6, 1.1 or 3.4 G parameters, in the forms that the
 peers read. Each recovers into Hugging Face's layout, in a process of its own.
 The floor reads both inputs and writes and syncs as many bytes as come out;
 quotients are against the floor right before, and medians of all rounds count.
-FastChat's low-memory mode and EasyLM run once. --cold drops the inputs from the page
+FastChat, mergekit and EasyLM run once. --cold drops the inputs from the page
 cache before each run. --keep holds the pair for the next run.
 
 EasyLM is not on PyPI: DIR is a checkout (fe5b2c3 of its repository is the last
@@ -153,9 +153,9 @@ class Bench:
             "numpy": (script("numpy"), True),
             "numpy, sha256": (script("numpy", "sha256"), True),
             "torch": (script("torch"), True),
-            "FastChat": (fastchat(""), True),
+            "FastChat": (fastchat(""), False),
             "FastChat --low-cpu-mem": (fastchat(".bin", "--low-cpu-mem"), False),
-            "mergekit": ([[os.path.dirname(self.python) + "/mergekit-yaml", self.path("mergekit.yaml"), self.out]], True),
+            "mergekit": ([[os.path.dirname(self.python) + "/mergekit-yaml", self.path("mergekit.yaml"), self.out]], False),
         }
         if self.easylm:
             all["EasyLM, three steps"] = (self.easylm_steps(), False)

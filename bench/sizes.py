@@ -4,9 +4,9 @@ to 13 G parameters, and what looking at headers costs.
     python3 bench/sizes.py [--folder DIR] [SIZE…]      sizes 0.1 0.6 1.1 3.4 7 13; default all
 
 The inputs are sparse files of zeros, which cost no disk; the output is written
-and synced, 26 GB of it for 13 G parameters, and removed. Each size runs twice,
-without digests and with sha256 of the output, and the better of two runs counts
-below 3 G parameters. Then `koala recover --plan` of a 13B pair and `koala
+and synced, 26 GB of it for 13 G parameters, and removed. Each size runs without
+digests and with sha256 of the output, right after the floor of
+bench/recover.py; below 3 G parameters the best of two counts. Then `koala recover --plan` of a 13B pair and `koala
 inspect` of a 65B stream, the best of five.
 """
 
@@ -53,17 +53,20 @@ def main():
                 subprocess.run([sparse, place, *map(str, SIZES[size])], check=True)
             return place, ["--base", place / "base", "--diff", place / "diff.stream", "--out", place / "out"]
 
-        print("| G parameters | digests | seconds | seconds a GB of output | peak memory, MB |\n|---|---|---|---|---|")
+        print("| G parameters | digests | seconds | seconds a GB of output | of the floor | peak memory, MB |\n|---|---|---|---|---|---|")
         for size in args.sizes or [s for s in SIZES if s != "65"]:
             for digests in ("none", "output"):
                 place, paths = pair(size)
-                runs = []
+                files = [*(place / "base").glob("*.safetensors"), place / "diff.stream"]
+                runs, floors, bytes = [], [], files[-1].stat().st_size
                 for _ in range(2 if float(size) < 3 else 1):
+                    peer = [sys.executable, here / "recover_peers.py", "floor", place / "floor", str(bytes), *files]
+                    floors.append(float(subprocess.run(peer, check=True, capture_output=True, text=True).stdout))
+                    os.unlink(place / "floor")
                     runs.append(call(koala, "recover", *paths, "--digests", digests, "--quiet"))
-                    written = sum(f.stat().st_size for f in (place / "out").iterdir())
                     shutil.rmtree(place / "out")
-                seconds, peak = min(runs)
-                print(f"| {size} | {digests} | {seconds:.2f} | {seconds / written * 1e9:.2f} | {peak / 1e6:.0f} |", flush=True)
+                (seconds, peak), floor = min(runs), min(floors)
+                print(f"| {size} | {digests} | {seconds:.2f} | {seconds / bytes * 1e9:.2f} | {floor / bytes * 1e9:.2f} | {peak / 1e6:.0f} |", flush=True)
         if not args.sizes:
             for what, command in (("recover --plan, 13B pair", ["recover", *pair("13")[1], "--plan"]),
                                   ("inspect, 65B stream", ["inspect", pair("65")[0] / "diff.stream"])):

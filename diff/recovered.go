@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
@@ -41,12 +42,13 @@ const (
 // slope's standard error.
 func regression(b, d *weights.Checkpoint) (slope, deviation float64, err error) {
 	var products, squares, both float64
+	var first, second leading
 	for _, q := range someMatrices(&b.Config) {
-		x, err := corner(b, q)
+		x, err := first.corner(b, q)
 		if err != nil {
 			return 0, 0, err
 		}
-		y, err := corner(d, q)
+		y, err := second.corner(d, q)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -77,21 +79,30 @@ func someMatrices(c *weights.Config) []weights.Param {
 	return list
 }
 
-// corner are the leading rows and columns of a weight in Meta's layout.
-func corner(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+// leading is space for the corners of one input's weights.
+type leading struct {
+	stored, scratch []byte
+	values          []float32
+}
+
+// corner are the leading rows and columns of a weight in Meta's layout, valid
+// until the next call.
+func (l *leading) corner(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+	const most = regressionCorner * regressionCorner
 	v, err := c.View(q, weights.Meta)
 	if err != nil {
 		return nil, err
 	}
-	const most = regressionCorner * regressionCorner
-	width := v.RowBytes() / v.DType.Size()
+	size := v.DType.Size()
+	width := v.RowBytes() / size
 	rows := min(v.Rows(), most/min(width, regressionCorner))
 	cols := min(width, most/rows)
-	b := make([]byte, rows*cols*v.DType.Size())
-	if err := v.ReadCorner(b, rows, cols); err != nil {
+	l.stored = slices.Grow(l.stored[:0], int(rows*cols*size))[:rows*cols*size]
+	l.scratch = slices.Grow(l.scratch[:0], len(l.stored))[:len(l.stored)]
+	l.values = slices.Grow(l.values[:0], int(rows*cols))[:rows*cols]
+	if err := v.ReadCorner(l.stored, rows, cols, l.scratch); err != nil {
 		return nil, err
 	}
-	values := make([]float32, rows*cols)
-	half.Floats(values, b, half.Type(v.DType))
-	return values, nil
+	half.Floats(l.values, l.stored, half.Type(v.DType))
+	return l.values, nil
 }

@@ -73,15 +73,16 @@ func TestReadCorner(t *testing.T) {
 					want = append(want, all[r*v.RowBytes():r*v.RowBytes()+2*corner[1]]...)
 				}
 				got := make([]byte, len(want))
-				require.NoError(t, v.ReadCorner(got, corner[0], corner[1]))
+				require.NoError(t, v.ReadCorner(got, corner[0], corner[1], make([]byte, len(got))))
 				require.Equal(t, want, got, "%s, %v", format, corner)
 			}
 			for _, corner := range [][2]int64{{v.Rows() + 1, 1}, {1, cols + 1}, {2, 2}} {
-				require.Error(t, v.ReadCorner(make([]byte, 2*corner[0]*corner[1]+2), corner[0], corner[1]))
+				b := make([]byte, 2*corner[0]*corner[1]+2)
+				require.Error(t, v.ReadCorner(b, corner[0], corner[1], b))
 			}
 		}
 		v, err := c.View(weights.Param{Role: weights.Q}, map[string]*weights.Layout{"safetensors": weights.Meta, "easylm": weights.HuggingFace}[format])
 		require.NoError(t, err)
-		require.Error(t, v.ReadCorner(make([]byte, 2), 1, 1), "its rows are reordered")
+		require.Error(t, v.ReadCorner(make([]byte, 2), 1, 1, make([]byte, 2)), "its rows are reordered")
 	}
 }

@@ -224,16 +224,16 @@ func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error
 
 // ReadCorner reads the leading rows and columns of a matrix whose rows are not
 // reordered into dst, row by row. It costs a read for each row, or for each
-// column of a view that is Turned.
-func (v *View) ReadCorner(dst []byte, rows, cols int64) error {
+// column of a view that is Turned. scratch has the length of dst, too.
+func (v *View) ReadCorner(dst []byte, rows, cols int64, scratch []byte) error {
 	size := v.DType.Size()
-	if v.order.head > 0 || rows > v.rows || cols > v.cols || int64(len(dst)) != rows*cols*size {
+	if v.order.head > 0 || rows > v.rows || cols > v.cols || int64(len(dst)) != rows*cols*size || len(scratch) < len(dst) {
 		return fmt.Errorf("%d × %d elements of tensor %q, %d × %d, into %d bytes", rows, cols, v.tensor.Name, v.rows, v.cols, len(dst))
 	}
 	if !v.turned {
 		return v.readLeading(dst, rows, cols*size, v.cols*size)
 	}
-	stored := make([]byte, len(dst))
+	stored := scratch[:len(dst)]
 	if err := v.readLeading(stored, cols, rows*size, v.rows*size); err != nil {
 		return err
 	}
