@@ -72,9 +72,10 @@ type engine struct {
 
 	ahead ahead // what the system was told to read
 
-	mu          sync.Mutex // of the next four
+	mu          sync.Mutex // of the next five
 	turned      *sync.Cond
-	turn        int // the panel to be handed on next: all before it are written
+	turn        int   // the panel to be handed on next: all before it are written
+	handed      int64 // bytes of output that were handed on
 	failed      bool
 	done, total int64
 
@@ -212,10 +213,12 @@ func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
 	}
 	e.mu.Lock()
 	e.turn++
-	before := e.done
+	before := e.handed
+	e.handed += int64(len(stored))
+	due := before/startSyncEvery != e.handed/startSyncEvery
 	e.mu.Unlock()
 	e.turned.Broadcast()
-	if n := int64(len(stored)); before/startSyncEvery != (before+n)/startSyncEvery {
+	if due {
 		e.writer.StartSync()
 	}
 	e.progress("write", int64(len(stored)))
