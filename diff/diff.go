@@ -101,8 +101,8 @@ type Options struct {
 	// DigestAll one more reads the inputs for their digests.
 	Workers int
 	// Memory bounds the process's memory in bytes; default 256 MiB. Half of
-	// it is buffers; less than 64 MiB bounds these alone, for the program takes
-	// some 20 MiB by itself.
+	// it is buffers; less than 96 MiB bounds these alone, for the program takes
+	// some 30 MiB by itself.
 	Memory int64
 	// Progress is called now and then, never twice at once.
 	Progress func(Progress)

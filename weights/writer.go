@@ -214,6 +214,10 @@ func (w *Writer) Note(name string, size int64) (vfs.File, error) {
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return f, err
 		}
+		// It may be there in another length: its making was cut short.
+		if err := w.stage.Remove(name); err != nil && !notExist(err) {
+			return nil, err
+		}
 	}
 	return w.stage.Create(name, size)
 }
