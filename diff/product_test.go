@@ -37,7 +37,7 @@ func TestFixturesDoNotDepend(t *testing.T) {
 	for _, kernel := range otherKernels() {
 		t.Run(kernel, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "digests")
-			cmd := exec.Command(os.Args[0], "-test.run=^TestFixturesDoNotDepend$")
+			cmd := exec.Command(os.Args[0], "-test.run=^TestFixturesDoNotDepend$", fmt.Sprint("-test.short=", testing.Short()))
 			cmd.Env = append(os.Environ(), productChild+"="+file, "KOALA_KERNEL="+kernel)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
@@ -60,6 +60,9 @@ func recoverProduct(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	all := make(map[string]map[string]string)
 	for shape, list := range bases {
+		if testing.Short() && shape != "D" {
+			continue
+		}
 		for _, base := range list {
 			for _, format := range []weights.Format{hf, easylm, torch, gguf} {
 				name := fmt.Sprint(shape, "/", base, "/", format)
