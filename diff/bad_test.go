@@ -334,7 +334,7 @@ func TestBadOptions(t *testing.T) {
 
 // TestMemory has a limit that not even the smallest blocks fit in.
 func TestMemory(t *testing.T) {
-	for _, memory := range []int64{1, 1000, 20_000} {
+	for _, memory := range []int64{1, 1000, 10_000} {
 		x := newTrial(t)
 		x.opts.Memory, x.opts.Workers, x.opts.Allow = memory, 4, everyCheck
 		requireCheck(t, x, CheckMemory, "4 workers need")

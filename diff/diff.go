@@ -96,11 +96,13 @@ type Options struct {
 	// FollowLinks allows inputs' shards to be symbolic links to anywhere.
 	FollowLinks bool
 
-	// Workers is how many goroutines work; default GOMAXPROCS, or fewer where
-	// the memory limit asks for it.
+	// Workers is how many goroutines work, at the most; default GOMAXPROCS, and
+	// one more with digests, or fewer where the memory limit asks for it. With
+	// DigestAll one more reads the inputs for their digests.
 	Workers int
 	// Memory bounds the process's memory in bytes; default 256 MiB. Half of
-	// it is buffers.
+	// it is buffers; less than 96 MiB bounds these alone, for the program takes
+	// some 30 MiB by itself.
 	Memory int64
 	// Progress is called now and then, never twice at once.
 	Progress func(Progress)
@@ -135,6 +137,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if full.Workers <= 0 {
 		full.Workers = runtime.GOMAXPROCS(0)
+		if full.Digests != DigestNone {
+			full.Workers++ // one waits for its turn to digest, now and then
+		}
 	}
 	if full.Memory <= 0 {
 		full.Memory = DefaultMemory

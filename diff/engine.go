@@ -70,9 +70,12 @@ type engine struct {
 	resumed      int // panels that an earlier run wrote
 	resumedBytes int64
 
-	mu          sync.Mutex // of the next four
+	ahead ahead // what the system was told to read
+
+	mu          sync.Mutex // of the next five
 	turned      *sync.Cond
-	turn        int // the panel to be handed on next: all before it are written
+	turn        int   // the panel to be handed on next: all before it are written
+	handed      int64 // bytes of output that were handed on
 	failed      bool
 	done, total int64
 
@@ -169,6 +172,7 @@ func (e *engine) fail() {
 // panel makes, writes and hands on panel i; those of an earlier run it reads
 // back.
 func (e *engine) panel(ctx context.Context, b *buffers, i int) error {
+	e.ahead.expect(e.plan.panels, i)
 	x := e.plan.panels[i]
 	offset := x.first * x.work.stored
 	if i < e.resumed {
@@ -209,8 +213,14 @@ func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
 	}
 	e.mu.Lock()
 	e.turn++
+	before := e.handed
+	e.handed += int64(len(stored))
+	due := before/startSyncEvery != e.handed/startSyncEvery
 	e.mu.Unlock()
 	e.turned.Broadcast()
+	if due {
+		e.writer.StartSync()
+	}
 	e.progress("write", int64(len(stored)))
 	return e.journal.passed(e, i)
 }

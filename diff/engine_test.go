@@ -30,6 +30,7 @@ var outputs = map[string]Options{
 // TestBytesDoNotDepend recovers with every number of workers, memory limit
 // and form of base: the output is the oracle's, and always the same files.
 func TestBytesDoNotDepend(t *testing.T) {
+	inMemory(t)
 	m := testmodel.Tiny
 	for name, o := range outputs {
 		t.Run(name, func(t *testing.T) {

@@ -204,7 +204,8 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: some thousand runs")
 	}
-	for format, kinds := range map[weights.Format][]fault{hf: faults, easylm: faults[:2], torch: faults[1:2]} {
+	inMemory(t)
+	for format, kinds := range map[weights.Format][]fault{hf: faults, easylm: faults[:2], torch: faults[1:2], gguf: faults[:1]} {
 		for _, kind := range kinds {
 			for _, resume := range []bool{false, true} {
 				t.Run(fmt.Sprint(format, ", ", kind.name, ", resume ", resume), func(t *testing.T) {

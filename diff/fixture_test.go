@@ -76,6 +76,7 @@ func digests(b []byte, dtype weights.DType) []string {
 // TestRecoverGivesTheReferencesStream recovers from each base into an EasyLM
 // stream, which is the reference's byte for byte.
 func TestRecoverGivesTheReferencesStream(t *testing.T) {
+	inMemory(t)
 	for shape, list := range bases {
 		for _, base := range list {
 			for dtype, file := range map[weights.DType]string{weights.BF16: "bf16", weights.F16: "fp16", weights.F32: "fp32"} {
@@ -106,6 +107,7 @@ func requireStream(t *testing.T, shape, name, path string) {
 // TestRecoverGivesTheReferencesDirectory recovers into Hugging Face
 // directories of one and of several shards.
 func TestRecoverGivesTheReferencesDirectory(t *testing.T) {
+	inMemory(t)
 	for shape, list := range bases {
 		for _, base := range list {
 			for dtype, name := range map[weights.DType]string{weights.BF16: "bf16", weights.F16: "fp16", weights.F32: "fp32"} {
@@ -145,6 +147,7 @@ func TestOrderOfKeysDoesNotMatter(t *testing.T) {
 // TestMakeGivesTheReferencesDiff makes the diffs that the reference made, and
 // recovers the target from them.
 func TestMakeGivesTheReferencesDiff(t *testing.T) {
+	inMemory(t)
 	for shape, target := range map[string]string{"S": "target/target-fp32.stream", "T": "recovered/recovered-bf16.stream", "D": "recovered/recovered-bf16.stream"} {
 		for _, base := range bases[shape] {
 			t.Run(shape+"/"+base, func(t *testing.T) {

@@ -29,6 +29,7 @@ func convert(t *testing.T, shape, in, out string, o Options) {
 // from there into Meta's and Hugging Face's layouts, which have the digests of
 // the reference: not a bit is lost on the way.
 func TestConvertAnyToAny(t *testing.T) {
+	inMemory(t)
 	for shape, list := range bases {
 		for _, base := range list {
 			if base == "easylm-fp32.stream" { // see TestConvertRounds

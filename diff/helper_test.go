@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
@@ -53,10 +55,25 @@ func convertIt(t *testing.T, x *trial) error {
 	return err
 }
 
+// inMemory puts the temporary files of a test of very many runs into memory,
+// where syncing costs nothing, on systems that have a place for that.
+func inMemory(t *testing.T) {
+	t.Helper()
+	const place, enough = "/dev/shm", 256 << 20
+	if free, err := vfs.OS.Free(place); err == nil && free > enough {
+		t.Setenv("TMPDIR", place)
+	}
+}
+
 // newTrial writes Tiny's base as a Hugging Face directory and its diff as a
 // stream.
 func newTrial(t *testing.T) *trial {
 	t.Helper()
+	files, goroutines := openFiles(), runtime.NumGoroutine()
+	t.Cleanup(func() { // whatever happened, none is left
+		require.Equal(t, files, openFiles(), "files are left open")
+		requireGoroutines(t, goroutines)
+	})
 	dir := t.TempDir()
 	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
 	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))

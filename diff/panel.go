@@ -30,6 +30,9 @@ type work struct {
 	// transposed as it is combined. oneTurned is its index, or -1.
 	allTurned bool
 	oneTurned int
+	// Results take the place of a block where one has elements of their size.
+	// It is the index of its view, or -1.
+	over int
 }
 
 // recoded says whether results are written in another type.
@@ -69,7 +72,7 @@ func (p *Plan) cutPanels() error {
 		if err != nil {
 			return err
 		}
-		step := w.panelRows(p.options.Memory / 2 / int64(p.options.Workers))
+		step := w.panelRows(rows, p.options.Memory/2/int64(p.options.Workers))
 		for first := int64(0); first < rows; first += step {
 			p.panels = append(p.panels, panel{q, first, min(step, rows-first), w})
 		}
@@ -93,6 +96,7 @@ func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
 	}
 	w.stored = place.Bytes() / rows
 	w.turn(p.op)
+	w.share()
 	return w, rows, nil
 }
 
@@ -112,9 +116,22 @@ func (w *work) turn(op *operation) {
 	}
 }
 
+// share finds a block that the results may overwrite: any that is not
+// transposed as it is combined.
+func (w *work) share() {
+	w.over = -1
+	for i, v := range w.views {
+		if i != w.oneTurned && int(v.DType.Size()) == w.out.Size() {
+			w.over = i
+		}
+	}
+}
+
 // panelRows is the number of rows of a panel that needs at most budget bytes
-// of buffers, and at least one step.
-func (w *work) panelRows(budget int64) int64 {
+// of buffers, and at least one step. The panels of a weight are of one size,
+// but for the last, which is hardly smaller: few rows of a turned one cost as
+// many reads as many.
+func (w *work) panelRows(rows, budget int64) int64 {
 	target, step := int64(plainPanel), int64(1)
 	for _, v := range w.views {
 		step = max(step, v.Step())
@@ -122,18 +139,24 @@ func (w *work) panelRows(budget int64) int64 {
 			target = turnedPanel
 		}
 	}
-	rows := min(target/w.row, budget/w.need(1))
-	return max(rows/step*step, step)
+	most := max(min(target/w.row, budget/w.need(1))/step, 1) // steps
+	steps := ceil(rows, step)
+	return ceil(steps, ceil(steps, most)) * step
 }
+
+func ceil(a, b int64) int64 { return (a + b - 1) / b }
 
 // need is the bytes of buffers that n rows take.
 func (w *work) need(n int64) int64 {
-	total, scratch := n*w.row, int64(0)
+	total, scratch := int64(0), int64(0)
 	for i, v := range w.views {
 		total += n * v.RowBytes()
 		if !w.allTurned && i != w.oneTurned {
 			scratch = max(scratch, v.Scratch(n))
 		}
+	}
+	if w.over < 0 {
+		total += n * w.row
 	}
 	if w.allTurned {
 		scratch = n * w.row
@@ -157,6 +180,15 @@ func (p *Plan) bufferBytes() int64 {
 type buffers struct {
 	all    []byte
 	blocks [][]byte
+	more   []byte
+}
+
+// space is n bytes to work in, besides those of compute. It is kept.
+func (b *buffers) space(n int) []byte {
+	if cap(b.more) < n {
+		b.more = make([]byte, n)
+	}
+	return b.more[:n]
 }
 
 // take cuts n bytes off the front.
@@ -166,20 +198,29 @@ func take(rest []byte, n int64) (cut, after []byte) { return rest[:n:n], rest[n:
 // what is to be written of them, are valid until the next call.
 func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err error) {
 	w := x.work
-	results, rest := take(b.all, x.rows*w.row)
-	stored = results
-	if w.recoded() {
-		stored, rest = take(rest, x.rows*w.stored)
-	}
+	rest := b.all
 	b.blocks = b.blocks[:0]
 	for _, v := range w.views {
 		var block []byte
 		block, rest = take(rest, x.rows*v.RowBytes())
 		b.blocks = append(b.blocks, block)
 	}
+	if w.over >= 0 {
+		results = b.blocks[w.over]
+	} else {
+		results, rest = take(rest, x.rows*w.row)
+	}
+	sums := results
+	if w.allTurned {
+		results, rest = take(rest, x.rows*w.row)
+	}
+	stored = results
+	if w.recoded() {
+		stored, rest = take(rest, x.rows*w.stored)
+	}
 	switch {
 	case w.allTurned:
-		err = b.combineTurned(op, x, results, rest)
+		err = b.combineTurned(op, x, results, sums)
 	case w.oneTurned >= 0:
 		err = b.combineOneTurned(op, x, results, rest)
 	default:
@@ -218,7 +259,6 @@ func (b *buffers) combineTurned(op *operation, x panel, results, sums []byte) (e
 			return err
 		}
 	}
-	sums = sums[:len(results)]
 	op.combine(sums, w.out, b.blocks, w.types)
 	size := w.out.Size()
 	half.Transpose(results, sums, len(results)/size/int(x.rows), int(x.rows), size, order)

@@ -117,21 +117,28 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	require.Error(t, cmd.Wait())
 }
 
+// skipInflated skips a test of a process's memory where that says nothing, or
+// the files are too large.
+func skipInflated(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: writes some GB")
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector takes memory of its own")
+	}
+	if free, err := vfs.OS.Free(t.TempDir()); err != nil || free < 2<<30 {
+		t.Skipf("needs 2 GiB of temporary space, %d bytes are free (%v)", free, err)
+	}
+}
+
 // TestPeakMemory recovers 0.637 G parameters in a child whose memory is
 // measured. The inputs are sparse files; the outputs take 1.3 GB each, one
 // after the other.
 func TestPeakMemory(t *testing.T) {
 	beChild()
-	if testing.Short() {
-		t.Skip("-short: writes 2.6 GB")
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the race detector takes memory of its own")
-	}
+	skipInflated(t)
 	dir := t.TempDir()
-	if free, err := vfs.OS.Free(dir); err != nil || free < 2<<30 {
-		t.Skipf("needs 2 GiB of temporary space, %d bytes are free (%v)", free, err)
-	}
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "out")
 	m := testmodel.Large
 	require.NoError(t, m.Write(base, testmodel.Options{Format: hf, DType: weights.F16}))

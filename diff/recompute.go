@@ -75,7 +75,7 @@ func (v *verifier) compare(p *Plan, out *weights.Checkpoint) error {
 		if err != nil {
 			return err
 		}
-		have := make([]byte, len(stored))
+		have := b.space(len(stored))
 		if err := readStored(out, x, have); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
@@ -28,23 +29,26 @@ func checkRecovered(p *Plan) *CheckError {
 		p.inputs[1].path, p.inputs[0].path, slope, deviation), "give LLaMA's own weights as the base"}
 }
 
-// Some weights are enough for the regression: this many matrices, and elements
-// of each.
+// Some weights are enough for the regression: so many matrices, and of each
+// the leading so many rows and columns, or as many elements where one side is
+// shorter. Each row of the store costs a read, all over the file, which is what
+// counts for an input that is not in the page cache.
 const (
-	regressionMatrices = 24
-	regressionElements = 1 << 17
+	regressionMatrices = 9
+	regressionCorner   = 640
 )
 
 // regression is the slope of b on d over a part of their matrices, and the
 // slope's standard error.
 func regression(b, d *weights.Checkpoint) (slope, deviation float64, err error) {
 	var products, squares, both float64
+	var first, second leading
 	for _, q := range someMatrices(&b.Config) {
-		x, err := leading(b, q)
+		x, err := first.corner(b, q)
 		if err != nil {
 			return 0, 0, err
 		}
-		y, err := leading(d, q)
+		y, err := second.corner(d, q)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -75,20 +79,30 @@ func someMatrices(c *weights.Config) []weights.Param {
 	return list
 }
 
-// leading are the first rows of a weight in Meta's layout, of so many elements
-// at most.
-func leading(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+// leading is space for the corners of one input's weights.
+type leading struct {
+	stored, scratch []byte
+	values          []float32
+}
+
+// corner are the leading rows and columns of a weight in Meta's layout, valid
+// until the next call.
+func (l *leading) corner(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+	const most = regressionCorner * regressionCorner
 	v, err := c.View(q, weights.Meta)
 	if err != nil {
 		return nil, err
 	}
-	cols := v.RowBytes() / v.DType.Size()
-	rows := min(v.Rows(), max(regressionElements/cols, 1))
-	b := make([]byte, rows*v.RowBytes())
-	if err := v.ReadRows(b, 0, rows, nil); err != nil {
+	size := v.DType.Size()
+	width := v.RowBytes() / size
+	rows := min(v.Rows(), most/min(width, regressionCorner))
+	cols := min(width, most/rows)
+	l.stored = slices.Grow(l.stored[:0], int(rows*cols*size))[:rows*cols*size]
+	l.scratch = slices.Grow(l.scratch[:0], len(l.stored))[:len(l.stored)]
+	l.values = slices.Grow(l.values[:0], int(rows*cols))[:rows*cols]
+	if err := v.ReadCorner(l.stored, rows, cols, l.scratch); err != nil {
 		return nil, err
 	}
-	values := make([]float32, rows*cols)
-	half.Floats(values, b, half.Type(v.DType))
-	return values, nil
+	half.Floats(l.values, l.stored, half.Type(v.DType))
+	return l.values, nil
 }

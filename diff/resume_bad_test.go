@@ -92,6 +92,19 @@ func TestResumeNothing(t *testing.T) {
 	}
 }
 
+// TestCutJournal resumes where a run was killed while it made its journal.
+func TestCutJournal(t *testing.T) {
+	for _, length := range []int64{0, 1, 100, stepSlot, journalSize - 1, journalSize + 1} {
+		x := newTrial(t)
+		interrupted(t, x)
+		require.NoError(t, os.Truncate(filepath.Join(filepath.Dir(x.out), ".out.koala-partial", journalName), length))
+		x.opts.Resume = true
+		require.NoError(t, x.do(t, x), "%d bytes", length)
+		requireValues(t, x.out, testmodel.Tiny, hf, weights.BF16, sum(testmodel.Tiny))
+		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
+	}
+}
+
 // TestDamagedJournal resumes with a journal of which any byte is changed: the
 // output is right, or the journal is refused.
 func TestDamagedJournal(t *testing.T) {

@@ -92,6 +92,7 @@ func wanted(t *testing.T, x *trial, o Options) map[string]string {
 // manifest's too, are those of a run in one go.
 func TestResumeAtEveryStep(t *testing.T) {
 	beResumer()
+	inMemory(t)
 	for name, o := range map[string]Options{"stream": {Format: easylm}, "directory": {Format: hf}, "2 of Meta": {Format: torch, Shards: 2}, "gguf": {Format: gguf}} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
@@ -121,6 +122,7 @@ func TestResumeAtEveryStep(t *testing.T) {
 // before, until one comes to its end: the bytes are those of a run in one go.
 func TestKilledAtRandom(t *testing.T) {
 	beResumer()
+	inMemory(t)
 	times := 200
 	if testing.Short() {
 		times = 20
@@ -130,12 +132,17 @@ func TestKilledAtRandom(t *testing.T) {
 	write(t, m, x.base, testmodel.Options{Format: hf, DType: weights.F16, Values: m.Base})
 	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
 	want := wanted(t, x, Options{})
+	job := resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2}
+	start := time.Now()
+	require.NoError(t, resumer(t, job).Run())
+	length := int64(time.Since(start)) // within which the kills lie
+	require.NoError(t, os.RemoveAll(x.out))
 	random := rand.New(rand.NewPCG(1, 2))
 	killed := 0
 	for killed < times {
-		cmd := resumer(t, resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2})
+		cmd := resumer(t, job)
 		require.NoError(t, cmd.Start())
-		time.AfterFunc(time.Duration(random.IntN(300))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		time.AfterFunc(time.Duration(random.Int64N(length)), func() { _ = cmd.Process.Kill() })
 		if cmd.Wait() != nil {
 			killed++
 			continue

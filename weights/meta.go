@@ -114,8 +114,9 @@ func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 	}
 	all := *first
 	all.Shape = slices.Clone(first.Shape)
-	all.Shape[axis] = 0
+	all.Shape[axis], all.extents = 0, nil
 	for _, t := range pieces {
+		all.extents = append(all.extents, t.extents...)
 		all.Shape[axis] += t.Shape[axis]
 	}
 	if _, ok := wire.DataSize(string(all.DType), all.Shape); !ok {

@@ -139,6 +139,7 @@ func (c *Checkpoint) readFile(f vfs.File, path string) ([]*Tensor, error) {
 		tensors[i] = &Tensor{
 			Name: t.Name, DType: DType(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Turned,
 		}
+		tensors[i].extents = []extent{{f, t.Offset, tensors[i].Bytes()}}
 	}
 	return tensors, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/x448/float16"
 )
@@ -19,9 +20,16 @@ type Tensor struct {
 	Path   string // the file that holds it
 	Offset int64  // of its first byte there
 
-	layout *Layout
-	data   io.ReaderAt
-	turned io.ReaderAt // the same column by column, where the file holds it so
+	layout  *Layout
+	data    io.ReaderAt
+	turned  io.ReaderAt // the same column by column, where the file holds it so
+	extents []extent
+}
+
+// extent is a part of a file that a tensor lies in.
+type extent struct {
+	file   vfs.File
+	off, n int64
 }
 
 // Len is the number of elements.

@@ -174,6 +174,21 @@ func (v *View) permuteCols(dst, src []byte) {
 	}
 }
 
+// expectPlain is the size up to which Expect reads ahead what is read in the
+// order in which it is stored: of more, the system does by itself.
+const expectPlain = 32 << 20
+
+// Expect tells the system that the weight is about to be read, so that it
+// reads ahead. The blocks of a view that is Turned take a piece of every row of
+// the store, in which the system would see no order.
+func (v *View) Expect() {
+	if v.turned || v.tensor.Bytes() <= expectPlain {
+		for _, s := range v.tensor.extents {
+			s.file.Expect(s.off, s.n)
+		}
+	}
+}
+
 // Turned says whether the store has the view's rows as columns: ReadRows
 // gathers and transposes them then. Who combines several such views gathers
 // with ReadColumns, combines what is gathered, and transposes once.
@@ -192,6 +207,9 @@ func (v *View) TurnedAlike(w *View) bool {
 // at multiples of Step.
 func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error) {
 	size := v.DType.Size()
+	if n == v.rows && !v.orderCols { // all of it, in one piece
+		return v.blockOrder(first, n), v.tensor.read(v.source, dst[:v.cols*n*size], 0)
+	}
 	for c := range v.cols {
 		row := c
 		if v.orderCols {
@@ -202,6 +220,35 @@ func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error
 		}
 	}
 	return v.blockOrder(first, n), nil
+}
+
+// ReadCorner reads the leading rows and columns of a matrix whose rows are not
+// reordered into dst, row by row. It costs a read for each row, or for each
+// column of a view that is Turned. scratch has the length of dst, too.
+func (v *View) ReadCorner(dst []byte, rows, cols int64, scratch []byte) error {
+	size := v.DType.Size()
+	if v.order.head > 0 || rows > v.rows || cols > v.cols || int64(len(dst)) != rows*cols*size || len(scratch) < len(dst) {
+		return fmt.Errorf("%d × %d elements of tensor %q, %d × %d, into %d bytes", rows, cols, v.tensor.Name, v.rows, v.cols, len(dst))
+	}
+	if !v.turned {
+		return v.readLeading(dst, rows, cols*size, v.cols*size)
+	}
+	stored := scratch[:len(dst)]
+	if err := v.readLeading(stored, cols, rows*size, v.rows*size); err != nil {
+		return err
+	}
+	half.Transpose(dst, stored, int(cols), int(rows), int(size), nil)
+	return nil
+}
+
+// readLeading reads the first n bytes of each of the store's first rows.
+func (v *View) readLeading(dst []byte, rows, n, row int64) error {
+	for r := range rows {
+		if err := v.tensor.read(v.source, dst[r*n:(r+1)*n], r*row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readTurned gathers a block of columns of the store, which is the block of

@@ -198,6 +198,14 @@ func (w *Writer) Sync() error {
 	return nil
 }
 
+// StartSync has the system begin to write what it holds of the files, so that
+// Sync and Commit need not wait for all of it.
+func (w *Writer) StartSync() {
+	for _, f := range w.files {
+		f.StartSync()
+	}
+}
+
 // Note opens a file of a name that is kept with the output in the making and
 // is no part of it: new, of a size, or one that an earlier Writer left.
 func (w *Writer) Note(name string, size int64) (vfs.File, error) {
@@ -205,6 +213,10 @@ func (w *Writer) Note(name string, size int64) (vfs.File, error) {
 		f, err := w.stage.Reopen(name, size)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return f, err
+		}
+		// It may be there in another length: its making was cut short.
+		if err := w.stage.Remove(name); err != nil && !notExist(err) {
+			return nil, err
 		}
 	}
 	return w.stage.Create(name, size)

@@ -104,6 +104,9 @@ func report(stderr io.Writer, command string, err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errStopped):
+		fmt.Fprintf(stderr, "koala %s: %v\n", firstWord(command), errStopped)
+		return exitInterrupted
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(stderr, "koala %s: interrupted: nothing was written\n", firstWord(command))
 		return exitInterrupted
@@ -111,6 +114,9 @@ func report(stderr io.Writer, command string, err error) int {
 	fmt.Fprintf(stderr, "koala %s: %s\n", firstWord(command), oneLine(err))
 	return exitFailed
 }
+
+// errStopped is of a run that was interrupted and can be resumed.
+var errStopped = errors.New("interrupted: what is written stays: run again with --resume to go on")
 
 func firstWord(s string) string {
 	word, _, _ := strings.Cut(s, " ")

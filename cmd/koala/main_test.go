@@ -17,7 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// asKoala makes the test binary be the command.
+const asKoala = "KOALA_TEST_AS_KOALA"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asKoala) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"koala": main})
 }
 

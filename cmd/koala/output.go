@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ type outputFlags struct {
 	Allow          []string `placeholder:"CHECK" help:"Go on although this check refuses: swapped, rounded, recovered."`
 	FollowLinks    bool     `help:"Allow shards to be symbolic links out of their directory."`
 
-	Workers int  `placeholder:"N" help:"Goroutines that work (default: one a core)."`
+	Workers int  `placeholder:"N" help:"Goroutines that work (default: one a core, and one more for digests)."`
 	Memory  size `default:"256MiB" placeholder:"SIZE" help:"Memory limit (default ${default})."`
 	Plan    bool `help:"Say what would be done, check it, and write nothing."`
 	JSON    bool `name:"json" help:"Print one JSON document on stdout."`
@@ -64,6 +65,9 @@ func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.P
 	}
 	r, err := p.Run(a.ctx)
 	bar.finish()
+	if f.Resume && errors.Is(err, context.Canceled) {
+		return errStopped
+	}
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,22 @@ func reserve(f *os.File, size int64) error {
 	}
 }
 
+// expectPiece is how much is advised at once: the system takes no more of one
+// call than it reads ahead by itself.
+const expectPiece = 128 << 10
+
+// Expect has no other effect than on speed, so its errors do not count.
+func (f osFile) Expect(off, n int64) {
+	for end := off + n; off < end; off += expectPiece {
+		_ = unix.Fadvise(int(f.Fd()), off, min(expectPiece, end-off), unix.FADV_WILLNEED)
+	}
+}
+
+// StartSync has no other effect than on speed; Sync gives the errors.
+func (f osFile) StartSync() {
+	_ = unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 func (osFS) Exchange(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {

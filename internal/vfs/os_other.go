@@ -12,4 +12,10 @@ const largeFile = 0
 
 func reserve(f *os.File, size int64) error { return f.Truncate(size) }
 
+// Expect does nothing.
+func (osFile) Expect(off, n int64) {}
+
+// StartSync does nothing.
+func (osFile) StartSync() {}
+
 func (osFS) Exchange(a, b string) error { return errors.ErrUnsupported }

@@ -15,6 +15,11 @@ type File interface {
 	io.WriterAt
 	io.Closer
 	Sync() error
+	// Expect tells the system that a part of the file is about to be read, and
+	// StartSync that it may begin to write what it holds of it. Neither waits
+	// for it, nor fails: where the system takes no advice they do nothing.
+	Expect(off, n int64)
+	StartSync()
 	// Size is the length when the file was opened.
 	Size() int64
 	// Stat is what the open file is now.
@@ -58,14 +63,26 @@ type FS interface {
 	Free(path string) (int64, error)
 }
 
+// writePiece is how much WriteFull writes at once. Of larger pieces Linux keeps
+// the pages in larger folios, for which it takes memory that was not in use
+// lately: on a virtual machine that costs as much again as the writing.
+const writePiece = 256 << 10
+
 // WriteFull writes all of p at off. A writer that takes less without saying
 // why is an error too.
 func WriteFull(w io.WriterAt, p []byte, off int64) error {
-	n, err := w.WriteAt(p, off)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
+	for len(p) > 0 {
+		piece := p[:min(len(p), writePiece)]
+		n, err := w.WriteAt(piece, off)
+		if err == nil && n < len(piece) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
 	}
-	return err
+	return nil
 }
 
 // Errors that callers tell apart.

@@ -1,0 +1,36 @@
+// Command sparse writes a pair of checkpoints of any size that take no room: a
+// base (fp16, Hugging Face's layout) and a diff (bf16, an EasyLM stream) whose
+// weights are all zero, in sparse files DIR/base and DIR/diff.stream.
+//
+//	go -C bench run ./sparse DIR LAYERS WIDTH FEED-FORWARD HEADS
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+)
+
+func main() {
+	m := testmodel.Model{Vocab: 32000}
+	if len(os.Args) != 6 {
+		log.Fatal("sparse: give DIR LAYERS WIDTH FEED-FORWARD HEADS")
+	}
+	for i, n := range []*int{&m.Layers, &m.Dim, &m.FFN, &m.Heads} {
+		if _, err := fmt.Sscan(os.Args[i+2], n); err != nil {
+			log.Fatalf("sparse: %s: %v", os.Args[i+2], err)
+		}
+	}
+	for name, o := range map[string]testmodel.Options{
+		"base":        {Format: weights.FormatSafetensors, DType: weights.F16},
+		"diff.stream": {Format: weights.FormatEasyLM, DType: weights.BF16},
+	} {
+		if err := m.Write(filepath.Join(os.Args[1], name), o); err != nil {
+			log.Fatal(err)
+		}
+	}
+}

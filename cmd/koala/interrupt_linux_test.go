@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// TestCtrlC interrupts a recovery that has begun to write: it cleans up, or
+// with --resume leaves what the next run goes on with. The code is 130.
+func TestCtrlC(t *testing.T) {
+	dir := t.TempDir()
+	m := testmodel.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
+	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place", "out")
+	require.NoError(t, os.Mkdir(filepath.Dir(out), 0o755))
+	require.NoError(t, m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: weights.F16}))
+	require.NoError(t, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: weights.BF16}))
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		for _, resume := range []bool{false, true} {
+			args := []string{"recover", "--base", base, "--diff", delta, "--out", out, "--workers", "1", "--quiet"}
+			if resume {
+				args = append(args, "--resume")
+			}
+			stderr := interrupt(t, signal, out, args)
+			require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+			require.Contains(t, stderr, map[bool]string{false: "nothing was written", true: "run again with --resume"}[resume])
+			left, err := os.ReadDir(filepath.Dir(out))
+			require.NoError(t, err)
+			if !resume {
+				require.Empty(t, left)
+				continue
+			}
+			require.Len(t, left, 1)
+			text, err := command(append(args, "--json")...).Output()
+			require.NoError(t, err)
+			require.Contains(t, string(text), `"resumed_bytes"`)
+			require.FileExists(t, filepath.Join(out, "model.safetensors"))
+			require.NoError(t, os.RemoveAll(out))
+		}
+	}
+}
+
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asKoala+"=1")
+	return cmd
+}
+
+// interrupt sends a signal as soon as something is in the making, and gives
+// what was said.
+func interrupt(t *testing.T, signal os.Signal, out string, args []string) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := command(args...)
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	stage := filepath.Join(filepath.Dir(out), ".out.koala-partial", "journal")
+	require.Eventually(t, func() bool { _, err := os.Stat(stage); return err == nil }, 10*time.Second, 100*time.Microsecond)
+	require.NoError(t, cmd.Process.Signal(signal))
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "it ended before it could be interrupted")
+	require.Equal(t, exitInterrupted, exit.ExitCode(), stderr.String())
+	require.NoFileExists(t, out)
+	return stderr.String()
+}

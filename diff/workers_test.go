@@ -1,0 +1,81 @@
+package diff
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/stretchr/testify/require"
+)
+
+// counting is a file system that counts the reads and writes under way.
+type counting struct {
+	vfs.FS
+	now, most atomic.Int64
+}
+
+type countedFile struct {
+	vfs.File
+	c *counting
+}
+
+func (c *counting) wrap(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &countedFile{f, c}, nil
+}
+
+func (c *counting) Open(path string) (vfs.File, error) { return c.wrap(c.FS.Open(path)) }
+
+func (c *counting) OpenIn(dir, name string, follow bool) (vfs.File, error) {
+	return c.wrap(c.FS.OpenIn(dir, name, follow))
+}
+
+func (c *counting) Create(path string, size int64) (vfs.File, error) {
+	return c.wrap(c.FS.Create(path, size))
+}
+
+// during counts one operation; others get a chance to begin meanwhile.
+func (c *counting) during() func() {
+	now := c.now.Add(1)
+	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
+	}
+	runtime.Gosched()
+	return func() { c.now.Add(-1) }
+}
+
+func (f *countedFile) ReadAt(b []byte, off int64) (int, error) {
+	defer f.c.during()()
+	return f.File.ReadAt(b, off)
+}
+
+func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
+	defer f.c.during()()
+	return f.File.WriteAt(b, off)
+}
+
+// TestWorkersAreACeiling has no more operations under way than workers, and so
+// many at some time; one more where the inputs are digested beside the work.
+func TestWorkersAreACeiling(t *testing.T) {
+	m, x := testmodel.Small, newTrial(t)
+	write(t, m, x.base, testmodel.Options{Format: hf, DType: "F16", Values: m.Base})
+	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: "BF16", Values: m.Diff})
+	for _, workers := range []int{1, 2, 5} {
+		for digests, more := range map[Digests]int{DigestNone: 0, DigestOutput: 0, DigestAll: 1} {
+			c := &counting{FS: vfs.OS}
+			before, most := runtime.NumGoroutine(), 0
+			_, err := Recover(t.Context(), x.base, x.delta, x.out, &Options{Workers: workers, Memory: 8 << 20, Digests: digests, fs: c,
+				Progress: func(Progress) { most = max(most, runtime.NumGoroutine()) }})
+			require.NoError(t, err)
+			require.LessOrEqual(t, c.most.Load(), int64(workers+more), "%d workers, digests %s", workers, digests)
+			require.GreaterOrEqual(t, c.most.Load(), int64(min(workers, 2)), "%d workers, digests %s", workers, digests)
+			require.LessOrEqual(t, most, before+workers+more+1, "goroutines: the workers, and one for the journal")
+			require.NoError(t, os.RemoveAll(filepath.Clean(x.out)))
+		}
+	}
+}
