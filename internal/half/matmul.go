@@ -62,9 +62,9 @@ const sumLanes = 16
 
 // A dotKernel adds the products of n columns, a multiple of sumLanes, to the
 // lanes of some rows and tokens: those of row r and token t are at
-// lanes[(t·panelRows+r)·sumLanes]. The columns of row r begin at w + r·rowBytes,
+// lanes[(t·panelRows+r)·sumLanes]. The columns of row r begin at w + r·stride,
 // those of token t at x[t·xStride].
-type dotKernel func(lanes *float32, w *byte, rowBytes int, x *float32, xStride, n int)
+type dotKernel func(lanes *float32, w *byte, stride int, x *float32, xStride, n int)
 
 // dots are the kernels for one type of weights. Each does as many rows and
 // tokens as its name says; tile is nil where there is none.
@@ -76,10 +76,12 @@ type dots struct {
 }
 
 // The lanes of a panel stay in the L2 cache beside the weights and the columns
-// of the tokens that they are summed from.
+// of the tokens that they are summed from. The rows of a tile are a quarter of
+// the panel apart: the memory of each is then read on and on, as processors
+// expect it.
 const (
 	tileRows    = 4
-	panelRows   = 32
+	panelRows   = 64
 	panelTokens = 32
 	panelCols   = 2048
 )
@@ -121,9 +123,16 @@ func (m *product) rows(dst []float32, dstStride, rows, tokens int) {
 			m.sum(p, r, height, t, width)
 			for i := range width {
 				active.fold(&p.sums[0], &p.lanes[i*panelRows*sumLanes])
-				copy(dst[(t+i)*dstStride+r:][:height], p.sums[:])
+				p.put(dst[(t+i)*dstStride+r:][:height])
 			}
 		}
+	}
+}
+
+// put writes the sums of a token.
+func (p *panel) put(dst []float32) {
+	for i := range dst {
+		dst[rowAt(i, len(dst))] = p.sums[i]
 	}
 }
 
@@ -140,30 +149,40 @@ func (m *product) sum(p *panel, r, height, t, width int) {
 	for j := range width {
 		copy(p.x[:], m.x[(t+j)*m.xStride+whole:][:m.cols-whole])
 		for i := range height {
-			copy(p.w[:], m.w[((r+i)*m.cols+whole)*m.size:(r+i+1)*m.cols*m.size])
+			row := r + rowAt(i, height)
+			copy(p.w[:], m.w[(row*m.cols+whole)*m.size:(row+1)*m.cols*m.size])
 			m.k.one(p.at(i, j), &p.w[0], 0, &p.x[0], 0, sumLanes)
 		}
 	}
 }
 
+// rowAt is the row of a panel whose lanes are in place i.
+func rowAt(i, height int) int {
+	apart := height / tileRows
+	if i >= apart*tileRows {
+		return i
+	}
+	return i%tileRows*apart + i/tileRows
+}
+
 // columns adds the products of n columns, by tiles as large as there are.
 func (m *product) columns(p *panel, r, height, t, width, c, n int) {
 	rowBytes := m.cols * m.size
+	apart := height / tileRows
 	for j := 0; j < width; {
 		step, four := 1, m.k.four
 		if m.k.tile != nil && width-j >= m.k.tileTokens {
 			step, four = m.k.tileTokens, m.k.tile
 		}
 		x := m.x[(t+j)*m.xStride+c:][:(step-1)*m.xStride+n]
-		i := 0
-		for ; i+tileRows <= height; i += tileRows {
-			w := m.w[(r+i)*rowBytes+c*m.size:][:(tileRows-1)*rowBytes+n*m.size]
-			four(p.at(i, j), &w[0], rowBytes, &x[0], m.xStride, n)
+		for i := range apart {
+			w := m.w[(r+i)*rowBytes+c*m.size:][:(tileRows-1)*apart*rowBytes+n*m.size]
+			four(p.at(tileRows*i, j), &w[0], apart*rowBytes, &x[0], m.xStride, n)
 		}
-		for ; i < height; i++ {
+		for i := apart * tileRows; i < height; i++ {
 			w := m.w[(r+i)*rowBytes+c*m.size:][:n*m.size]
 			for k := range step {
-				m.k.one(p.at(i, j+k), &w[0], rowBytes, &x[k*m.xStride], m.xStride, n)
+				m.k.one(p.at(i, j+k), &w[0], 0, &x[k*m.xStride], 0, n)
 			}
 		}
 		j += step

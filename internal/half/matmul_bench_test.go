@@ -3,7 +3,10 @@ package half
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 )
 
 type mulFunc func(dst []float32, dstStride int, w []byte, wt Type, rows, cols int, x []float32, xStride, tokens int)
@@ -23,10 +26,20 @@ func weightsOf(wt Type, n int, vectors int) ([]byte, []float32) {
 	return w, x
 }
 
+// onThreads gives each of two threads, or one, its part of n.
+func onThreads(threads, n int, run func(from, to int)) {
+	var group sync.WaitGroup
+	for i := range threads {
+		group.Go(func() { run(i*n/threads, (i+1)*n/threads) })
+	}
+	group.Wait()
+}
+
 // BenchmarkMulRows multiplies weights far larger than the caches with one
-// vector, beside a loop that only reads them. On one core:
+// vector, on one thread and on two. Each turn is followed by one of a loop
+// that only reads the same weights: of-read is the quotient of the medians.
 //
-//	go test ./internal/half -run xxx -bench 'MulRows' -cpu 1
+//	go test ./internal/half -run xxx -bench MulRows
 func BenchmarkMulRows(b *testing.B) {
 	defer func(k *kernels) { active = k }(active)
 	const cols = 4096
@@ -34,19 +47,45 @@ func BenchmarkMulRows(b *testing.B) {
 		w, x := weightsOf(wt, large/2, cols)
 		rows := len(w) / wt.Size() / cols
 		dst := make([]float32, rows)
-		readRooflines(b, w)
-		for _, m := range mulFuncs {
-			for _, k := range all() {
-				b.Run(fmt.Sprintf("%s %s/%s", wt, m.name, k.name), func(b *testing.B) {
+		for threads := 1; threads <= 2; threads++ {
+			for _, m := range mulFuncs {
+				for _, k := range all() {
 					active = k
-					b.SetBytes(int64(len(w)))
-					for b.Loop() {
-						m.run(dst, rows, w, wt, rows, cols, x, cols, 1)
-					}
-				})
+					b.Run(fmt.Sprintf("%s %s %d threads/%s", wt, m.name, threads, k.name), func(b *testing.B) {
+						besideReading(b, w, func() {
+							onThreads(threads, rows, func(from, to int) { readOnly(w[2*cols*from : 2*cols*to]) })
+						}, func() {
+							onThreads(threads, rows, func(from, to int) {
+								m.run(dst[from:], rows, w[2*cols*from:2*cols*to], wt, to-from, cols, x, cols, 1)
+							})
+						})
+					})
+				}
 			}
 		}
 	}
+}
+
+// besideReading reports how fast w is read by both, and their quotient.
+func besideReading(b *testing.B, w []byte, read, run func()) {
+	var reads, runs []float64
+	for b.Loop() {
+		reads = append(reads, seconds(read))
+		runs = append(runs, seconds(run))
+	}
+	slices.Sort(reads)
+	slices.Sort(runs)
+	r, k := reads[len(reads)/2], runs[len(runs)/2]
+	b.ReportMetric(float64(len(w))/r/1e9, "read-GB/s")
+	b.ReportMetric(float64(len(w))/k/1e9, "GB/s")
+	b.ReportMetric(r/k, "of-read")
+	b.ReportMetric(0, "ns/op")
+}
+
+func seconds(run func()) float64 {
+	start := time.Now()
+	run()
+	return time.Since(start).Seconds()
 }
 
 // BenchmarkTokens multiplies weights with the vectors of a prompt. A G/s is

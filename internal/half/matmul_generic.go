@@ -16,11 +16,11 @@ func init() {
 
 // oneByOne does tileRows rows one after the other.
 func oneByOne(one dotKernel) dotKernel {
-	return func(lanes *float32, w *byte, rowBytes int, x *float32, xStride, n int) {
+	return func(lanes *float32, w *byte, stride int, x *float32, xStride, n int) {
 		l := unsafe.Slice(lanes, tileRows*sumLanes)
-		rows := unsafe.Slice(w, (tileRows-1)*rowBytes+1)
+		rows := unsafe.Slice(w, (tileRows-1)*stride+1)
 		for r := range tileRows {
-			one(&l[r*sumLanes], &rows[r*rowBytes], rowBytes, x, xStride, n)
+			one(&l[r*sumLanes], &rows[r*stride], stride, x, xStride, n)
 		}
 	}
 }

@@ -232,94 +232,94 @@ func firstFullAVX512(src *byte, n int, exponent uint32) int
 // dotF32Exact1x1AVX512 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Exact1x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Exact1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Exact4x1AVX512 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Exact4x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Exact4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Exact4x6AVX512 adds the products of n columns of 4 rows of F32 weights and 6 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Exact4x6AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Exact4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Fused1x1AVX512 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Fused1x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Fused1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Fused4x1AVX512 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Fused4x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Fused4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Fused4x6AVX512 adds the products of n columns of 4 rows of F32 weights and 6 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Fused4x6AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Exact1x1AVX512 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Exact1x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Exact1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Exact4x1AVX512 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Exact4x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Exact4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Exact4x6AVX512 adds the products of n columns of 4 rows of F16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Exact4x6AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Exact4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Fused1x1AVX512 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Fused1x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Fused1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Fused4x1AVX512 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Fused4x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Fused4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Fused4x6AVX512 adds the products of n columns of 4 rows of F16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Fused4x6AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Exact1x1AVX512 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Exact1x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Exact1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Exact4x1AVX512 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Exact4x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Exact4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Exact4x6AVX512 adds the products of n columns of 4 rows of BF16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Exact4x6AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Exact4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Fused1x1AVX512 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Fused1x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Fused1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Fused4x1AVX512 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Fused4x1AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Fused4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Fused4x6AVX512 adds the products of n columns of 4 rows of BF16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Fused4x6AVX512(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
-// foldAVX512 writes the sums of the lanes of 32 rows.
+// foldAVX512 writes the sums of the lanes of 64 rows.
 //
 //go:noescape
 func foldAVX512(sums *float32, lanes *float32)
@@ -562,94 +562,94 @@ func firstFullAVX2(src *byte, n int, exponent uint32) int
 // dotF32Exact1x1AVX2 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Exact1x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Exact1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Exact4x1AVX2 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Exact4x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Exact4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Exact4x3AVX2 adds the products of n columns of 4 rows of F32 weights and 3 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Exact4x3AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Exact4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Fused1x1AVX2 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Fused1x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Fused1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Fused4x1AVX2 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Fused4x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Fused4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF32Fused4x3AVX2 adds the products of n columns of 4 rows of F32 weights and 3 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF32Fused4x3AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF32Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Exact1x1AVX2 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Exact1x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Exact1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Exact4x1AVX2 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Exact4x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Exact4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Exact4x3AVX2 adds the products of n columns of 4 rows of F16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Exact4x3AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Exact4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Fused1x1AVX2 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Fused1x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Fused1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Fused4x1AVX2 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Fused4x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Fused4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotF16Fused4x3AVX2 adds the products of n columns of 4 rows of F16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotF16Fused4x3AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotF16Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Exact1x1AVX2 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Exact1x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Exact1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Exact4x1AVX2 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Exact4x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Exact4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Exact4x3AVX2 adds the products of n columns of 4 rows of BF16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Exact4x3AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Exact4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Fused1x1AVX2 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Fused1x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Fused1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Fused4x1AVX2 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Fused4x1AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Fused4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
 // dotBF16Fused4x3AVX2 adds the products of n columns of 4 rows of BF16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
 //
 //go:noescape
-func dotBF16Fused4x3AVX2(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+func dotBF16Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 
-// foldAVX2 writes the sums of the lanes of 32 rows.
+// foldAVX2 writes the sums of the lanes of 64 rows.
 //
 //go:noescape
 func foldAVX2(sums *float32, lanes *float32)

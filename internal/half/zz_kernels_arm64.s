@@ -698,11 +698,11 @@ loop:
 done:
 	RET
 
-// func dotF32Exact1x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF32Exact1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF32Exact1x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	MOVD R0, R8
@@ -724,11 +724,11 @@ loop:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	RET
 
-// func dotF32Exact4x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF32Exact4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF32Exact4x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	ADD R2, R1, R5
@@ -786,11 +786,11 @@ loop:
 	VST1.P [V28.S4, V29.S4, V30.S4, V31.S4], 64(R0)
 	RET
 
-// func dotF32Fused1x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF32Fused1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF32Fused1x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	MOVD R0, R8
@@ -808,11 +808,11 @@ loop:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	RET
 
-// func dotF32Fused4x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF32Fused4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF32Fused4x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	ADD R2, R1, R5
@@ -854,11 +854,11 @@ loop:
 	VST1.P [V28.S4, V29.S4, V30.S4, V31.S4], 64(R0)
 	RET
 
-// func dotF16Exact1x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF16Exact1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF16Exact1x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	MOVD R0, R8
@@ -884,11 +884,11 @@ loop:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	RET
 
-// func dotF16Exact4x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF16Exact4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF16Exact4x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	ADD R2, R1, R5
@@ -962,11 +962,11 @@ loop:
 	VST1.P [V28.S4, V29.S4, V30.S4, V31.S4], 64(R0)
 	RET
 
-// func dotF16Fused1x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF16Fused1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF16Fused1x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	MOVD R0, R8
@@ -988,11 +988,11 @@ loop:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	RET
 
-// func dotF16Fused4x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotF16Fused4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotF16Fused4x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	ADD R2, R1, R5
@@ -1050,11 +1050,11 @@ loop:
 	VST1.P [V28.S4, V29.S4, V30.S4, V31.S4], 64(R0)
 	RET
 
-// func dotBF16Exact1x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotBF16Exact1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotBF16Exact1x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	MOVD R0, R8
@@ -1080,11 +1080,11 @@ loop:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	RET
 
-// func dotBF16Exact4x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotBF16Exact4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotBF16Exact4x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	ADD R2, R1, R5
@@ -1158,11 +1158,11 @@ loop:
 	VST1.P [V28.S4, V29.S4, V30.S4, V31.S4], 64(R0)
 	RET
 
-// func dotBF16Fused1x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotBF16Fused1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotBF16Fused1x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	MOVD R0, R8
@@ -1184,11 +1184,11 @@ loop:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	RET
 
-// func dotBF16Fused4x1NEON(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)
+// func dotBF16Fused4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
 TEXT ·dotBF16Fused4x1NEON(SB), NOSPLIT, $0-48
 	MOVD lanes+0(FP), R0
 	MOVD w+8(FP), R1
-	MOVD rowBytes+16(FP), R2
+	MOVD stride+16(FP), R2
 	MOVD x+24(FP), R3
 	MOVD n+40(FP), R4
 	ADD R2, R1, R5
@@ -1250,7 +1250,7 @@ loop:
 TEXT ·foldNEON(SB), NOSPLIT, $0-16
 	MOVD sums+0(FP), R0
 	MOVD lanes+8(FP), R1
-	MOVD $32, R3
+	MOVD $64, R3
 	MOVW $0x7fc00000, R4
 	VDUP R4, V29.S4
 

@@ -11,7 +11,7 @@ import (
 // What package half says of its sums: lanes of a sum, and rows of a panel.
 const (
 	sumLanes  = 16
-	panelRows = 32
+	panelRows = 64
 )
 
 // dots emits the kernels that multiply weights with vectors, exact and fused,
@@ -68,11 +68,11 @@ func dotName(t string, fused bool, s shape) string {
 // dot emits a kernel of the type dotKernel.
 func (m *machine) dot(t string, fused bool, s shape) {
 	name := dotName(t, fused, s) + m.name
-	TEXT(name, NOSPLIT, "func(lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int)")
+	TEXT(name, NOSPLIT, "func(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s adds the products of n columns of %d rows of %s weights and %d tokens to their lanes. n is a positive multiple of 16.", name, s.rows, t, s.tokens))
 	lanes := Load(Param("lanes"), GP64())
-	w := rows(Load(Param("w"), GP64()), Load(Param("rowBytes"), GP64()), s.rows)
+	w := rows(Load(Param("w"), GP64()), Load(Param("stride"), GP64()), s.rows)
 	stride := GP64()
 	Load(Param("xStride"), stride)
 	SHLQ(U8(2), stride)
@@ -80,17 +80,13 @@ func (m *machine) dot(t string, fused bool, s shape) {
 	n := Load(Param("n"), GP64())
 	passes := sumLanes / m.lanes / s.vectors
 	for pass := range passes {
-		left := GP64()
-		MOVQ(n, left)
 		first := pass * s.vectors
-		label := fmt.Sprintf("pass%d", pass)
 		sums := m.sums(lanes, s, first, true, nil)
-		Label(label)
-		m.products(t, fused, s, first, sums, w, x)
-		ADDQ(U8(sumLanes*size(t)), w.base)
-		ADDQ(U8(4*sumLanes), x.base)
-		SUBQ(U8(sumLanes), left)
-		JNZ(LabelRef(label))
+		if s.tokens == 1 && s.rows > 1 {
+			m.stream(t, fused, s, sums, w, x, n)
+		} else {
+			m.pass(fmt.Sprintf("pass%d", pass), t, fused, s, first, sums, w, x, n)
+		}
 		m.sums(lanes, s, first, false, sums)
 		if pass+1 < passes {
 			w.rewind(n, size(t))
@@ -99,6 +95,44 @@ func (m *machine) dot(t string, fused bool, s shape) {
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// pass goes over the columns.
+func (m *machine) pass(label, t string, fused bool, s shape, first int, sums []VecVirtual, w, x rowSet, n Register) {
+	left := GP64()
+	MOVQ(n, left)
+	Label(label)
+	m.products(t, fused, s, first, 0, sums, w, x)
+	ADDQ(U8(sumLanes*size(t)), w.base)
+	ADDQ(U8(4*sumLanes), x.base)
+	SUBQ(U8(sumLanes), left)
+	JNZ(LabelRef(label))
+}
+
+// stream goes over the columns of weights that come from memory, two blocks at
+// a time, and asks for those further on.
+func (m *machine) stream(t string, fused bool, s shape, sums []VecVirtual, w, x rowSet, n Register) {
+	const step = 2 * sumLanes
+	SUBQ(U8(step), n)
+	JL(LabelRef("last"))
+	Label("loop")
+	for r := range s.rows {
+		for i := 0; i < step*size(t); i += 64 {
+			PREFETCHT0(w.at(r).Offset(distance + i))
+		}
+	}
+	for i := range 2 {
+		m.products(t, fused, s, 0, i*sumLanes, sums, w, x)
+	}
+	ADDQ(U32(uint32(step*size(t))), w.base)
+	ADDQ(U32(4*step), x.base)
+	SUBQ(U8(step), n)
+	JGE(LabelRef("loop"))
+	Label("last")
+	ADDQ(U8(step), n)
+	JZ(LabelRef("done"))
+	m.products(t, fused, s, 0, 0, sums, w, x)
+	Label("done")
 }
 
 // rowSet addresses up to six rows that are a stride apart.
@@ -160,11 +194,12 @@ func (m *machine) sums(lanes Register, s shape, first int, load bool, sums []Vec
 	return sums
 }
 
-// products adds the products of sumLanes columns, or of those of one pass.
-func (m *machine) products(t string, fused bool, s shape, first int, sums []VecVirtual, w, x rowSet) {
+// products adds the products of sumLanes columns from column on, or of those
+// of one pass.
+func (m *machine) products(t string, fused bool, s shape, first, column int, sums []VecVirtual, w, x rowSet) {
 	var vectors []Op // of x
 	for i := range s.tokens * s.vectors {
-		at := x.at(i / s.vectors).Offset(4 * m.lanes * (first + i%s.vectors))
+		at := x.at(i / s.vectors).Offset(4 * (column + m.lanes*(first+i%s.vectors)))
 		if !m.wide && s.tokens > 1 { // too few registers
 			vectors = append(vectors, at)
 			continue
@@ -175,7 +210,7 @@ func (m *machine) products(t string, fused bool, s shape, first int, sums []VecV
 	}
 	for r := range s.rows {
 		for v := range s.vectors {
-			weights := m.load(t, w.at(r).Offset(size(t)*m.lanes*(first+v)))
+			weights := m.load(t, w.at(r).Offset(size(t)*(column+m.lanes*(first+v))))
 			for token := range s.tokens {
 				sum := sums[(token*s.rows+r)*s.vectors+v]
 				if fused {
@@ -195,7 +230,7 @@ func (m *machine) products(t string, fused bool, s shape, first int, sums []VecV
 func (m *machine) fold() {
 	TEXT("fold"+m.name, NOSPLIT, "func(sums, lanes *float32)")
 	Pragma("noescape")
-	Doc("fold" + m.name + " writes the sums of the lanes of 32 rows.")
+	Doc("fold" + m.name + " writes the sums of the lanes of 64 rows.")
 	sums := Load(Param("sums"), GP64())
 	lanes := Load(Param("lanes"), GP64())
 	nan := m.broadcast(0x7fc00000)

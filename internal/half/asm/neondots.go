@@ -22,10 +22,10 @@ func (w *neon) dots() {
 
 // dot emits a kernel of the type dotKernel: rows of weights at R1, R5, R6, R7.
 func (w *neon) dot(t string, fused bool, s shape) {
-	w.begin(dotName(t, fused, s)+"NEON", "lanes *float32, w *byte, rowBytes int, x *float32, xStride int, n int", 48)
+	w.begin(dotName(t, fused, s)+"NEON", "lanes *float32, w *byte, stride int, x *float32, xStride int, n int", 48)
 	w.line("MOVD lanes+0(FP), R0")
 	w.line("MOVD w+8(FP), R1")
-	w.line("MOVD rowBytes+16(FP), R2")
+	w.line("MOVD stride+16(FP), R2")
 	w.line("MOVD x+24(FP), R3")
 	w.line("MOVD n+40(FP), R4")
 	pointers := []string{"R1", "R5", "R6", "R7"}[:s.rows]
