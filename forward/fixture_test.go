@@ -67,18 +67,10 @@ func TestReferenceLogits(t *testing.T) {
 	}
 }
 
-// expected is expected/logits.json.
-type expected struct {
-	Tokens []int32
-	Models map[string]struct {
-		Top8 [][][2]float64
-		Last []float64
-	}
-}
-
-func expectation(t *testing.T, shape string) (e expected) {
+func expectation(t *testing.T, shape string) *Expectation {
 	t.Helper()
-	fixture.JSON(t, &e, "fixtures", shape, "expected", "logits.json")
+	e, err := ReadExpectation(fixture.Path(t, "fixtures", shape, "expected", "logits.json"))
+	require.NoError(t, err)
 	return e
 }
 
@@ -90,18 +82,20 @@ func openFixture(t *testing.T, shape, path string) *weights.Checkpoint {
 	return c
 }
 
+// requireReference compares with the reference in words of its own.
 func requireReference(t *testing.T, shape, model string, got *Logits) {
 	t.Helper()
 	want := expectation(t, shape).Models[model]
 	worst := 0.
-	for i, top := range want.Top8 {
+	for i, top := range want.Top {
 		for k, c := range got.Top(i, 8) {
-			require.Equal(t, int32(top[k][0]), c.Token, "position %d, rank %d", i, k)
-			worst = max(worst, math.Abs(float64(c.Logit)-top[k][1]))
+			require.Equal(t, top[k].Token, c.Token, "position %d, rank %d", i, k)
+			worst = max(worst, math.Abs(float64(c.Logit)-float64(top[k].Logit)))
 		}
 	}
+	require.Len(t, want.Top, len(got.Tokens))
 	require.Len(t, want.Last, got.Vocab)
-	for i, v := range got.At(len(want.Top8) - 1) {
+	for i, v := range got.At(len(want.Top) - 1) {
 		worst = max(worst, math.Abs(float64(v)-want.Last[i]))
 	}
 	t.Logf("within %.2g", worst)
