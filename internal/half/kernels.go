@@ -52,7 +52,8 @@ type kernels struct {
 	fence      func() // after kernels that stored past the caches
 
 	exact, fast [3]dots // by the type of the weights
-	fold        func(sums, lanes *float32)
+	fold        func(sums, lanes *float32) // the sums of the rows of a panel
+	addScaled   func(dst, x *float32, s float32, n int)
 }
 
 // find is the kernel of an operation.

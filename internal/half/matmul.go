@@ -43,6 +43,10 @@ func Dot(a, b []float32) float32 {
 // added; a NaN is the one of fp32.
 func AddScaled(dst, x []float32, s float32) {
 	checkLengths(len(dst), len(x))
+	if n := len(x) &^ (sumLanes - 1); n > 0 && active.addScaled != nil {
+		active.addScaled(&dst[0], &x[0], s, n)
+		dst, x = dst[n:], x[n:]
+	}
 	for i, v := range x {
 		dst[i] = canonicalFloat(dst[i] + float32(s*v)) // the conversion keeps arm64 from fusing the two
 	}

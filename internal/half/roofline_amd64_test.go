@@ -36,3 +36,17 @@ func rooflines(b *testing.B, n int, x, y, dst []byte) {
 
 // aligned drops bytes up to an aligned place.
 func aligned(b []byte) []byte { return b[split(b, F16, true).head*2:] }
+
+// readRooflines measures what the machine reads.
+func readRooflines(b *testing.B, w []byte) {
+	run := func(name string, read func(*byte, int) byte) {
+		b.Run("roofline read "+name, func(b *testing.B) {
+			b.SetBytes(int64(len(w)))
+			for b.Loop() {
+				read(&w[0], len(w)&^255)
+			}
+		})
+	}
+	run("AVX2", rooflineReadAVX2)
+	run("AVX512", rooflineReadAVX512)
+}
