@@ -151,7 +151,9 @@ func readAll(b *testing.B, c *weights.Checkpoint) {
 }
 
 // resetPeak lets the peak of the process's memory begin anew.
-func resetPeak(b *testing.B) { require.NoError(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)) }
+func resetPeak(b *testing.B) {
+	require.NoError(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
+}
 
 // peak is the most memory that the process has had, in MiB.
 func peak(b *testing.B) float64 {

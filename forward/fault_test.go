@@ -55,11 +55,11 @@ func moved(name string, from func(p weights.Param, r, c int) (weights.Param, int
 func changed(name string, role weights.Role, change func(v float32, r, c int) float32) fault {
 	return fault{name: name, values: func(o origin) testmodel.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
-			if v := o.sum(p, r, c); p.Role != role || p.Layer != 1 && role.InLayer() {
+			v := o.sum(p, r, c)
+			if p.Role != role || p.Layer != 1 && role.InLayer() {
 				return v
-			} else {
-				return change(v, r, c)
 			}
+			return change(v, r, c)
 		})
 	}}
 }
@@ -174,17 +174,24 @@ func write(t *testing.T, v testmodel.Values, config map[string]any) *Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, testmodel.Tiny.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: weights.BF16, Values: v}))
-	if file := filepath.Join(path, "config.json"); config != nil {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		var fields map[string]any
-		require.NoError(t, json.Unmarshal(text, &fields))
-		maps.Copy(fields, config)
-		text, err = json.Marshal(fields)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(file, text, 0o644))
+	if config != nil {
+		editConfig(t, path, config)
 	}
 	return openModel(t, path, 0, nil)
+}
+
+// editConfig changes fields of a model's config.json.
+func editConfig(t *testing.T, path string, config map[string]any) {
+	t.Helper()
+	file := filepath.Join(path, "config.json")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal(text, &fields))
+	maps.Copy(fields, config)
+	text, err = json.Marshal(fields)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o644))
 }
 
 // openModel opens a model of some heads, 0 where the files tell.
