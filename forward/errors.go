@@ -57,5 +57,5 @@ type MemoryError struct {
 
 // Error reads "what: where: what to do".
 func (e *MemoryError) Error() string {
-	return fmt.Sprintf("%s needs %d MiB: the limit is %d MiB: allow more memory, or give fewer tokens or workers", e.For, (e.Need+1<<20-1)>>20, e.Limit>>20)
+	return fmt.Sprintf("%s needs %d KiB: the limit is %d KiB: allow more memory, or give fewer tokens or workers", e.For, (e.Need+1023)>>10, e.Limit>>10)
 }
