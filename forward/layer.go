@@ -33,7 +33,7 @@ type activations struct {
 	added      []float32 // [tokens, d], what a layer adds to x
 	logits     []float32 // [outputs, V]
 	cos, sin   []float32 // [tokens, D/2]
-	scores     []float32 // [workers, context], scratch of attention
+	scores     []float32 // [workers, queryBlock, tokens of the text], scratch of attention
 }
 
 // run takes the ids through all layers and computes the logits.
@@ -145,27 +145,42 @@ func (p *pass) turn() {
 	}
 }
 
-// attend makes mixed of the queries and of all keys and values up to each
-// query's own position.
+// queryBlock is the number of tokens whose queries one worker multiplies with
+// all keys at once.
+const queryBlock = 16
+
+// attend makes mixed of the queries, and of the keys and values of all tokens.
 func (p *pass) attend(cache *layerCache) {
-	heads, d := p.Config.Heads, p.Config.HeadDim()
-	group := heads / p.Config.KeyHeads() // heads that share keys and values
+	blocks := (p.tokens + queryBlock - 1) / queryBlock
+	p.each(p.Config.Heads*blocks, func(worker, i int) {
+		first := i % blocks * queryBlock
+		scratch := row(p.scores, worker, len(p.scores)/p.options.Workers)
+		p.attendHead(cache, i/blocks, first, min(queryBlock, p.tokens-first), scratch)
+	})
+}
+
+// attendHead is one head of attention for n tokens. Each sees the keys and
+// values up to its own position. scores has room for n rows of as many numbers
+// as the text has tokens.
+func (p *pass) attendHead(cache *layerCache, head, first, n int, scores []float32) {
+	width, d := p.Config.Dim, p.Config.HeadDim()
+	shared := head / (p.Config.Heads / p.Config.KeyHeads()) // by a group of heads
+	keys, values := cache.keys[shared], cache.values[shared]
+	length := p.position + first + n // what the last of them sees
+	half.MulFloats(scores, length, keys[:length*d], length, d, p.query[first*width+head*d:], width, n)
 	scale := float32(1 / math.Sqrt(float64(d)))
-	p.each(p.tokens*heads, func(worker, i int) {
-		t, h := i/heads, i%heads
-		keys, values := cache.keys[h/group], cache.values[h/group]
-		scores := row(p.scores, worker, len(p.scores)/p.options.Workers)[:p.position+t+1]
-		query := row(p.query, i, d)
-		for j := range scores {
-			scores[j] = half.Dot(query, row(keys, j, d)) * scale
+	for i := range n {
+		seen := row(scores, i, length)[:length-n+1+i]
+		for j := range seen {
+			seen[j] *= scale
 		}
-		softmax(scores)
-		mixed := row(p.mixed, i, d)
+		softmax(seen)
+		mixed := row(p.mixed, first+i, width)[head*d : (head+1)*d]
 		clear(mixed)
-		for j, weight := range scores {
+		for j, weight := range seen {
 			half.AddScaled(mixed, row(values, j, d), weight)
 		}
-	})
+	}
 }
 
 // add adds y to x.

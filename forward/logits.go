@@ -124,7 +124,7 @@ func (m *Model) newActivations(tokens, outputs int) *activations {
 
 // room makes room for the scores of a text of a length.
 func (a *activations) room(length, workers int) {
-	if need := length * workers; len(a.scores) < need {
+	if need := length * workers * min(a.tokens, queryBlock); len(a.scores) < need {
 		a.scores = make([]float32, max(need, 2*len(a.scores)))
 	}
 }
@@ -133,6 +133,6 @@ func (a *activations) room(length, workers int) {
 // for a text of n tokens that all get logits.
 func (m *Model) activationBytes(n int) int64 {
 	c := &m.Config
-	perToken := 5*c.Dim + 4*c.KeyRows() + 2*c.FFN + c.HeadDim() + c.Vocab + m.options.Workers
+	perToken := 5*c.Dim + 4*c.KeyRows() + 2*c.FFN + c.HeadDim() + c.Vocab + queryBlock*m.options.Workers
 	return 4 * int64(n) * int64(perToken)
 }
