@@ -104,6 +104,25 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
+// TestQuantized compares a file of Q8_0 with what it is in fp32.
+func TestQuantized(t *testing.T) {
+	dir := t.TempDir()
+	in, quantized, wide := filepath.Join(dir, "in"), filepath.Join(dir, "q8.gguf"), filepath.Join(dir, "wide")
+	require.NoError(t, testmodel.Small.Write(in, testmodel.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: testmodel.Small.Base}))
+	_, err := diff.Convert(t.Context(), in, quantized, &diff.Options{Format: weights.FormatGGUF, DType: weights.Q8_0})
+	require.NoError(t, err)
+	_, err = diff.Convert(t.Context(), quantized, wide, &diff.Options{DType: weights.F32})
+	require.NoError(t, err)
+	q, w := openModel(t, quantized, 0, nil), openModel(t, wide, 0, nil)
+	r, err := Compare(t.Context(), q, w, nil)
+	require.NoError(t, err)
+	require.True(t, r.Identical)
+	r, err = Compare(t.Context(), q, openModel(t, in, 0, nil), nil)
+	require.NoError(t, err)
+	require.False(t, r.Identical)
+	require.Less(t, r.MaxDifference, 0.1)
+}
+
 // TestEveryKernel runs TestSameBits in processes that use lower kernels than
 // the processor's best.
 func TestEveryKernel(t *testing.T) {

@@ -45,11 +45,22 @@
 //
 // # What logits can see
 //
-// [Model.Expect] and [Compare] prove what weights alone do not: that they are
-// in the right place and order. Measured on the fixtures and made models of the
-// tests, a wrong rotary order, a transposed or exchanged matrix or the wrong
-// base moves logits by 0.1 and more, half a tensor that was truncated instead of
-// rounded by some 1e-3, and all of these are found. A change of one unit in the
-// last place of one weight is not: digests find that, which package diff
-// compares. Text that a model generates shows little of all this.
+// [Model.Expect] and [Compare] prove what digests of files cannot: that the
+// weights are in the right place and order. In the tests' two models of two
+// layers, whose logits are of the order of one, the largest change of a logit is
+//
+//	0.8 – 3.9      rotary order of q and k, or of one of them, in one layer
+//	0.9 – 5        a matrix of one layer transposed; layers exchanged
+//	0.08 – 3.7     gate and up of one layer exchanged
+//	0.09 – 0.7     the base instead of the recovered model
+//	0.02 – 0.1     a base that was rounded to bf16 before the diff was added
+//	0.01           one matrix scaled by 1.01
+//	5e-4 – 7e-3    half of one matrix truncated to bf16 instead of rounded
+//
+// and [DefaultTolerance] is 1e-4. What logits cannot see: one weight's last bit
+// moves them by no more than rounding does, rows of the embedding that are not
+// in the text are not read, and heads, or channels of the feed-forward network,
+// that are exchanged in all their matrices alike are the same function. Digests
+// find all of these, and [Compare] the first where the other checkpoint is at
+// hand: it compares bits. Text that a model generates shows little of all this.
 package forward
