@@ -11,6 +11,9 @@
 //     makes such diffs, and converts checkpoints.
 //   - [github.com/koala-go/sdk/weights] opens checkpoints in any format and
 //     layout, gives each tensor by what it is, and writes checkpoints.
+//   - [github.com/koala-go/sdk/forward] runs models in plain fp32, with the same
+//     bits on every machine: to prove a checkpoint by its logits, and to answer
+//     with no server.
 //   - [github.com/koala-go/sdk/koala] is what a bot imports: chats, with ids
 //     and text for a server, budgets, and replies as they stream.
 //   - [github.com/koala-go/sdk/backend] talks to the servers that run a model:
@@ -31,6 +34,6 @@
 // seed), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, dataset, backend → koala → cmd and examples. A test fails on any other
+// → diff, dataset, forward, backend → koala → cmd and examples. A test fails on any other
 // edge.
 package koalago

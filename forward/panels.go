@@ -1,0 +1,215 @@
+package forward
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/weights"
+)
+
+// panel is a block of rows of a matrix, the unit of reading and multiplying.
+type panel struct {
+	*matrix
+	first, count int
+	step         int // of the pass, see steps
+}
+
+// Panels of matrices that are read as they lie, or are in memory, are small
+// enough to stay in a core's cache between reading and multiplying. Those that
+// are gathered from columns are larger, because each of their rows costs a
+// piece of every row of the file.
+const (
+	plainPanel  = 512 << 10
+	turnedPanel = 16 << 20
+)
+
+// rowsOf is the number of rows of a panel that needs at most a budget of
+// buffer, and at least one step of the view.
+func (x *matrix) rowsOf(budget int64) int {
+	target, step := int64(plainPanel), int64(1)
+	if x.data == nil {
+		if step = x.view.Step(); x.view.Turned() {
+			target = turnedPanel
+		}
+		target = min(target, budget*x.view.RowBytes()/x.need(1))
+	}
+	return int(max(target/x.view.RowBytes()/step*step, step))
+}
+
+// roles are the matrices of each step of a layer: those that multiply the same
+// vectors.
+var roles = [...][]weights.Role{{weights.Q, weights.K, weights.V}, {weights.O}, {weights.Gate, weights.Up}, {weights.Down}}
+
+// cut divides the matrices into panels, in the order in which a pass uses
+// them. buffer is what the largest needs.
+func (m *Model) cut(budget int64) (panels []panel, buffer int64) {
+	step := 0
+	add := func(layer int, roles ...weights.Role) {
+		for _, r := range roles {
+			x := m.matrices[weights.Param{Layer: layer, Role: r}]
+			rows := x.rowsOf(budget)
+			buffer = max(buffer, x.need(min(rows, x.rows)))
+			for first := 0; first < x.rows; first += rows {
+				panels = append(panels, panel{x, first, min(rows, x.rows-first), step})
+			}
+		}
+		step++
+	}
+	for l := range m.Config.Layers {
+		for _, r := range roles {
+			add(l, r...)
+		}
+	}
+	add(0, weights.Output)
+	return panels, buffer
+}
+
+// steps are the multiplications of a pass, one after the other, and the workers
+// that carry them out. Workers take panels in their order, read each, wait until
+// its step has its vectors, and multiply. So the weights of later steps are read
+// while the others are busy with an earlier one, and while what lies between
+// the steps is computed.
+type steps struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	group  sync.WaitGroup
+	list   []step
+	next   int // the step that comes next
+	fast   bool
+	read   func(n int) // told of bytes that were read
+}
+
+// step multiplies matrices with the same vectors.
+type step struct {
+	ready chan struct{} // closed when the vectors are there
+	done  chan struct{} // closed when no panel is left
+	left  atomic.Int32  // panels
+	in    []float32
+	out   [3]product
+}
+
+// product says where the products of a layer's matrix with all vectors go:
+// an array of a row for each vector.
+type product struct {
+	role weights.Role
+	out  []float32
+}
+
+// start lets workers begin with the panels. The pass must end with stop.
+func (m *Model) start(ctx context.Context, panels []panel, workers int, buffer int64) *steps {
+	s := &steps{list: make([]step, panels[len(panels)-1].step+1), fast: m.options.Fast, read: m.reporter(m.Bytes())}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	for i := range s.list {
+		s.list[i].ready, s.list[i].done = make(chan struct{}), make(chan struct{})
+	}
+	for _, x := range panels {
+		s.list[x.step].left.Add(1)
+	}
+	var next atomic.Int64
+	for range workers {
+		s.group.Go(func() {
+			b := make([]byte, buffer)
+			for i := int(next.Add(1) - 1); i < len(panels) && s.ctx.Err() == nil; i = int(next.Add(1) - 1) {
+				if err := s.work(panels[i], b); err != nil {
+					s.cancel(err)
+				}
+			}
+		})
+	}
+	return s
+}
+
+// stop ends the workers, at once when an error is given.
+func (s *steps) stop(err error) {
+	if err != nil {
+		s.cancel(err)
+	}
+	s.group.Wait()
+	s.cancel(nil)
+}
+
+// work reads a panel and multiplies it when its step has come.
+func (s *steps) work(x panel, buffer []byte) error {
+	block, err := x.read(buffer, x.first, x.count)
+	if err != nil {
+		return err
+	}
+	if x.data == nil {
+		s.read(len(block))
+	}
+	at := &s.list[x.step]
+	select {
+	case <-at.ready:
+	case <-s.ctx.Done():
+		return nil
+	}
+	for _, p := range at.out {
+		if p.role == x.param.Role {
+			if err := s.apply(x, block, at.in, p.out); err != nil {
+				return err
+			}
+		}
+	}
+	if at.left.Add(-1) == 0 {
+		close(at.done)
+	}
+	return nil
+}
+
+// apply multiplies a panel with all vectors.
+func (s *steps) apply(x panel, block []byte, in, out []float32) error {
+	multiply := half.MulRows
+	if s.fast {
+		multiply = half.FastMulRows
+	}
+	tokens := len(in) / x.cols
+	multiply(out[x.first:], x.rows, block, x.dtype, x.count, x.cols, in, x.cols, tokens)
+	for t := range tokens {
+		if !finite(out[t*x.rows+x.first:][:x.count]) {
+			if err := x.finite(block, x.first); err != nil {
+				return err
+			}
+			return &NonFiniteError{x.name, -1}
+		}
+	}
+	return nil
+}
+
+// multiply is the next step: it returns when all products are there.
+func (s *steps) multiply(in []float32, out ...product) error {
+	at := &s.list[s.next]
+	s.next++
+	at.in = in
+	copy(at.out[:], out)
+	close(at.ready)
+	select {
+	case <-at.done:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// each calls do for all numbers below n, from several workers, whose numbers it
+// is given, and returns when all is done.
+func (p *pass) each(n int, do func(worker, i int)) {
+	workers := min(p.options.Workers, n)
+	if workers == 1 {
+		for i := range n {
+			do(0, i)
+		}
+		return
+	}
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for w := range workers {
+		group.Go(func() {
+			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
+				do(w, i)
+			}
+		})
+	}
+	group.Wait()
+}
