@@ -33,17 +33,20 @@ var edges = map[string][]string{
 	"prompt":               {},
 	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs"},
 	"backend":              {"prompt", "tokenizer"},
+	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half"},
 	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
 	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
-	"examples/bot":         {"koala", "prompt"},
+	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
+	"interop/scripted":       {"internal/scripted"},
+	"internal/scripted":      {"tokenizer", "weights", "internal/half", "internal/vfs"},
 	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
 	"internal/testmodel":     {"weights"},
 	"internal/fixture":       {},
