@@ -13,7 +13,8 @@ import (
 type panel struct {
 	*matrix
 	first, count int
-	step         int // of the pass, see steps
+	step         int       // of the pass, see steps
+	ahead        []*matrix // that the system should fetch meanwhile
 }
 
 // Panels of matrices that are read as they lie, or are in memory, are small
@@ -22,8 +23,12 @@ type panel struct {
 // piece of every row of the file.
 const (
 	plainPanel  = 512 << 10
-	turnedPanel = 16 << 20
+	turnedPanel = 32 << 20
 )
+
+// fetchAhead is the number of matrices that the system is told of before their
+// turn comes.
+const fetchAhead = 3
 
 // rowsOf is the number of rows of a panel that needs at most a budget of
 // buffer, and at least one step of the view.
@@ -46,13 +51,15 @@ var roles = [...][]weights.Role{{weights.Q, weights.K, weights.V}, {weights.O}, 
 // them. buffer is what the largest needs.
 func (m *Model) cut(budget int64) (panels []panel, buffer int64) {
 	step := 0
+	var begin []int // the first panel of each matrix
 	add := func(layer int, roles ...weights.Role) {
 		for _, r := range roles {
 			x := m.matrices[weights.Param{Layer: layer, Role: r}]
 			rows := x.rowsOf(budget)
 			buffer = max(buffer, x.need(min(rows, x.rows)))
+			begin = append(begin, len(panels))
 			for first := 0; first < x.rows; first += rows {
-				panels = append(panels, panel{x, first, min(rows, x.rows-first), step})
+				panels = append(panels, panel{matrix: x, first: first, count: min(rows, x.rows-first), step: step})
 			}
 		}
 		step++
@@ -63,6 +70,10 @@ func (m *Model) cut(budget int64) (panels []panel, buffer int64) {
 		}
 	}
 	add(0, weights.Output)
+	for i, at := range begin {
+		teller := &panels[begin[max(i-fetchAhead, 0)]]
+		teller.ahead = append(teller.ahead, panels[at].matrix)
+	}
 	return panels, buffer
 }
 
@@ -132,6 +143,11 @@ func (s *steps) stop(err error) {
 
 // work reads a panel and multiplies it when its step has come.
 func (s *steps) work(x panel, buffer []byte) error {
+	for _, next := range x.ahead {
+		if next.data == nil {
+			next.view.Ahead()
+		}
+	}
 	block, err := x.read(buffer, x.first, x.count)
 	if err != nil {
 		return err

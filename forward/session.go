@@ -30,7 +30,7 @@ func (m *Model) load(ctx context.Context) error {
 	panels, buffer := m.cut(budget)
 	all := make(map[*matrix][]byte, len(m.matrices)+1)
 	for first, rows := 0, m.embed.rowsOf(budget); first < m.embed.rows; first += rows {
-		panels = append(panels, panel{m.embed, first, min(rows, m.embed.rows-first), 0})
+		panels = append(panels, panel{matrix: m.embed, first: first, count: min(rows, m.embed.rows-first)})
 	}
 	if m.Config.TiedEmbeddings {
 		panels = dropped(panels, weights.Output)

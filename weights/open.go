@@ -137,7 +137,7 @@ func (c *Checkpoint) readFile(f vfs.File, path string) ([]*Tensor, error) {
 	tensors := make([]*Tensor, len(h.tensors))
 	for i, t := range h.tensors {
 		tensors[i] = &Tensor{
-			Name: t.Name, DType: DType(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Turned,
+			Name: t.Name, DType: DType(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, file: f, data: t.Data, turned: t.Turned,
 		}
 	}
 	return tensors, nil

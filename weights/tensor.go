@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/x448/float16"
 )
@@ -20,6 +21,7 @@ type Tensor struct {
 	Offset int64  // of its first byte there
 
 	layout *Layout
+	file   vfs.File // that holds it; nil when there are several
 	data   io.ReaderAt
 	turned io.ReaderAt // the same column by column, where the file holds it so
 }

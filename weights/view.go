@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/vfs"
 )
 
 // View is a weight as another layout would store it: transposed, with the
@@ -178,6 +179,14 @@ func (v *View) permuteCols(dst, src []byte) {
 // gathers and transposes them then. Who combines several such views gathers
 // with ReadColumns, combines what is gathered, and transposes once.
 func (v *View) Turned() bool { return v.turned }
+
+// Ahead tells the system that all of a view that is Turned will be read soon:
+// the gathering reads many small pieces, which no system foresees.
+func (v *View) Ahead() {
+	if v.turned && v.tensor.file != nil {
+		vfs.WillRead(v.tensor.file, v.tensor.Offset, v.tensor.Bytes())
+	}
+}
 
 // TurnedAlike says whether both views are Turned, and their gathered blocks
 // have the same elements at the same places.

@@ -33,6 +33,14 @@ func reserve(f *os.File, size int64) error {
 	}
 }
 
+// WillRead tells the system that a part of a file will be read soon, in an order
+// that it would not foresee, so that it may fetch it meanwhile.
+func WillRead(f File, off, n int64) {
+	if descriptor, ok := f.(interface{ Fd() uintptr }); ok {
+		_ = unix.Fadvise(int(descriptor.Fd()), off, n, unix.FADV_WILLNEED) // it is only advice
+	}
+}
+
 func (osFS) Exchange(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
