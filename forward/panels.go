@@ -33,7 +33,7 @@ const fetchAhead = 3
 // rowsOf is the number of rows of a panel that needs at most a budget of
 // buffer, and at least one step of the view.
 func (x *matrix) rowsOf(budget int64) int {
-	target, step := int64(plainPanel), int64(1)
+	target, step := int64(plainPanel), min(half.PanelRows, int64(x.rows))
 	if x.data == nil {
 		if step = x.view.Step(); x.view.Turned() {
 			target = turnedPanel
