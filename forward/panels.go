@@ -43,6 +43,15 @@ func (x *matrix) rowsOf(budget int64) int {
 	return int(max(target/x.view.RowBytes()/step*step, step))
 }
 
+// tell tells the system what to fetch.
+func (x panel) tell() {
+	for _, next := range x.ahead {
+		if next.data == nil {
+			next.view.Ahead()
+		}
+	}
+}
+
 // roles are the matrices of each step of a layer: those that multiply the same
 // vectors.
 var roles = [...][]weights.Role{{weights.Q, weights.K, weights.V}, {weights.O}, {weights.Gate, weights.Up}, {weights.Down}}
@@ -143,11 +152,7 @@ func (s *steps) stop(err error) {
 
 // work reads a panel and multiplies it when its step has come.
 func (s *steps) work(x panel, buffer []byte) error {
-	for _, next := range x.ahead {
-		if next.data == nil {
-			next.view.Ahead()
-		}
-	}
+	x.tell()
 	block, err := x.read(buffer, x.first, x.count)
 	if err != nil {
 		return err

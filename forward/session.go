@@ -75,6 +75,7 @@ func (m *Model) fill(ctx context.Context, panels []panel, all map[*matrix][]byte
 			scratch := make([]byte, buffer)
 			for i := int(next.Add(1) - 1); i < len(panels) && ctx.Err() == nil; i = int(next.Add(1) - 1) {
 				x := panels[i]
+				x.tell()
 				row := x.view.RowBytes()
 				block := all[x.matrix][int64(x.first)*row : int64(x.first+x.count)*row]
 				err := x.view.ReadRows(block, int64(x.first), int64(x.count), scratch)

@@ -63,9 +63,9 @@ type logitsReport struct {
 }
 
 func (c *verifyCmd) runLogits(a *app) error {
-	bar := newProgress(a.stderr, c.Quiet)
-	r, err := c.logits(a, bar)
-	bar.finish()
+	reads := &reading{bar: newProgress(a.stderr, c.Quiet)}
+	r, err := c.logits(a, reads)
+	reads.bar.finish()
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,24 @@ func (c *verifyCmd) runLogits(a *app) error {
 	return cmp.Or(err, c.judge(r))
 }
 
+// reading is the progress of one pass after the other.
+type reading struct {
+	bar         *progress
+	done, total int64
+}
+
+// track is the Progress of the model that is read next.
+func (r *reading) track() func(forward.Progress) {
+	var last int64
+	return func(p forward.Progress) {
+		r.done, last = r.done+p.Done-last, p.Done
+		r.bar.update(diff.Progress{Stage: "read", Done: r.done, Total: r.total})
+	}
+}
+
 // logits makes the report.
-func (c *verifyCmd) logits(a *app, bar *progress) (*logitsReport, error) {
-	m, closeModel, err := c.openModel(c.Path, bar)
+func (c *verifyCmd) logits(a *app, reads *reading) (*logitsReport, error) {
+	m, closeModel, err := c.openModel(c.Path, reads)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +107,7 @@ func (c *verifyCmd) logits(a *app, bar *progress) (*logitsReport, error) {
 			r.Expect, err = m.Expect(a.ctx, e, c.Tolerance)
 		}
 	case c.Against != "":
-		other, closeOther, openErr := c.openModel(c.Against, bar)
+		other, closeOther, openErr := c.openModel(c.Against, reads)
 		if openErr != nil {
 			return nil, openErr
 		}
@@ -104,18 +119,16 @@ func (c *verifyCmd) logits(a *app, bar *progress) (*logitsReport, error) {
 	return r, err
 }
 
-func (c *verifyCmd) openModel(path string, bar *progress) (*forward.Model, func() error, error) {
+func (c *verifyCmd) openModel(path string, reads *reading) (*forward.Model, func() error, error) {
 	checkpoint, err := weights.Open(path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := forward.Open(checkpoint, &forward.Options{
-		Workers: c.Workers, Memory: int64(c.Memory),
-		Progress: func(p forward.Progress) { bar.update(diff.Progress{Stage: "read", Done: p.Done, Total: p.Total}) },
-	})
+	m, err := forward.Open(checkpoint, &forward.Options{Workers: c.Workers, Memory: int64(c.Memory), Progress: reads.track()})
 	if err != nil {
 		return nil, nil, errors.Join(err, checkpoint.Close())
 	}
+	reads.total += m.Bytes()
 	return m, checkpoint.Close, nil
 }
 

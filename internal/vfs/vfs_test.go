@@ -155,3 +155,23 @@ func names(t *testing.T, dir string) []string {
 	}
 	return list
 }
+
+// TestWillRead gives advice, also on what is no file, and reads as ever.
+func TestWillRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte("some text"), 0o644))
+	for _, fsys := range []FS{OS, Mapped(OS)} {
+		f, err := fsys.Open(path)
+		require.NoError(t, err)
+		for _, n := range []int64{0, 9, 1 << 40} {
+			WillRead(f, 2, n)
+		}
+		WillRead(f, -1, -1)
+		b := make([]byte, 4)
+		_, err = f.ReadAt(b, 5)
+		require.NoError(t, err)
+		require.Equal(t, "text", string(b))
+		require.NoError(t, f.Close())
+		WillRead(f, 0, 1)
+	}
+}
