@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -34,6 +35,9 @@ const fetchAhead = 3
 // buffer, and at least one step of the view.
 func (x *matrix) rowsOf(budget int64) int {
 	target, step := int64(plainPanel), min(half.PanelRows, int64(x.rows))
+	if x.data != nil {
+		target /= 2 // there are enough for all workers to end at the same time
+	}
 	if x.data == nil {
 		if step = x.view.Step(); x.view.Turned() {
 			target = turnedPanel
@@ -98,6 +102,7 @@ type steps struct {
 	list   []step
 	next   int // the step that comes next
 	fast   bool
+	spin   bool        // see await
 	read   func(n int) // told of bytes that were read
 }
 
@@ -119,7 +124,7 @@ type product struct {
 
 // start lets workers begin with the panels. The pass must end with stop.
 func (m *Model) start(ctx context.Context, panels []panel, workers int, buffer int64) *steps {
-	s := &steps{list: make([]step, panels[len(panels)-1].step+1), fast: m.options.Fast, read: m.reporter(m.Bytes())}
+	s := &steps{list: make([]step, panels[len(panels)-1].step+1), fast: m.options.Fast, spin: panels[0].data != nil, read: m.reporter(m.Bytes())}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	for i := range s.list {
 		s.list[i].ready, s.list[i].done = make(chan struct{}), make(chan struct{})
@@ -161,9 +166,7 @@ func (s *steps) work(x panel, buffer []byte) error {
 		s.read(len(block))
 	}
 	at := &s.list[x.step]
-	select {
-	case <-at.ready:
-	case <-s.ctx.Done():
+	if !s.await(at.ready) {
 		return nil
 	}
 	for _, p := range at.out {
@@ -205,11 +208,31 @@ func (s *steps) multiply(in []float32, out ...product) error {
 	at.in = in
 	copy(at.out[:], out)
 	close(at.ready)
-	select {
-	case <-at.done:
-		return nil
-	case <-s.ctx.Done():
+	if !s.await(at.done) {
 		return context.Cause(s.ctx)
+	}
+	return nil
+}
+
+// await returns when a channel is closed, or false when the pass has ended.
+// Steps of weights in memory take less than a millisecond for one token, so
+// that waking a thread would cost a tenth of that: then it looks again and
+// again for a while, and lets others run in between.
+func (s *steps) await(c chan struct{}) bool {
+	const looks = 2000
+	for i := 0; s.spin && i < looks; i++ {
+		select {
+		case <-c:
+			return true
+		default:
+			runtime.Gosched()
+		}
+	}
+	select {
+	case <-c:
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }
 

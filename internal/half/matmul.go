@@ -147,8 +147,12 @@ func (p *panel) put(dst []float32) {
 // sum adds the products of all columns to the lanes of a panel.
 func (m *product) sum(p *panel, r, height, t, width int) {
 	whole := m.cols &^ (sumLanes - 1)
-	for c := 0; c < whole; c += panelCols {
-		m.columns(p, r, height, t, width, c, min(panelCols, whole-c))
+	step := panelCols
+	if width == 1 { // the weights are read once, and so on and on
+		step = max(whole, 1)
+	}
+	for c := 0; c < whole; c += step {
+		m.columns(p, r, height, t, width, c, min(step, whole-c))
 	}
 	if whole == m.cols {
 		return
