@@ -117,6 +117,9 @@ func (m *product) rows(dst []float32, dstStride, rows, tokens int) {
 		return
 	}
 	checkLengths(len(m.w), rows*m.cols*m.size)
+	if len(dst) < (tokens-1)*dstStride+rows || len(m.x) < (tokens-1)*m.xStride+m.cols {
+		panic("half: operands shorter than a product")
+	}
 	p := panels.Get().(*panel)
 	defer panels.Put(p)
 	for r := 0; r < rows; r += panelRows {

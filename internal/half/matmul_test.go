@@ -174,6 +174,8 @@ func TestMulRowsChecksLengths(t *testing.T) {
 	require.Panics(t, func() { MulRows(make([]float32, 2), 2, make([]byte, 15), BF16, 2, 4, make([]float32, 4), 4, 1) })
 	require.Panics(t, func() { MulRows(make([]float32, 1), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 4), 4, 1) })
 	require.Panics(t, func() { MulRows(make([]float32, 2), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 3), 4, 1) })
+	require.Panics(t, func() { MulRows(make([]float32, 2, 9), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 8), 4, 2) })
+	require.Panics(t, func() { MulRows(make([]float32, 4), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 7, 9), 4, 2) })
 	require.Panics(t, func() { Dot(make([]float32, 2), make([]float32, 3)) })
 	require.Panics(t, func() { AddScaled(make([]float32, 2), make([]float32, 3), 1) })
 }
