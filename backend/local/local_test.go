@@ -209,6 +209,13 @@ func TestOpen(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, scripted.Greeting, text.String())
 
+	long := request("x" + strings.Repeat(" loop", 600))
+	text.Reset()
+	report, err := m.Complete(t.Context(), long, &text)
+	require.NoError(t, err)
+	require.Equal(t, 601, report.PromptTokens)
+	require.Equal(t, strings.Repeat(" la", 20), text.String())
+
 	_, err = Open(t.Context(), path+"x", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	small := filepath.Join(t.TempDir(), "small")

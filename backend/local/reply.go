@@ -45,9 +45,13 @@ func (r *reply) run(ctx context.Context, size int) error {
 	}
 }
 
+// promptStep is how many tokens of a prompt pass the model at once: enough to
+// use each weight well, and few enough for the memory that they take.
+const promptStep = 256
+
 // prompt gives the logits behind the prompt. Of tokens that the text begins
 // with already, all but the last are kept.
-func (r *reply) prompt(ctx context.Context) ([]float32, error) {
+func (r *reply) prompt(ctx context.Context) (logits []float32, err error) {
 	ids := r.request.IDs
 	same := 0
 	for same < min(len(r.ids), len(ids)-1) && r.ids[same] == ids[same] {
@@ -56,11 +60,15 @@ func (r *reply) prompt(ctx context.Context) ([]float32, error) {
 	r.session.Truncate(same)
 	r.ids = r.ids[:same]
 	// What the decoder makes of a token depends on whether others stood before.
-	var err error
 	if r.buffer, err = r.decoder.Append(nil, ids); err != nil {
 		return nil, optionError("%v", err)
 	}
-	return r.append(ctx, ids[same:]...)
+	for part := range slices.Chunk(ids[same:], promptStep) {
+		if logits, err = r.append(ctx, part...); err != nil {
+			return nil, err
+		}
+	}
+	return logits, nil
 }
 
 // append adds tokens to the text.
