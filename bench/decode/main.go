@@ -17,7 +17,7 @@ import (
 
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/tokenizer"
+	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -39,21 +39,7 @@ func main() {
 
 // write makes a GGUF file with LLaMA's vocabulary.
 func write(path string, dtype weights.DType) error {
-	t := tokenizer.Default()
-	v := &weights.Vocabulary{Scores: t.Scores(), BOS: int(t.BOS()), EOS: int(t.EOS()), Unknown: int(t.UNK())}
-	for id := range tokenizer.Token(t.Len()) {
-		v.Pieces, v.Types = append(v.Pieces, t.Piece(id)), append(v.Types, int32(t.Type(id)))
-	}
-	s := &weights.Spec{
-		Format: weights.FormatGGUF, Name: "random", Vocabulary: v, DTypes: map[weights.Param]weights.DType{},
-		Config: weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Vocab: t.Len(), Heads: 32, NormEps: 1e-6, Context: 2048},
-	}
-	for _, p := range s.Config.Params() {
-		s.DTypes[p] = dtype
-		if p.Role.IsNorm() {
-			s.DTypes[p] = weights.F32
-		}
-	}
+	s := scripted.Spec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dtype)
 	plan, err := s.Plan()
 	if err != nil {
 		return err

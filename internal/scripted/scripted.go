@@ -55,24 +55,28 @@ const (
 	strength                = 3. / 8 // of a chain: a logit of 24
 )
 
-// GGUF is the model as a file of that format, with LLaMA's vocabulary. The
-// weights are F16. It takes some 10 ms to make.
-func GGUF() ([]byte, error) {
+// Spec is a GGUF file of a model with LLaMA's vocabulary and matrices of a type.
+func Spec(name string, c weights.Config, matrices weights.DType) *weights.Spec {
 	t := tokenizer.Default()
 	v := &weights.Vocabulary{Scores: t.Scores(), BOS: int(t.BOS()), EOS: int(t.EOS()), Unknown: int(t.UNK())}
 	for id := range tokenizer.Token(t.Len()) {
 		v.Pieces, v.Types = append(v.Pieces, t.Piece(id)), append(v.Types, int32(t.Type(id)))
 	}
-	s := &weights.Spec{
-		Format: weights.FormatGGUF, Name: "scripted", Vocabulary: v, DTypes: map[weights.Param]weights.DType{},
-		Config: weights.Config{Layers: layers, Dim: dim, FFN: ffn, Vocab: t.Len(), Heads: heads, NormEps: 1e-6, Context: context},
-	}
-	for _, p := range s.Config.Params() {
-		s.DTypes[p] = weights.F16
+	c.Vocab = t.Len()
+	s := &weights.Spec{Format: weights.FormatGGUF, Name: name, Vocabulary: v, Config: c, DTypes: map[weights.Param]weights.DType{}}
+	for _, p := range c.Params() {
+		s.DTypes[p] = matrices
 		if p.Role.IsNorm() {
 			s.DTypes[p] = weights.F32
 		}
 	}
+	return s
+}
+
+// GGUF is the model as a file of that format, with LLaMA's vocabulary. The
+// weights are F16. It takes some 20 ms to make.
+func GGUF() ([]byte, error) {
+	s := Spec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, weights.F16)
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
