@@ -24,6 +24,8 @@
 //     back, exactly as SentencePiece does.
 //   - [github.com/koala-go/sdk/dataset] turns public data sets into Koala's
 //     training records, tokens and batches.
+//   - [github.com/koala-go/sdk/backend/local] runs a small model in this process,
+//     with no server.
 //   - cmd/koala is the command; examples/applydiff, examples/prompt,
 //     examples/bot and examples/dataset are the main jobs, each in one file
 //     that runs as it is.
@@ -31,7 +33,7 @@
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax and gguf (the formats), half and cpu (the arithmetic and its
 // kernels), bleu (sacrebleu's BLEU), vfs (files), testmodel (models made of a
-// seed), fixture (shared test files).
+// seed), scripted (a tiny model that talks), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
 // → diff, dataset, forward, backend → koala → cmd and examples. A test fails on any other

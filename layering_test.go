@@ -45,7 +45,7 @@ var edges = map[string][]string{
 	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
-	"interop/scripted":       {"internal/scripted"},
+	"interop/scripted":       {"internal/scripted", "forward", "weights"},
 	"internal/scripted":      {"tokenizer", "weights", "internal/half", "internal/vfs"},
 	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
 	"internal/testmodel":     {"weights"},

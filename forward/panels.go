@@ -37,7 +37,7 @@ func (x *matrix) rowsOf(budget int64, workers int) int {
 	row := x.view.RowBytes()
 	switch {
 	case x.data != nil:
-		return int(max(plainPanel/row, 1))
+		return x.partRows()
 	case x.gathered():
 		most := max((min(turnedPanel, budget)-x.partBytes())/row, 1)
 		panels := (int64(x.rows) + most - 1) / most
@@ -52,8 +52,12 @@ func (x *matrix) rowsOf(budget int64, workers int) int {
 // and turned in parts.
 func (x *matrix) gathered() bool { return x.data == nil && x.view.Turned() && x.view.Step() == 1 }
 
-// partRows is the number of rows of a part.
-func (x *matrix) partRows() int { return int(max(plainPanel/x.view.RowBytes(), 1)) }
+// partRows is the number of rows that stay in a core's cache: whole panels of
+// the kernels.
+func (x *matrix) partRows() int {
+	step := min(half.PanelRows, x.rows)
+	return max(int(plainPanel/x.view.RowBytes())/step*step, step)
+}
 
 func (x *matrix) partBytes() int64 { return int64(x.partRows()) * x.view.RowBytes() }
 

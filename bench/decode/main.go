@@ -149,4 +149,3 @@ func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, r
 	}
 	return first, time.Since(start), err
 }
-

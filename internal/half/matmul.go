@@ -86,6 +86,10 @@ const (
 	panelCols   = 2048
 )
 
+// PanelRows is the number of rows that MulRows does at a time: calls with
+// multiples of it are the fastest.
+const PanelRows = panelRows
+
 // panel is space for the sums of a panel, and for the last columns where they
 // are not a multiple of sumLanes.
 type panel struct {
@@ -129,11 +133,15 @@ func (m *product) rows(dst []float32, dstStride, rows, tokens int) {
 	}
 }
 
-// put writes the sums of a token.
+// put writes the sums of a token: see rowAt.
 func (p *panel) put(dst []float32) {
-	for i := range dst {
-		dst[rowAt(i, len(dst))] = p.sums[i]
+	apart := len(dst) / tileRows
+	for k := range tileRows {
+		for i := range dst[k*apart : (k+1)*apart] {
+			dst[k*apart+i] = p.sums[(i*tileRows+k)%panelRows]
+		}
 	}
+	copy(dst[apart*tileRows:], p.sums[apart*tileRows:])
 }
 
 // sum adds the products of all columns to the lanes of a panel.
