@@ -20,11 +20,12 @@ type panel struct {
 
 // Panels of matrices that are read as they lie, or are in memory, are small
 // enough to stay in a core's cache between reading and multiplying. Those that
-// are gathered from columns are larger, because each of their rows costs a
-// piece of every row of the file.
+// are gathered from columns are as large as the memory allows, up to a bound,
+// because each of their rows costs a piece of every row of the file; they are
+// turned and multiplied in parts of the other size.
 const (
 	plainPanel  = 512 << 10
-	turnedPanel = 32 << 20
+	turnedPanel = 64 << 20
 )
 
 // fetchAhead is the number of matrices that the system is told of before their
@@ -33,18 +34,71 @@ const fetchAhead = 3
 
 // rowsOf is the number of rows of a panel that needs at most a budget of
 // buffer, and at least one step of the view.
-func (x *matrix) rowsOf(budget int64) int {
-	target, step := int64(plainPanel), min(half.PanelRows, int64(x.rows))
-	if x.data != nil {
-		target /= 2 // there are enough for all workers to end at the same time
+func (x *matrix) rowsOf(budget int64, workers int) int {
+	row := x.view.RowBytes()
+	switch {
+	case x.data != nil:
+		return x.rowsIn(plainPanel / 2) // enough for all workers to end at the same time
+	case x.gathered():
+		most := max((min(turnedPanel, budget)-x.partBytes())/row, 1)
+		panels := (int64(x.rows) + most - 1) / most
+		panels = (panels + int64(workers) - 1) / int64(workers) * int64(workers) // as much for each
+		return int((int64(x.rows) + panels - 1) / panels)
 	}
-	if x.data == nil {
-		if step = x.view.Step(); x.view.Turned() {
-			target = turnedPanel
+	step := x.view.Step()
+	return int(max(min(plainPanel, budget*row/x.need(1))/row/step*step, step))
+}
+
+// gathered says whether panels are kept as the file has them, column by column,
+// and turned in parts.
+func (x *matrix) gathered() bool { return x.data == nil && x.view.Turned() && x.view.Step() == 1 }
+
+// partRows is the number of rows that stay in a core's cache: whole panels of
+// the kernels.
+func (x *matrix) partRows() int { return x.rowsIn(plainPanel) }
+
+// rowsIn is the number of rows of some bytes, whole panels of the kernels.
+func (x *matrix) rowsIn(bytes int64) int {
+	step := min(half.PanelRows, x.rows)
+	return max(int(bytes/x.view.RowBytes())/step*step, step)
+}
+
+func (x *matrix) partBytes() int64 { return int64(x.partRows()) * x.view.RowBytes() }
+
+// bufferFor is what a panel of n rows needs.
+func (x *matrix) bufferFor(n int) int64 {
+	if x.gathered() {
+		return int64(n)*x.view.RowBytes() + x.partBytes()
+	}
+	return x.need(n)
+}
+
+// fetch reads the panel into the buffer, where it is not in memory.
+func (x panel) fetch(buffer []byte) ([]byte, error) {
+	if !x.gathered() {
+		return x.read(buffer, x.first, x.count)
+	}
+	block := buffer[:int64(x.count)*x.view.RowBytes()]
+	_, err := x.view.ReadColumns(block, int64(x.first), int64(x.count))
+	return block, err
+}
+
+// parts gives the rows of a panel that was fetched to do: all of them, or part
+// by part, turned behind it in the buffer.
+func (x panel) parts(block, buffer []byte, do func(first, count int, rows []byte) error) error {
+	if !x.gathered() {
+		return do(x.first, x.count, block)
+	}
+	space, size := buffer[len(block):], x.dtype.Size()
+	for done := 0; done < x.count; done += x.partRows() {
+		n := min(x.partRows(), x.count-done)
+		rows := space[:n*x.cols*size]
+		half.TransposeColumns(rows, block[done*size:], x.cols, x.count, size, nil)
+		if err := do(x.first+done, n, rows); err != nil {
+			return err
 		}
-		target = min(target, budget*x.view.RowBytes()/x.need(1))
 	}
-	return int(max(target/x.view.RowBytes()/step*step, step))
+	return nil
 }
 
 // tell tells the system what to fetch.
@@ -68,8 +122,8 @@ func (m *Model) cut(budget int64) (panels []panel, buffer int64) {
 	add := func(layer int, roles ...weights.Role) {
 		for _, r := range roles {
 			x := m.matrices[weights.Param{Layer: layer, Role: r}]
-			rows := x.rowsOf(budget)
-			buffer = max(buffer, x.need(min(rows, x.rows)))
+			rows := x.rowsOf(budget, m.options.Workers)
+			buffer = max(buffer, x.bufferFor(min(rows, x.rows)))
 			begin = append(begin, len(panels))
 			for first := 0; first < x.rows; first += rows {
 				panels = append(panels, panel{matrix: x, first: first, count: min(rows, x.rows-first), step: step})
@@ -158,7 +212,7 @@ func (s *steps) stop(err error) {
 // work reads a panel and multiplies it when its step has come.
 func (s *steps) work(x panel, buffer []byte) error {
 	x.tell()
-	block, err := x.read(buffer, x.first, x.count)
+	block, err := x.fetch(buffer)
 	if err != nil {
 		return err
 	}
@@ -171,7 +225,10 @@ func (s *steps) work(x panel, buffer []byte) error {
 	}
 	for _, p := range at.out {
 		if p.role == x.param.Role {
-			if err := s.apply(x, block, at.in, p.out); err != nil {
+			err := x.parts(block, buffer, func(first, count int, rows []byte) error {
+				return s.apply(x.matrix, first, count, rows, at.in, p.out)
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -182,17 +239,17 @@ func (s *steps) work(x panel, buffer []byte) error {
 	return nil
 }
 
-// apply multiplies a panel with all vectors.
-func (s *steps) apply(x panel, block []byte, in, out []float32) error {
+// apply multiplies some rows of a matrix with all vectors.
+func (s *steps) apply(x *matrix, first, count int, rows []byte, in, out []float32) error {
 	multiply := half.MulRows
 	if s.fast {
 		multiply = half.FastMulRows
 	}
 	tokens := len(in) / x.cols
-	multiply(out[x.first:], x.rows, block, x.dtype, x.count, x.cols, in, x.cols, tokens)
+	multiply(out[first:], x.rows, rows, x.dtype, count, x.cols, in, x.cols, tokens)
 	for t := range tokens {
-		if !finite(out[t*x.rows+x.first:][:x.count]) {
-			if err := x.finite(block, x.first); err != nil {
+		if !finite(out[t*x.rows+first:][:count]) {
+			if err := x.finite(rows, first); err != nil {
 				return err
 			}
 			return &NonFiniteError{x.name, -1}

@@ -29,7 +29,7 @@ func (m *Model) load(ctx context.Context) error {
 	budget := m.options.Memory / 4 / int64(m.options.Workers)
 	panels, buffer := m.cut(budget)
 	all := make(map[*matrix][]byte, len(m.matrices)+1)
-	for first, rows := 0, m.embed.rowsOf(budget); first < m.embed.rows; first += rows {
+	for first, rows := 0, m.embed.rowsOf(budget, 1); first < m.embed.rows; first += rows {
 		panels = append(panels, panel{matrix: m.embed, first: first, count: min(rows, m.embed.rows-first)})
 	}
 	if m.Config.TiedEmbeddings {
