@@ -3,6 +3,7 @@ package forward
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
@@ -227,6 +228,10 @@ func newCache(kvHeads int) layerCache {
 
 // append adds rows of all heads' keys and values, of d numbers a head.
 func (c *layerCache) append(keys, values []float32, d int) {
+	for h := range c.keys {
+		c.keys[h] = slices.Grow(c.keys[h], len(keys)/len(c.keys))
+		c.values[h] = slices.Grow(c.values[h], len(values)/len(c.values))
+	}
 	c.grow(len(keys) / len(c.keys))
 	for h := 0; len(keys) > 0; h, keys, values = (h+1)%len(c.keys), keys[d:], values[d:] {
 		c.keys[h] = append(c.keys[h], keys[:d]...)
