@@ -11,6 +11,9 @@
 //     makes such diffs, and converts checkpoints.
 //   - [github.com/koala-go/sdk/weights] opens checkpoints in any format and
 //     layout, gives each tensor by what it is, and writes checkpoints.
+//   - [github.com/koala-go/sdk/forward] runs models in plain fp32, with the same
+//     bits on every machine: to prove a checkpoint by its logits, and to answer
+//     with no server.
 //   - [github.com/koala-go/sdk/koala] is what a bot imports: chats, with ids
 //     and text for a server, budgets, and replies as they stream.
 //   - [github.com/koala-go/sdk/backend] talks to the servers that run a model:
@@ -21,6 +24,8 @@
 //     back, exactly as SentencePiece does.
 //   - [github.com/koala-go/sdk/dataset] turns public data sets into Koala's
 //     training records, tokens and batches.
+//   - [github.com/koala-go/sdk/backend/local] runs a small model in this process,
+//     with no server.
 //   - cmd/koala is the command; examples/applydiff, examples/prompt,
 //     examples/bot and examples/dataset are the main jobs, each in one file
 //     that runs as it is; examples/bots, a module of its own, has bots for
@@ -29,9 +34,9 @@
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic and its
 // kernels), bleu (sacrebleu's BLEU), vfs (files), testmodel (models made of a
-// seed), fixture (shared test files).
+// seed), scripted (a tiny model that talks), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, dataset, backend → koala → cmd and examples. A test fails on any other
+// → diff, dataset, forward, backend → koala → cmd and examples. A test fails on any other
 // edge.
 package koalago

@@ -32,18 +32,22 @@ var edges = map[string][]string{
 	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
 	"diff":                 {"weights", "tokenizer", "prompt", "internal/wire", "internal/half", "internal/vfs"},
 	"prompt":               {},
+	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs"},
 	"backend":              {"prompt", "tokenizer"},
+	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half"},
 	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
 	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "prompt", "dataset", "diff", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
-	"examples/bot":         {"koala", "prompt"},
+	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
+	"interop/scripted":       {"internal/scripted", "forward", "weights"},
+	"internal/scripted":      {"tokenizer", "weights", "internal/half", "internal/vfs"},
 	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
 	"internal/testmodel":     {"weights"},
 	"internal/fixture":       {},
@@ -86,4 +90,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "backend", "koala", "cmd", "examples"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}

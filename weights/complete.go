@@ -19,6 +19,25 @@ func (c *Checkpoint) Complete() error {
 	return nil
 }
 
+// Runnable is nil when the checkpoint is Complete, and what it says of itself
+// is enough to run the model: the number of heads is known, and the rotary
+// embeddings are not scaled. Otherwise it is a *ModelError.
+func (c *Checkpoint) Runnable() error {
+	if err := c.Complete(); err != nil {
+		return err
+	}
+	switch {
+	case c.Config.Heads == 0:
+		return headsError(c.Path)
+	case c.Config.Heads%c.Config.KeyHeads() != 0:
+		return &ModelError{fmt.Sprintf("%d heads of keys do not divide %d heads of queries", c.Config.KeyHeads(), c.Config.Heads), c.Path,
+			"give the number of heads that the model was trained with"}
+	case c.Config.scaled:
+		return &ModelError{"the model's rotary embeddings are scaled, as no LLaMA's of 2023 are", c.Path, "take a model without rope_scaling, or another program"}
+	}
+	return nil
+}
+
 func (c *Checkpoint) unnamed() string {
 	if c.Layout == nil || c.Config.Layers == 0 {
 		return "no tensor has the name of a LLaMA layer's weight"

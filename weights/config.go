@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 )
@@ -126,6 +127,20 @@ func (c *Config) features(r Role) (out, in int64) {
 	}
 	return d, 0
 }
+
+// Positions is the number of positions, LLaMA's where none is stated.
+func (c *Config) Positions() int { return cmp.Or(c.Context, defaultContext) }
+
+// Theta is the base of the rotary embeddings' frequencies, LLaMA's where none
+// is stated.
+func (c *Config) Theta() float64 { return cmp.Or(c.RopeTheta, defaultTheta) }
+
+// Epsilon is that of the norms, that of most of LLaMA's where none is stated.
+func (c *Config) Epsilon() float64 { return cmp.Or(c.NormEps, defaultEpsilon) }
+
+// KeyHeads is the number of key and value heads of a model whose Heads are
+// known.
+func (c *Config) KeyHeads() int { return max(c.KVHeads, c.KeyRows()/c.HeadDim()) }
 
 // KeyRows is the number of rows of the key and value matrices.
 func (c *Config) KeyRows() int {

@@ -72,19 +72,19 @@ func (p *Plan) pairs() ([]gguf.Pair, error) {
 	pairs := []gguf.Pair{
 		{Key: "general.architecture", Value: gguf.Text("llama")},
 		{Key: "general.name", Value: gguf.Text(p.Spec.Name)},
-		{Key: "llama.context_length", Value: gguf.Uint(uint32(c.context()))},
+		{Key: "llama.context_length", Value: gguf.Uint(uint32(c.Positions()))},
 		{Key: "llama.embedding_length", Value: gguf.Uint(uint32(c.Dim))},
 		{Key: "llama.block_count", Value: gguf.Uint(uint32(c.Layers))},
 		{Key: "llama.feed_forward_length", Value: gguf.Uint(uint32(c.FFN))},
 		{Key: "llama.attention.head_count", Value: gguf.Uint(uint32(c.Heads))},
-		{Key: "llama.attention.head_count_kv", Value: gguf.Uint(uint32(c.kvHeads()))},
-		{Key: "llama.attention.layer_norm_rms_epsilon", Value: gguf.Float(float32(c.epsilon()))},
+		{Key: "llama.attention.head_count_kv", Value: gguf.Uint(uint32(c.KeyHeads()))},
+		{Key: "llama.attention.layer_norm_rms_epsilon", Value: gguf.Float(float32(c.Epsilon()))},
 		{Key: "llama.rope.dimension_count", Value: gguf.Uint(uint32(c.HeadDim()))},
 		{Key: "llama.vocab_size", Value: gguf.Uint(uint32(c.Vocab))},
 		{Key: "general.file_type", Value: gguf.Uint(uint32(fileTypes[p.mainDType()]))},
 	}
-	if c.theta() != defaultTheta {
-		pairs = append(pairs, gguf.Pair{Key: "llama.rope.freq_base", Value: gguf.Float(float32(c.theta()))})
+	if c.Theta() != defaultTheta {
+		pairs = append(pairs, gguf.Pair{Key: "llama.rope.freq_base", Value: gguf.Float(float32(c.Theta()))})
 	}
 	if p.mainDType() == Q8_0 {
 		pairs = append(pairs, gguf.Pair{Key: "general.quantization_version", Value: gguf.Uint(uint32(2))})

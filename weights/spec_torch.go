@@ -24,7 +24,7 @@ func (p *Plan) planShards() error {
 	if !slices.Contains([]int64{1, 2, 4, 8}, shards) {
 		return fmt.Errorf("%d shards cannot be written, only 1, 2, 4 or 8: %w", shards, ErrUnsupported)
 	}
-	if c := &p.Spec.Config; shards > 1 && c.Heads > 0 && (c.Heads%int(shards) != 0 || c.kvHeads()%int(shards) != 0) {
+	if c := &p.Spec.Config; shards > 1 && c.Heads > 0 && (c.Heads%int(shards) != 0 || c.KeyHeads()%int(shards) != 0) {
 		return &ModelError{fmt.Sprintf("%d heads are not divided by %d shards", c.Heads, shards), string(p.Spec.Format), "take fewer shards"}
 	}
 	params := p.Spec.Config.Params()

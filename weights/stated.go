@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -195,7 +194,7 @@ func (c *Config) HF(t DType) ([]byte, error) {
 	fields := map[string]any{
 		"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
 		"hidden_act": "silu", "initializer_range": 0.02, "use_cache": true,
-		"max_position_embeddings": c.context(),
+		"max_position_embeddings": c.Positions(),
 	}
 	if c.RopeTheta != 0 && c.RopeTheta != defaultTheta {
 		fields["rope_theta"] = c.RopeTheta
@@ -205,8 +204,8 @@ func (c *Config) HF(t DType) ([]byte, error) {
 	maps.Copy(fields, map[string]any{
 		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama",
 		"num_hidden_layers": c.Layers, "hidden_size": c.Dim, "intermediate_size": c.FFN, "vocab_size": c.Vocab,
-		"num_attention_heads": c.Heads, "num_key_value_heads": c.kvHeads(),
-		"rms_norm_eps": c.epsilon(), "tie_word_embeddings": c.TiedEmbeddings,
+		"num_attention_heads": c.Heads, "num_key_value_heads": c.KeyHeads(),
+		"rms_norm_eps": c.Epsilon(), "tie_word_embeddings": c.TiedEmbeddings,
 		"torch_dtype": map[DType]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[t],
 	})
 	text, err := json.MarshalIndent(fields, "", "  ")
@@ -228,11 +227,6 @@ const (
 	defaultEpsilon = 1e-6
 )
 
-func (c *Config) context() int     { return cmp.Or(c.Context, defaultContext) }
-func (c *Config) theta() float64   { return cmp.Or(c.RopeTheta, defaultTheta) }
-func (c *Config) epsilon() float64 { return cmp.Or(c.NormEps, defaultEpsilon) }
-func (c *Config) kvHeads() int     { return max(c.KVHeads, c.KeyRows()/c.HeadDim()) }
-
 // params is the params.json that Meta's code reads for this model.
 func (c *Config) params() ([]byte, error) {
 	if c.Heads == 0 {
@@ -242,13 +236,13 @@ func (c *Config) params() ([]byte, error) {
 		return nil, scaledError(FormatTorch)
 	}
 	m := metaParams{
-		Layers: &c.Layers, Dim: &c.Dim, Vocab: &c.Vocab, Heads: &c.Heads, NormEps: ptr(c.epsilon()),
+		Layers: &c.Layers, Dim: &c.Dim, Vocab: &c.Vocab, Heads: &c.Heads, NormEps: ptr(c.Epsilon()),
 	}
-	if kv := c.kvHeads(); kv != c.Heads {
+	if kv := c.KeyHeads(); kv != c.Heads {
 		m.KVHeads = &kv
 	}
-	if c.theta() != defaultTheta {
-		m.RopeTheta = ptr(c.theta())
+	if c.Theta() != defaultTheta {
+		m.RopeTheta = ptr(c.Theta())
 	}
 	m.MultipleOf, m.Multiplier = multipleOf(c.Dim, c.FFN)
 	text, err := json.Marshal(m)

@@ -1,21 +1,29 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/backend/local"
+	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/tokenizer"
 )
 
 type chatCmd struct {
-	Backend string `required:"" enum:"llamacpp,ollama,openai,easylm,easylm-chat" placeholder:"KIND" help:"The kind of server: ${enum}."`
+	Backend string `required:"" enum:"llamacpp,ollama,openai,easylm,easylm-chat,local" placeholder:"KIND" help:"The kind of server: ${enum}; local runs a model without one."`
 	URL     string `name:"url" help:"Where it is (default: where such servers are on this machine)."`
 	Name    string `name:"model-name" help:"The name of the model at the server; ollama needs it."`
 	IDs     bool   `name:"ids" xor:"form" help:"Send ids, the default where the server takes them."`
 	Text    bool   `xor:"form" help:"Send text."`
 	BOS     bool   `name:"bos" help:"Begin the ids with BOS, as servers do with text."`
+
+	Model string `placeholder:"PATH" help:"The checkpoint for --backend local: a file or directory of any format."`
+	Slow  bool   `help:"Run a model of --backend local that makes less than a token a second."`
 
 	Temperature float64 `default:"1" help:"0 takes the likeliest token (default ${default})."`
 	TopK        int     `name:"top-k" default:"50" help:"0 is no limit (default ${default})."`
@@ -40,15 +48,30 @@ taken from KOALA_API_KEY in the environment.
 
 Example:
   koala chat --backend llamacpp --url http://localhost:8080
-  echo "What is a koala?" | koala chat --backend ollama --model-name koala`
+  echo "What is a koala?" | koala chat --backend ollama --model-name koala
+  koala chat --backend local --model koala-3b.gguf`
+}
+
+// Validate refuses flags that are of no use together.
+func (c *chatCmd) Validate() error {
+	local := c.Backend == "local"
+	switch {
+	case local && c.Model == "":
+		return errors.New("--backend local needs --model")
+	case local && (c.URL != "" || c.Name != "" || c.Text):
+		return errors.New("--url, --model-name and --text are of servers")
+	case !local && c.Backend != "" && (c.Model != "" || c.Slow):
+		return errors.New("--model and --slow are of --backend local")
+	}
+	return nil
 }
 
 func (c *chatCmd) Run(a *app) error {
-	server, err := c.server()
+	o, err := c.options()
 	if err != nil {
 		return err
 	}
-	o, err := c.options()
+	server, err := c.completer(a, o.Tokenizer)
 	if err != nil {
 		return err
 	}
@@ -63,6 +86,19 @@ func (c *chatCmd) Run(a *app) error {
 		}
 	}
 	return s.talk()
+}
+
+// completer is the server, or the model, that the flags ask for.
+func (c *chatCmd) completer(a *app, t *tokenizer.Tokenizer) (koala.Completer, error) {
+	if c.Backend != "local" {
+		return c.server()
+	}
+	bar := newProgress(a.stderr, c.Quiet)
+	defer bar.finish()
+	return local.Open(a.ctx, c.Model, &local.Options{
+		Tokenizer: t, Context: c.Context, Slow: c.Slow,
+		Progress: func(at forward.Progress) { bar.update(diff.Progress{Stage: "read", Done: at.Done, Total: at.Total}) },
+	})
 }
 
 // server is the client that the flags ask for.

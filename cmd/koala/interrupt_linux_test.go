@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCtrlC interrupts a recovery that has begun to write: it cleans up, or
+// TestInterruptedRecovery interrupts a recovery that has begun to write: it cleans up, or
 // with --resume leaves what the next run goes on with. The code is 130.
-func TestCtrlC(t *testing.T) {
+func TestInterruptedRecovery(t *testing.T) {
 	dir := t.TempDir()
 	m := testmodel.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place", "out")

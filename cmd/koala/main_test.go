@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/weights"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -28,9 +29,10 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/*.txtar. Besides testscript's commands they have
-// mkmodel, which makes a tiny model:
+// mkmodel, which makes a tiny model, and mkscripted, which makes one that talks:
 //
 //	mkmodel base|diff safetensors|easylm PATH
+//	mkscripted PATH
 //
 // and a server of every kind at $SERVER, that of chat_test.go, and package
 // dataset's Parquet files in $TABLES.
@@ -45,7 +47,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TABLES", tables)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkmodel": mkmodel, "truncate": truncate},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mkmodel": mkmodel, "mkscripted": mkscripted, "truncate": truncate},
 	})
 }
 
@@ -71,6 +73,12 @@ func mkmodel(ts *testscript.TestScript, neg bool, args []string) {
 		o.DType, o.Values = weights.BF16, testmodel.Tiny.Diff
 	}
 	ts.Check(testmodel.Tiny.Write(ts.MkAbs(args[2]), o))
+}
+
+func mkscripted(ts *testscript.TestScript, _ bool, args []string) {
+	file, err := scripted.GGUF()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o644))
 }
 
 // truncate PATH cuts the last byte off.

@@ -5,8 +5,9 @@
 //
 // answers {"reply": "…", "ended": "…"}, and each name is a chat of its own.
 //
-// What replies is a koala.Completer. The one here only says what it was asked;
-// put a client of your server in its place.
+// What replies is a koala.Completer. The one here is a tiny model made in memory,
+// which always says the same; -model takes a checkpoint instead, and a client of a
+// server (package backend) is as easily put in its place.
 package main
 
 import (
@@ -24,16 +25,24 @@ import (
 	"sync"
 	"time"
 
+	"github.com/koala-go/sdk/backend/local"
+	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/prompt"
 )
 
-// parrot replies with what the user said last.
-var parrot = koala.CompleterFunc(func(_ context.Context, r *koala.Request, w io.Writer) error {
-	last := r.Conversation[len(r.Conversation)-1].Content
-	_, err := fmt.Fprintf(w, " You said: %s", last)
-	return err
-})
+// model is the checkpoint at a path, or the tiny model where there is none.
+func model(ctx context.Context, path string) (koala.Completer, error) {
+	if path != "" {
+		return local.Open(ctx, path, nil)
+	}
+	tiny, err := scripted.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer tiny.Close()
+	return local.New(ctx, tiny, nil)
+}
 
 // options are those of every chat: Koala's context less the reply, and no
 // forged marks.
@@ -43,19 +52,25 @@ func options() *koala.Options {
 
 func main() {
 	listen := flag.String("listen", "", "address of the webhook, like localhost:8080")
+	path := flag.String("model", "", "checkpoint to run, in any format (default: a tiny model that always says the same)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	var err error
-	if *listen == "" {
-		err = talk(ctx, parrot, os.Stdin, os.Stdout)
-	} else {
-		err = serve(ctx, parrot, *listen)
-	}
-	if err != nil {
+	if err := run(ctx, *path, *listen); err != nil {
 		fmt.Fprintln(os.Stderr, "bot:", err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, path, listen string) error {
+	m, err := model(ctx, path)
+	if err != nil {
+		return err
+	}
+	if listen == "" {
+		return talk(ctx, m, os.Stdin, os.Stdout)
+	}
+	return serve(ctx, m, listen)
 }
 
 // talk replies to each line. A line that is refused is told of and left out.

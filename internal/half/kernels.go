@@ -50,6 +50,10 @@ type kernels struct {
 	transpose8 func(dst, src *byte, stride int, to *int, cols int)
 	prefetch   func(p *byte, n int)
 	fence      func() // after kernels that stored past the caches
+
+	exact, fast [3]dots                    // by the type of the weights
+	fold        func(sums, lanes *float32) // the sums of the rows of a panel
+	addScaled   func(dst, x *float32, s float32, n int)
 }
 
 // find is the kernel of an operation.

@@ -142,3 +142,22 @@ func convertReference(dst []byte, to Type, src []byte, from Type) {
 		store(dst[i*to.Size():], to, load(src[i*from.Size():], from))
 	}
 }
+
+// canonicalFloat is f, or the one NaN.
+func canonicalFloat(f float32) float32 { return math.Float32frombits(canonical(f)) }
+
+// dotReference is the sum of the products of two rows by the rule of MulRows:
+// the definition of what every kernel does.
+func dotReference(w []byte, wt Type, x []float32) float32 {
+	var lanes [sumLanes]float32
+	for c, v := range x {
+		product := float32(load(w[c*wt.Size():], wt) * v) // rounded, not fused
+		lanes[c%sumLanes] += product
+	}
+	for half := sumLanes / 2; half > 0; half /= 2 {
+		for j := range half {
+			lanes[j] += lanes[j+half]
+		}
+	}
+	return canonicalFloat(lanes[0])
+}

@@ -36,3 +36,12 @@ func rooflines(b *testing.B, n int, x, y, dst []byte) {
 
 // aligned drops bytes up to an aligned place.
 func aligned(b []byte) []byte { return b[split(b, F16, true).head*2:] }
+
+// readOnly reads and does nothing else.
+func readOnly(w []byte) {
+	if all()[0] == &kernelsAVX512 {
+		rooflineReadAVX512(&w[0], len(w))
+	} else {
+		rooflineReadAVX2(&w[0], len(w))
+	}
+}

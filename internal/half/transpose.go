@@ -22,8 +22,19 @@ var turnedBlocks = sync.Pool{New: func() any { return new(turnedBlock) }}
 // column r; a nil order is the identity. dst and src must not overlap, and
 // order must be a permutation of 0 … cols-1.
 func Transpose(dst, src []byte, rows, cols, size int, order []int32) {
+	checkLengths(len(src), rows*cols*size)
+	TransposeColumns(dst, src, rows, cols, size, order)
+}
+
+// TransposeColumns is Transpose of a part of a matrix: cols columns of one
+// whose rows begin stride elements apart, the first at the beginning of src.
+func TransposeColumns(dst, src []byte, rows, stride, size int, order []int32) {
+	if len(dst) == 0 {
+		return
+	}
+	cols := len(dst) / (rows * size)
 	checkLengths(len(dst), rows*cols*size)
-	eachTurned(src, rows, cols, size, order, func(at int, row []byte) {
+	eachTurned(src, rows, cols, stride, size, order, func(at int, row []byte) {
 		copy(dst[at*size:], row)
 	})
 }
@@ -47,7 +58,8 @@ func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Typ
 	if p := split(dst, out, stream != nil); !p.stream || p.head > 0 || rows%kernelBlock != 0 {
 		stream = nil // some piece would not be aligned, or not whole blocks
 	}
-	eachTurned(b, rows, cols, bt.Size(), order, func(first int, row []byte) {
+	checkLengths(len(b), rows*cols*bt.Size())
+	eachTurned(b, rows, cols, cols, bt.Size(), order, func(first int, row []byte) {
 		end := first + len(row)/bt.Size()
 		ask(a, at.Size(), first+rowsAhead*rows, end-first)
 		if stream != nil {
@@ -76,11 +88,10 @@ func ask(b []byte, size, first, n int) {
 // together, where they stand one after the other.
 const shortRow = 128
 
-// eachTurned turns a matrix block by block and gives each piece of a row of
-// its transpose, or several short rows, with the index of the first element
-// there.
-func eachTurned(src []byte, rows, cols, size int, order []int32, piece func(first int, row []byte)) {
-	checkLengths(len(src), rows*cols*size)
+// eachTurned turns a matrix, whose rows are stride elements apart, block by
+// block and gives each piece of a row of its transpose, or several short rows,
+// with the index of the first element there.
+func eachTurned(src []byte, rows, cols, stride, size int, order []int32, piece func(first int, row []byte)) {
 	if order != nil {
 		checkLengths(len(order), cols)
 	}
@@ -98,7 +109,7 @@ func eachTurned(src []byte, rows, cols, size int, order []int32, piece func(firs
 			for i := range width {
 				block.to[i] = i * pitch
 			}
-			turn(block.bytes[:], src[(r*cols+c)*size:], cols, height, block.to[:width], size)
+			turn(block.bytes[:], src[(r*stride+c)*size:], stride, height, block.to[:width], size)
 			if together {
 				piece(c*rows, block.bytes[:width*pitch])
 				continue

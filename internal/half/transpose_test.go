@@ -55,6 +55,29 @@ func TestTranspose(t *testing.T) {
 	})
 }
 
+// TestTransposeColumns turns parts of a matrix, which are parts of the whole
+// turned.
+func TestTransposeColumns(t *testing.T) {
+	forEachKernel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for _, shape := range shapes {
+			for _, size := range []int{2, 4} {
+				rows, cols := shape[0], shape[1]
+				src, whole := randomBytes(r, rows*cols*size), make([]byte, rows*cols*size)
+				Transpose(whole, src, rows, cols, size, nil)
+				for _, n := range []int{0, 1, 7, 16, 40} {
+					for first := 0; first+n <= cols; first += max(n, 5) {
+						dst := guard(n*rows*size, 2*(rows%32))
+						TransposeColumns(dst.part, src[first*size:], rows, cols, size, nil)
+						require.Equal(t, whole[first*rows*size:(first+n)*rows*size], dst.part)
+						dst.check(t)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestCombineTransposed(t *testing.T) {
 	testCombineTransposed(t, shapes)
 	defer func(n int) { streamFrom = n }(streamFrom)

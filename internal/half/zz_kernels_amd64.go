@@ -229,6 +229,111 @@ func rooflineWidenStreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func firstFullAVX512(src *byte, n int, exponent uint32) int
 
+// dotF32Exact1x1AVX512 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Exact1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Exact4x1AVX512 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Exact4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Exact4x6AVX512 adds the products of n columns of 4 rows of F32 weights and 6 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Exact4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Fused1x1AVX512 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Fused1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Fused4x1AVX512 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Fused4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Fused4x6AVX512 adds the products of n columns of 4 rows of F32 weights and 6 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Exact1x1AVX512 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Exact1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Exact4x1AVX512 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Exact4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Exact4x6AVX512 adds the products of n columns of 4 rows of F16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Exact4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Fused1x1AVX512 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Fused1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Fused4x1AVX512 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Fused4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Fused4x6AVX512 adds the products of n columns of 4 rows of F16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Exact1x1AVX512 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Exact1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Exact4x1AVX512 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Exact4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Exact4x6AVX512 adds the products of n columns of 4 rows of BF16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Exact4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Fused1x1AVX512 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Fused1x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Fused4x1AVX512 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Fused4x1AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Fused4x6AVX512 adds the products of n columns of 4 rows of BF16 weights and 6 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// foldAVX512 writes the sums of the lanes of 64 rows.
+//
+//go:noescape
+func foldAVX512(sums *float32, lanes *float32)
+
+// addScaledAVX512 adds s times n numbers to others. n is a positive multiple of 16.
+//
+//go:noescape
+func addScaledAVX512(dst *float32, x *float32, s float32, n int)
+
+// rooflineReadAVX512 reads n bytes, a positive multiple of 256, in four places at a time, as the kernels for four rows do.
+//
+//go:noescape
+func rooflineReadAVX512(src *byte, n int) byte
+
 // addF16BF16BF16AVX2 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32.
 //
 //go:noescape
@@ -453,6 +558,111 @@ func rooflineWidenStreamAVX2(dst *byte, a *byte, n int)
 //
 //go:noescape
 func firstFullAVX2(src *byte, n int, exponent uint32) int
+
+// dotF32Exact1x1AVX2 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Exact1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Exact4x1AVX2 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Exact4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Exact4x3AVX2 adds the products of n columns of 4 rows of F32 weights and 3 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Exact4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Fused1x1AVX2 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Fused1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Fused4x1AVX2 adds the products of n columns of 4 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Fused4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF32Fused4x3AVX2 adds the products of n columns of 4 rows of F32 weights and 3 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF32Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Exact1x1AVX2 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Exact1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Exact4x1AVX2 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Exact4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Exact4x3AVX2 adds the products of n columns of 4 rows of F16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Exact4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Fused1x1AVX2 adds the products of n columns of 1 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Fused1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Fused4x1AVX2 adds the products of n columns of 4 rows of F16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Fused4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotF16Fused4x3AVX2 adds the products of n columns of 4 rows of F16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotF16Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Exact1x1AVX2 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Exact1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Exact4x1AVX2 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Exact4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Exact4x3AVX2 adds the products of n columns of 4 rows of BF16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Exact4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Fused1x1AVX2 adds the products of n columns of 1 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Fused1x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Fused4x1AVX2 adds the products of n columns of 4 rows of BF16 weights and 1 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Fused4x1AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// dotBF16Fused4x3AVX2 adds the products of n columns of 4 rows of BF16 weights and 3 tokens to their lanes. n is a positive multiple of 16.
+//
+//go:noescape
+func dotBF16Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+// foldAVX2 writes the sums of the lanes of 64 rows.
+//
+//go:noescape
+func foldAVX2(sums *float32, lanes *float32)
+
+// addScaledAVX2 adds s times n numbers to others. n is a positive multiple of 16.
+//
+//go:noescape
+func addScaledAVX2(dst *float32, x *float32, s float32, n int)
+
+// rooflineReadAVX2 reads n bytes, a positive multiple of 256, in four places at a time, as the kernels for four rows do.
+//
+//go:noescape
+func rooflineReadAVX2(src *byte, n int) byte
 
 // transpose8AVX2 writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.
 //

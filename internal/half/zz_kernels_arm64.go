@@ -60,3 +60,45 @@ func convertF32F16NEON(dst, a *byte, n int)
 
 //go:noescape
 func convertF32BF16NEON(dst, a *byte, n int)
+
+//go:noescape
+func dotF32Exact1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF32Exact4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF32Fused1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF32Fused4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF16Exact1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF16Exact4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF16Fused1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotF16Fused4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotBF16Exact1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotBF16Exact4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotBF16Fused1x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func dotBF16Fused4x1NEON(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)
+
+//go:noescape
+func foldNEON(sums, lanes *float32)
+
+//go:noescape
+func addScaledNEON(dst, x *float32, s float32, n int)

@@ -82,6 +82,48 @@ var kernelsAVX512 = kernels{
 	transpose8: transpose8AVX2,
 	prefetch:   prefetchAVX2,
 	fence:      fenceSSE2,
+	exact: [3]dots{
+		iF32: {
+			one:        dotF32Exact1x1AVX512,
+			four:       dotF32Exact4x1AVX512,
+			tile:       dotF32Exact4x6AVX512,
+			tileTokens: 6,
+		},
+		iF16: {
+			one:        dotF16Exact1x1AVX512,
+			four:       dotF16Exact4x1AVX512,
+			tile:       dotF16Exact4x6AVX512,
+			tileTokens: 6,
+		},
+		iBF16: {
+			one:        dotBF16Exact1x1AVX512,
+			four:       dotBF16Exact4x1AVX512,
+			tile:       dotBF16Exact4x6AVX512,
+			tileTokens: 6,
+		},
+	},
+	fast: [3]dots{
+		iF32: {
+			one:        dotF32Fused1x1AVX512,
+			four:       dotF32Fused4x1AVX512,
+			tile:       dotF32Fused4x6AVX512,
+			tileTokens: 6,
+		},
+		iF16: {
+			one:        dotF16Fused1x1AVX512,
+			four:       dotF16Fused4x1AVX512,
+			tile:       dotF16Fused4x6AVX512,
+			tileTokens: 6,
+		},
+		iBF16: {
+			one:        dotBF16Fused1x1AVX512,
+			four:       dotBF16Fused4x1AVX512,
+			tile:       dotBF16Fused4x6AVX512,
+			tileTokens: 6,
+		},
+	},
+	fold:      foldAVX512,
+	addScaled: addScaledAVX512,
 }
 
 var kernelsAVX2 = kernels{
@@ -162,4 +204,46 @@ var kernelsAVX2 = kernels{
 	transpose8: transpose8AVX2,
 	prefetch:   prefetchAVX2,
 	fence:      fenceSSE2,
+	exact: [3]dots{
+		iF32: {
+			one:        dotF32Exact1x1AVX2,
+			four:       dotF32Exact4x1AVX2,
+			tile:       dotF32Exact4x3AVX2,
+			tileTokens: 3,
+		},
+		iF16: {
+			one:        dotF16Exact1x1AVX2,
+			four:       dotF16Exact4x1AVX2,
+			tile:       dotF16Exact4x3AVX2,
+			tileTokens: 3,
+		},
+		iBF16: {
+			one:        dotBF16Exact1x1AVX2,
+			four:       dotBF16Exact4x1AVX2,
+			tile:       dotBF16Exact4x3AVX2,
+			tileTokens: 3,
+		},
+	},
+	fast: [3]dots{
+		iF32: {
+			one:        dotF32Fused1x1AVX2,
+			four:       dotF32Fused4x1AVX2,
+			tile:       dotF32Fused4x3AVX2,
+			tileTokens: 3,
+		},
+		iF16: {
+			one:        dotF16Fused1x1AVX2,
+			four:       dotF16Fused4x1AVX2,
+			tile:       dotF16Fused4x3AVX2,
+			tileTokens: 3,
+		},
+		iBF16: {
+			one:        dotBF16Fused1x1AVX2,
+			four:       dotBF16Fused4x1AVX2,
+			tile:       dotBF16Fused4x3AVX2,
+			tileTokens: 3,
+		},
+	},
+	fold:      foldAVX2,
+	addScaled: addScaledAVX2,
 }

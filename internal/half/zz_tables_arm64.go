@@ -78,4 +78,40 @@ var kernelsNEON = kernels{
 			iF32: {convertBF16F32NEON, nil},
 		},
 	},
+	exact: [3]dots{
+		iF32: {
+			one:        dotF32Exact1x1NEON,
+			four:       dotF32Exact4x1NEON,
+			tileTokens: 0,
+		},
+		iF16: {
+			one:        dotF16Exact1x1NEON,
+			four:       dotF16Exact4x1NEON,
+			tileTokens: 0,
+		},
+		iBF16: {
+			one:        dotBF16Exact1x1NEON,
+			four:       dotBF16Exact4x1NEON,
+			tileTokens: 0,
+		},
+	},
+	fast: [3]dots{
+		iF32: {
+			one:        dotF32Fused1x1NEON,
+			four:       dotF32Fused4x1NEON,
+			tileTokens: 0,
+		},
+		iF16: {
+			one:        dotF16Fused1x1NEON,
+			four:       dotF16Fused4x1NEON,
+			tileTokens: 0,
+		},
+		iBF16: {
+			one:        dotBF16Fused1x1NEON,
+			four:       dotBF16Fused4x1NEON,
+			tileTokens: 0,
+		},
+	},
+	fold:      foldNEON,
+	addScaled: addScaledNEON,
 }

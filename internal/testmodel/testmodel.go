@@ -22,6 +22,9 @@ import (
 type Model struct {
 	Layers, Dim, FFN, Vocab, Heads int
 	Seed                           uint64
+
+	KVHeads int  // heads of keys and values, 0 for as many as Heads
+	Tied    bool // the embedding is the output matrix
 }
 
 // Tiny is a model of 0.1 M parameters, Small of some 4 M.
@@ -34,7 +37,7 @@ var (
 
 // Config is the model's shape for package weights.
 func (m Model) Config() weights.Config {
-	return weights.Config{Layers: m.Layers, Dim: m.Dim, FFN: m.FFN, Vocab: m.Vocab, Heads: m.Heads, NormEps: 1e-6}
+	return weights.Config{Layers: m.Layers, Dim: m.Dim, FFN: m.FFN, Vocab: m.Vocab, Heads: m.Heads, KVHeads: m.KVHeads, TiedEmbeddings: m.Tied, NormEps: 1e-6}
 }
 
 // Values gives the 16-bit pattern of the weight (row, col) in Meta's layout;

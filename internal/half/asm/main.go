@@ -84,6 +84,7 @@ func main() {
 		}
 		m.rooflines()
 		m.firstFull()
+		m.dots()
 	}
 	transpose()
 	prefetch()

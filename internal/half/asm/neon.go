@@ -45,6 +45,7 @@ func writeNEON(assembly, stubs, table string) error {
 			w.store(c[1])
 		})
 	}
+	w.dots()
 	if err := os.WriteFile(assembly, w.text.Bytes(), 0o644); err != nil {
 		return err
 	}
@@ -66,6 +67,12 @@ func (w *neon) combine(op string, c [3]string) {
 	})
 }
 
+// begin emits the head of a function.
+func (w *neon) begin(name, arguments string, size int) {
+	fmt.Fprintf(&w.stubs, "\n//go:noescape\nfunc %s(%s)\n", name, arguments)
+	fmt.Fprintf(&w.text, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", name, arguments, name, size)
+}
+
 // function emits a kernel whose body does 8 elements and moves the pointers.
 func (w *neon) function(name string, sources int, body func()) {
 	name += "NEON"
@@ -73,8 +80,7 @@ func (w *neon) function(name string, sources int, body func()) {
 	if sources == 2 {
 		arguments, size = "dst, a, b *byte, n int", 32
 	}
-	fmt.Fprintf(&w.stubs, "\n//go:noescape\nfunc %s(%s)\n", name, arguments)
-	fmt.Fprintf(&w.text, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", name, arguments, name, size)
+	w.begin(name, arguments, size)
 	w.line("MOVD dst+0(FP), R0")
 	w.line("MOVD a+8(FP), R1")
 	if sources == 2 {
@@ -105,20 +111,29 @@ func (w *neon) load(t, pointer string, d uint32) {
 		return
 	}
 	w.line("VLD1.P 16(%s), [V0.H8]", pointer)
+	w.widen(t, 0, d)
+}
+
+// widen makes V(d) and V(d+1) fp32 of the 8 elements in V(n).
+func (w *neon) widen(t string, n, d uint32) {
 	low, high, name := uint32(0x0e217800), uint32(0x4e217800), "FCVTL" // from fp16
 	if t == bf16 {
 		low, high, name = 0x2e613800, 0x6e613800, "SHLL"
 	}
-	w.word(low, d, 0, 0, fmt.Sprintf("%s V%d.4S, V0.4H", name, d))
-	w.word(high, d+1, 0, 0, fmt.Sprintf("%s2 V%d.4S, V0.8H", name, d+1))
+	w.word(low, d, n, 0, fmt.Sprintf("%s V%d.4S, V%d.4H", name, d, n))
+	w.word(high, d+1, n, 0, fmt.Sprintf("%s2 V%d.4S, V%d.8H", name, d+1, n))
+}
+
+// canonical makes the NaNs of V(v) one, with the help of V6.
+func (w *neon) canonical(v uint32) {
+	w.word(0x4e20e400, 6, v, v, fmt.Sprintf("FCMEQ V6.4S, V%d.4S, V%d.4S", v, v))
+	w.word(0x6ee01c00, v, 29, 6, fmt.Sprintf("BIF V%d.16B, V29.16B, V6.16B", v))
 }
 
 // store makes NaNs one, rounds V2 and V3 and writes them.
 func (w *neon) store(t string) {
-	for v := uint32(2); v <= 3; v++ {
-		w.word(0x4e20e400, 6, v, v, fmt.Sprintf("FCMEQ V6.4S, V%d.4S, V%d.4S", v, v))
-		w.word(0x6ee01c00, v, 29, 6, fmt.Sprintf("BIF V%d.16B, V29.16B, V6.16B", v))
-	}
+	w.canonical(2)
+	w.canonical(3)
 	switch t {
 	case f32:
 		w.line("VST1.P [V2.S4, V3.S4], 32(R0)")

@@ -29,6 +29,7 @@ func writeTables(path, arch string, machines []*machine) error {
 		if !m.single {
 			fmt.Fprintf(&b, "firstFull: firstFull%s,\ntranspose8: transpose8AVX2,\nprefetch: prefetchAVX2,\nfence: fenceSSE2,\n", m.name)
 		}
+		m.writeDots(&b)
 		fmt.Fprint(&b, "}\n")
 	}
 	text, err := format.Source(b.Bytes())
@@ -63,4 +64,20 @@ func (m *machine) writePair(b *bytes.Buffer, out, name string) {
 		stream = "nil"
 	}
 	fmt.Fprintf(b, "i%s: {%s%s, %s},\n", out, name, m.name, stream)
+}
+
+// writeDots names the kernels for products.
+func (m *machine) writeDots(b *bytes.Buffer) {
+	for _, fused := range []bool{false, true} {
+		fmt.Fprintf(b, "%s: [3]dots{\n", map[bool]string{false: "exact", true: "fast"}[fused])
+		for _, t := range []string{f32, f16, bf16} {
+			fmt.Fprintf(b, "i%s: {\n", t)
+			for i, s := range m.shapes() {
+				fmt.Fprintf(b, "%s: %s%s,\n", []string{"one", "four", "tile"}[i], dotName(t, fused, s), m.name)
+			}
+			fmt.Fprintf(b, "tileTokens: %d,\n},\n", m.tileTokens())
+		}
+		fmt.Fprint(b, "},\n")
+	}
+	fmt.Fprintf(b, "fold: fold%s,\naddScaled: addScaled%[1]s,\n", m.name)
 }

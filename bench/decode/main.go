@@ -1,0 +1,137 @@
+// Command decode runs a model in memory for bench/decode.py, which runs
+// llama.cpp on the same file.
+//
+//	decode write OUT bf16|fp16    writes a model of 1.26 G random weights
+//	decode run MODEL              reads lines "PROMPT REPLY", two numbers of tokens,
+//	                              and answers with the seconds that each took
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/koala-go/sdk/forward"
+	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/weights"
+)
+
+func main() {
+	var err error
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == "write":
+		err = write(os.Args[2], map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16}[os.Args[3]])
+	case len(os.Args) == 3 && os.Args[1] == "run":
+		err = run(os.Args[2])
+	default:
+		err = fmt.Errorf("usage: decode write OUT bf16|fp16, or decode run MODEL")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "decode:", err)
+		os.Exit(1)
+	}
+}
+
+// write makes a GGUF file with LLaMA's vocabulary.
+func write(path string, dtype weights.DType) error {
+	s := scripted.Spec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dtype)
+	plan, err := s.Plan()
+	if err != nil {
+		return err
+	}
+	w, err := plan.Create(path, nil)
+	if err != nil {
+		return err
+	}
+	for i, p := range plan.Order() {
+		if err := w.WriteAt(p, random(plan.Place(p), s.DTypes[p], uint64(i)), 0); err != nil {
+			return err
+		}
+	}
+	if _, err := w.Finish(); err != nil {
+		return err
+	}
+	return w.Commit()
+}
+
+// random are the bytes of a weight: norms of one, and numbers between -0.04 and
+// 0.04.
+func random(at weights.Place, t weights.DType, seed uint64) []byte {
+	n := int64(1)
+	for _, side := range at.Shape {
+		n *= side
+	}
+	b := make([]byte, n*t.Size())
+	if t == weights.F32 {
+		for i := range n {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(1))
+		}
+		return b
+	}
+	x := seed<<32 + 1
+	for i := range n {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		value := 0.04 * (float32(uint16(x))/0x8000 - 1)
+		bits := half.ToBF16(value)
+		if t == weights.F16 {
+			bits = half.ToF16(value)
+		}
+		binary.LittleEndian.PutUint16(b[2*i:], bits)
+	}
+	return b
+}
+
+func run(path string) error {
+	ctx := context.Background()
+	c, err := weights.Open(path, nil)
+	if err != nil {
+		return err
+	}
+	m, err := forward.Load(ctx, c, &forward.Options{Fast: true})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready", half.Kernel())
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var prompt, reply int
+		if _, err := fmt.Sscan(lines.Text(), &prompt, &reply); err != nil {
+			return err
+		}
+		first, rest, err := reading(ctx, m, prompt, reply)
+		if err != nil {
+			return err
+		}
+		fmt.Println(first.Seconds(), rest.Seconds())
+	}
+	return nil
+}
+
+// reading is how long a prompt takes, and a greedy reply.
+func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, rest time.Duration, err error) {
+	ids := make([]int32, prompt)
+	for i := range ids {
+		ids[i] = int32(100 + 37*i%30000)
+	}
+	s := m.NewSession()
+	start := time.Now()
+	logits, err := s.Append(ctx, ids)
+	first = time.Since(start)
+	start = time.Now()
+	for i := 0; i < reply && err == nil; i++ {
+		best := int32(0)
+		for id, l := range logits {
+			if l > logits[best] {
+				best = int32(id)
+			}
+		}
+		logits, err = s.Append(ctx, []int32{best})
+	}
+	return first, time.Since(start), err
+}

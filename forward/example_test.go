@@ -1,0 +1,163 @@
+package forward_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/koala-go/sdk/forward"
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+)
+
+// model makes a tiny model's checkpoint for the examples to run, and opens it.
+// With a real one, its path is all you need.
+func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	path := filepath.Join(dir, "tiny")
+	m := testmodel.Tiny
+	if err := m.Write(path, testmodel.Options{Format: format, DType: weights.F16, Values: m.Base}); err != nil {
+		log.Fatal(err)
+	}
+	c, err = weights.Open(path, &weights.OpenOptions{Heads: m.Heads})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return c, func() { c.Close(); os.RemoveAll(dir) }
+}
+
+// Run a text through a model of any size. The weights are read once, and the
+// memory is bounded.
+func ExampleModel_Logits() {
+	checkpoint, remove := model(weights.FormatSafetensors)
+	defer remove()
+
+	m, err := forward.Open(checkpoint, &forward.Options{Memory: 256 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	logits, err := m.Logits(context.Background(), []int32{1, 15, 100})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range logits.Top(2, 3) { // behind the last token
+		fmt.Printf("%d %.6f\n", c.Token, c.Logit)
+	}
+	// Output:
+	// 67 0.671465
+	// 2 0.477648
+	// 1 0.457015
+}
+
+// Prove that two checkpoints are the same model, whatever their formats. The
+// report names the first weight that is not the same.
+func ExampleCompare() {
+	first, remove := model(weights.FormatSafetensors)
+	defer remove()
+	second, remove := model(weights.FormatEasyLM)
+	defer remove()
+
+	a, err := forward.Open(first, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := forward.Open(second, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := forward.Compare(context.Background(), a, b, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("identical:", r.Identical, r.First)
+	// Output:
+	// identical: true
+}
+
+// Compare a model with the logits that a reference gave.
+func ExampleModel_Expect() {
+	checkpoint, remove := model(weights.FormatEasyLM)
+	defer remove()
+
+	m, err := forward.Open(checkpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	reference := &forward.Expectation{ // or forward.ReadExpectation(path)
+		Tokens: []int32{1, 15, 100},
+		Models: map[string]forward.Reference{
+			"llama": {Top: [][]forward.Candidate{{}, {}, {{67, 0.671465}, {2, 0.477648}}}},
+			"koala": {Top: [][]forward.Candidate{{}, {}, {{67, 0.66}, {2, 0.48}}}},
+		},
+	}
+	r, err := m.Expect(context.Background(), reference, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("matches:", r.Matches)
+	fmt.Printf("%s differs by %.3f\n", r.Models[1].Model, r.Models[1].MaxDifference)
+	// Output:
+	// matches: llama
+	// koala differs by 0.011
+}
+
+// See how likely a model finds a text: of each token, how much it surprises.
+func ExampleModel_Plausibility() {
+	checkpoint, remove := model(weights.FormatEasyLM)
+	defer remove()
+
+	m, err := forward.Open(checkpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = m.Plausibility(context.Background(), nil)
+	var vocabulary *forward.VocabularyError
+	if errors.As(err, &vocabulary) { // the dialogue is for LLaMA's tokens
+		r, err := m.Plausibility(context.Background(), []int32{1, 15, 100})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%.2f, guessing gives %.2f\n", r.Mean, r.Random)
+	}
+	// Output:
+	// 4.76, guessing gives 4.85
+}
+
+// Generate: keep the weights in memory, add token after token.
+func ExampleSession() {
+	checkpoint, remove := model(weights.FormatEasyLM)
+	defer remove()
+
+	ctx := context.Background()
+	m, err := forward.Load(ctx, checkpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := m.NewSession()
+	next := []int32{1, 15, 100}
+	for range 4 {
+		logits, err := s.Append(ctx, next)
+		if err != nil {
+			log.Fatal(err)
+		}
+		best := int32(0)
+		for id, v := range logits {
+			if v > logits[best] {
+				best = int32(id)
+			}
+		}
+		fmt.Println(best)
+		next = []int32{best}
+	}
+	// Output:
+	// 67
+	// 19
+	// 68
+	// 2
+}

@@ -1,0 +1,161 @@
+package forward
+
+import "math"
+
+// The functions here are made of sums, products, quotients, roots and
+// roundings alone, which IEEE 754 defines to the last bit. Each product is
+// converted before it is added, because a compiler may fuse the two otherwise:
+// see "Floating-point operators" in Go's specification. Package math has
+// assembly of its own for some processors, whose last bits differ.
+
+// exp is e^x, within 0.501 units in the last place.
+func exp(x float32) float32 { return float32(exp64(float64(x))) }
+
+// ln 2 in two parts; products of the first with whole numbers below 2^20 are
+// exact. Source: fdlibm's e_exp.c.
+const (
+	ln2High = 6.93147180369123816490e-01
+	ln2Low  = 1.90821492927058770002e-10
+)
+
+// exp64 is e^x within 2 units in the last place for results that are normal
+// float64 numbers. It is 2^k · e^r with r within ±ln(2)/2, and the Taylor
+// series of e^r.
+func exp64(x float64) float64 {
+	switch {
+	case x != x:
+		return x
+	case x > 709:
+		return math.Inf(1)
+	case x < -708:
+		return 0
+	}
+	k := math.RoundToEven(float64(x * math.Log2E))
+	r := x - float64(k*ln2High)
+	r -= float64(k * ln2Low)
+	const (
+		c2, c3, c4, c5, c6, c7 = 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040
+		c8, c9, c10, c11, c12  = 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600
+		c13                    = 1. / 6227020800
+	)
+	p := c12 + float64(c13*r)
+	p = c11 + float64(p*r)
+	p = c10 + float64(p*r)
+	p = c9 + float64(p*r)
+	p = c8 + float64(p*r)
+	p = c7 + float64(p*r)
+	p = c6 + float64(p*r)
+	p = c5 + float64(p*r)
+	p = c4 + float64(p*r)
+	p = c3 + float64(p*r)
+	p = c2 + float64(p*r)
+	p = 1 + float64(p*r)
+	p = 1 + float64(p*r)
+	return p * math.Float64frombits(uint64(1023+int(k))<<52)
+}
+
+// log is ln x for a normal, positive x, within 2^-50 of it or of 1. With
+// x = 2^k·m and s = (m-1)/(m+1) it is k·ln 2 + 2·(s + s³/3 + s⁵/5 + …).
+func log(x float64) float64 {
+	m, k := math.Frexp(x)
+	if m < math.Sqrt2/2 {
+		m, k = 2*m, k-1
+	}
+	s := (m - 1) / (m + 1)
+	square := s * s
+	sum := 0.
+	for n := 25; n >= 1; n -= 2 {
+		sum = 1/float64(n) + float64(sum*square)
+	}
+	return float64(float64(k)*ln2High) + (float64(float64(k)*ln2Low) + float64(2*s*sum))
+}
+
+// maxAngle is the largest angle that sincos takes.
+const maxAngle = 1 << 20
+
+// π/2 in two parts; products of the first with whole numbers below 2^20 are
+// exact. Source: fdlibm's e_rem_pio2.c.
+const (
+	halfPiHigh = 1.57079632673412561417e+00
+	halfPiLow  = 6.07710050650619224932e-11
+)
+
+// sincos are the sine and cosine of an angle from 0 to maxAngle, each within
+// 2^-24 of its size, plus 2^-40. The angle is reduced to ±π/4 and a number of
+// quarter turns.
+func sincos(angle float32) (sin, cos float32) {
+	k := math.RoundToEven(float64(float64(angle) * (2 / math.Pi)))
+	r := float64(angle) - float64(k*halfPiHigh)
+	r -= float64(k * halfPiLow)
+	s, c := float32(sinSeries(r)), float32(cosSeries(r))
+	switch int(k) % 4 {
+	case 1:
+		return c, -s
+	case 2:
+		return -s, -c
+	case 3:
+		return -c, s
+	}
+	return s, c
+}
+
+// sinSeries is r - r³/3! + r⁵/5! - …
+func sinSeries(r float64) float64 {
+	sum, square := 1., float64(r*r)
+	for n := 14.; n >= 2; n -= 2 {
+		sum = 1 - float64(sum*square)/(n*(n+1))
+	}
+	return r * sum
+}
+
+// cosSeries is 1 - r²/2! + r⁴/4! - …
+func cosSeries(r float64) float64 {
+	sum, square := 1., float64(r*r)
+	for n := 15.; n >= 1; n -= 2 {
+		sum = 1 - float64(sum*square)/(n*(n+1))
+	}
+	return sum
+}
+
+// silu is z / (1 + e^-z), the activation of the feed-forward layers.
+func silu(z float32) float32 { return z / (1 + exp(-z)) }
+
+// sum adds by the tree of half.Dot: 16 lanes, folded in halves.
+func sum(x []float32) float32 {
+	var lanes [16]float32
+	for i, v := range x {
+		lanes[i%16] += v
+	}
+	for n := 8; n > 0; n /= 2 {
+		for j := range n {
+			lanes[j] += lanes[j+n]
+		}
+	}
+	return lanes[0]
+}
+
+// softmax makes weights of scores: positive numbers that add up to 1, in the
+// ratios of e to the power of the scores.
+func softmax(scores []float32) {
+	most := scores[0]
+	for _, s := range scores {
+		most = max(most, s)
+	}
+	for i, s := range scores {
+		scores[i] = exp(s - most)
+	}
+	total := sum(scores)
+	for i := range scores {
+		scores[i] /= total
+	}
+}
+
+// finite says whether no element is infinite or NaN.
+func finite(x []float32) bool {
+	for _, v := range x {
+		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
+			return false
+		}
+	}
+	return true
+}

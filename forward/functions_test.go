@@ -1,0 +1,139 @@
+package forward
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// ulps is the distance of a number from a more exact one, in units of its last
+// place.
+func ulps(got float32, want float64) float64 {
+	unit := math.Ldexp(1, max(math.Ilogb(want), -126)-23)
+	return math.Abs(float64(got)-want) / unit
+}
+
+// samples are numbers from low to high: many, evenly spread over the patterns
+// of float32 and over the numbers.
+func samples(low, high float32) (x []float32) {
+	const n = 300_000
+	for i := range n {
+		x = append(x, low+float32(float64(i)/n*float64(high-low)))
+	}
+	first, last := math.Float32bits(0), math.Float32bits(max(high, -low))
+	for b := first; b < last; b += (last - first) / n {
+		for _, v := range []float32{math.Float32frombits(b), -math.Float32frombits(b)} {
+			if v >= low && v <= high {
+				x = append(x, v)
+			}
+		}
+	}
+	return append(x, low, high)
+}
+
+func TestExp(t *testing.T) {
+	worst := 0.
+	for _, x := range samples(-104, 88.7) {
+		worst = max(worst, ulps(exp(x), math.Exp(float64(x))))
+	}
+	require.Less(t, worst, 0.501)
+	inf := float32(math.Inf(1))
+	require.Equal(t, inf, exp(89))
+	require.Equal(t, inf, exp(inf))
+	require.Zero(t, exp(-104.1))
+	require.Zero(t, exp(-inf))
+	require.True(t, math.IsNaN(float64(exp(float32(math.NaN())))))
+	require.Equal(t, float32(1), exp(0))
+}
+
+func TestExp64AndLog(t *testing.T) {
+	worst := 0.
+	for _, x := range samples(-708, 709) {
+		want := math.Exp(float64(x))
+		worst = max(worst, math.Abs(exp64(float64(x))-want)/want)
+	}
+	require.Less(t, worst, math.Ldexp(1, -51))
+	worst = 0
+	for _, x := range samples(0, 1e30) {
+		if x >= 1e-30 {
+			want := math.Log(float64(x))
+			worst = max(worst, math.Abs(log(float64(x))-want)/max(1, math.Abs(want)))
+		}
+	}
+	require.Less(t, worst, math.Ldexp(1, -50))
+	require.Zero(t, log(1))
+}
+
+func TestSinCos(t *testing.T) {
+	worst := 0.
+	for _, x := range samples(0, maxAngle) {
+		sin, cos := sincos(x)
+		wantSin, wantCos := math.Sincos(float64(x))
+		for _, d := range [][2]float64{{float64(sin), wantSin}, {float64(cos), wantCos}} {
+			worst = max(worst, math.Abs(d[0]-d[1])/(math.Ldexp(math.Abs(d[1]), -24)+math.Ldexp(1, -40)))
+		}
+	}
+	require.Less(t, worst, 1.)
+}
+
+// TestSum compares with a sum in the words of the rule.
+func TestSum(t *testing.T) {
+	for n := range 70 {
+		x := make([]float32, n)
+		var lanes [16]float32
+		for i := range x {
+			x[i] = float32(math.Sin(float64(i * i)))
+			lanes[i%16] += x[i]
+		}
+		var fold func(l []float32) float32
+		fold = func(l []float32) float32 {
+			if len(l) == 1 {
+				return l[0]
+			}
+			half := make([]float32, len(l)/2)
+			for j := range half {
+				half[j] = l[j] + l[j+len(half)]
+			}
+			return fold(half)
+		}
+		require.Equal(t, fold(lanes[:]), sum(x))
+	}
+}
+
+func TestSoftmax(t *testing.T) {
+	x := []float32{0, 1, -200, 0}
+	softmax(x)
+	e := math.E
+	for i, want := range []float64{1 / (2 + e), e / (2 + e), 0, 1 / (2 + e)} {
+		require.InDelta(t, want, x[i], 1e-7)
+	}
+	one := []float32{-1e30}
+	softmax(one)
+	require.Equal(t, []float32{1}, one)
+}
+
+func TestSiLU(t *testing.T) {
+	worst := 0.
+	for _, z := range samples(-80, 80) {
+		want := float64(z) / (1 + math.Exp(-float64(z)))
+		worst = max(worst, math.Abs(float64(silu(z))-want)/(math.Abs(want)*1.8e-7+1e-38))
+	}
+	require.Less(t, worst, 1.)
+	require.Zero(t, silu(-1000))
+	require.Equal(t, float32(1000), silu(1000))
+}
+
+// TestFrequencies compares with the powers in float64.
+func TestFrequencies(t *testing.T) {
+	for _, head := range []int{2, 8, 12, 64, 100, 128} {
+		for _, theta := range []float64{1, 10000, 500000, 12345.678} {
+			r := newRotary(head, theta)
+			require.Len(t, r.frequencies, head/2)
+			for i, f := range r.frequencies {
+				require.InEpsilon(t, math.Pow(theta, -float64(2*i)/float64(head)), f, 2e-6, "%d of %d, %v", i, head, theta)
+			}
+			require.Equal(t, float32(1), r.frequencies[0])
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package forward
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMemoryAtEverySize has sparse checkpoints of the released sizes: what a
+// pass over them takes is three quarters of the limit at most, for the dialogue
+// and on many cores.
+func TestMemoryAtEverySize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes many headers")
+	}
+	for name, m := range map[string]testmodel.Model{
+		"7B":  {Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32},
+		"13B": {Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40},
+		"30B": {Layers: 60, Dim: 6656, FFN: 17920, Vocab: 32000, Heads: 52},
+		"65B": {Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64},
+	} {
+		for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
+			path := filepath.Join(t.TempDir(), "model")
+			if err := m.Write(path, testmodel.Options{Format: format, DType: weights.BF16}); err != nil {
+				t.Skipf("this file system has no sparse files of this size: %v", err)
+			}
+			ids, _ := dialogue()
+			for _, cores := range []int{1, 2, 8, 64} {
+				x := openModel(t, path, 0, nil)
+				x.options.Workers = cores // as if the machine had them
+				activations := x.activationBytes(len(ids))
+				panels, workers, buffer, err := x.readers(DefaultMemory*3/4 - activations)
+				require.NoError(t, err)
+				require.LessOrEqual(t, activations+int64(workers)*buffer, int64(DefaultMemory*3/4))
+				t.Logf("%s of %s on %d cores: %d workers, %d panels, %d MiB of buffers, %d MiB of activations",
+					format, name, cores, workers, len(panels), int64(workers)*buffer>>20, activations>>20)
+				requireWhole(t, x, panels)
+			}
+		}
+	}
+}
+
+// requireWhole checks that panels are all rows of all matrices, once and in
+// order.
+func requireWhole(t *testing.T, m *Model, panels []panel) {
+	t.Helper()
+	next := map[*matrix]int{}
+	step := 0
+	for _, x := range panels {
+		require.Equal(t, next[x.matrix], x.first)
+		require.Positive(t, x.count)
+		next[x.matrix] += x.count
+		require.GreaterOrEqual(t, x.step, step)
+		step = x.step
+	}
+	require.Len(t, next, len(m.matrices))
+	for x, rows := range next {
+		require.Equal(t, x.rows, rows)
+	}
+}

@@ -1,0 +1,79 @@
+// Command scripted lets check_local.py use the scripted model (internal/scripted)
+// and the forward pass:
+//
+//	scripted write OUT           writes the model as GGUF
+//	scripted continue MODEL N    reads ids, a JSON array a line, and prints the N
+//	                             that follow by the largest logit
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/koala-go/sdk/forward"
+	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/weights"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "scripted:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 2 && args[0] == "write":
+		file, err := scripted.GGUF()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(args[1], file, 0o644)
+	case len(args) == 3 && args[0] == "continue":
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return follow(context.Background(), args[1], n)
+	}
+	return errors.New("unknown arguments: see the source")
+}
+
+// follow answers each line.
+func follow(ctx context.Context, path string, n int) error {
+	c, err := weights.Open(path, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	m, err := forward.Load(ctx, c, &forward.Options{Fast: true})
+	if err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var ids, next []int32
+		if err := json.Unmarshal(lines.Bytes(), &ids); err != nil {
+			return err
+		}
+		s := m.NewSession()
+		for range n {
+			logits, err := s.Append(ctx, ids)
+			if err != nil {
+				return err
+			}
+			ids = []int32{int32(slices.Index(logits, slices.Max(logits)))}
+			next = append(next, ids[0])
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
