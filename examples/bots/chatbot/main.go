@@ -42,10 +42,10 @@ func Main(p Platform) {
 
 // flags are the flags of a bot.
 type flags struct {
-	backend, url, modelName, db, words, per string
-	text                                    bool
-	context, maxTokens, atOnce              int
-	temperature                             float64
+	backend, url, model, modelName, db, words, per string
+	text                                           bool
+	context, maxTokens, atOnce                     int
+	temperature                                    float64
 }
 
 // maxMessage bounds what one message may say, in bytes.
@@ -55,8 +55,9 @@ func parse(p Platform, args []string, log io.Writer) (*flags, error) {
 	var f flags
 	s := flag.NewFlagSet(p.Name, flag.ContinueOnError)
 	s.SetOutput(log)
-	s.StringVar(&f.backend, "backend", "echo", "what replies: echo, llamacpp, ollama, openai, easylm or easylm-chat")
+	s.StringVar(&f.backend, "backend", "echo", "what replies: echo, local, llamacpp, ollama, openai, easylm or easylm-chat")
 	s.StringVar(&f.url, "url", "", "where the server is (default: where such servers are on this machine); its key is taken from KOALA_API_KEY")
+	s.StringVar(&f.model, "model", "", "the checkpoint that local runs: a file or directory of any format")
 	s.StringVar(&f.modelName, "model-name", "", "the name of the model at the server; ollama needs it")
 	s.BoolVar(&f.text, "text", false, "send text to servers that take ids")
 	s.IntVar(&f.context, "context", 2048, "tokens that prompt and reply share; the oldest turns are left out")
@@ -74,6 +75,8 @@ func parse(p Platform, args []string, log io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("%q: in the command line: there are only flags", s.Arg(0))
 	case f.per != "channel" && f.per != "user":
 		return nil, fmt.Errorf("%q: --per: it is channel or user", f.per)
+	case (f.backend == "local") != (f.model != ""):
+		return nil, errors.New("no checkpoint, or one for nothing: --backend local and --model: give both or neither")
 	case f.maxTokens < 1 || f.context <= f.maxTokens || f.atOnce < 1:
 		return nil, errors.New("no room: --context, --max-tokens, --at-once: leave room for prompt and reply, and for one reply at a time")
 	}
@@ -142,7 +145,7 @@ func Run(ctx context.Context, p Platform, args []string, env func(string) string
 
 // open makes the bot that the flags ask for.
 func (f *flags) open(ctx context.Context, p Platform, key backend.Secret, log *slog.Logger) (*Bot, error) {
-	model, err := f.completer(key)
+	model, err := f.completer(ctx, key)
 	if err != nil {
 		return nil, err
 	}

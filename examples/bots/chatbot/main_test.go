@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/internal/scripted"
 )
 
 const token, key = "12345:very-secret-token", "sk-very-secret-key"
@@ -42,6 +43,21 @@ func TestEcho(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"You said: Hello there!"}, p.all())
 	require.Contains(t, log, "the bot has ended")
+}
+
+// TestLocal: a model in the bot's own process.
+func TestLocal(t *testing.T) {
+	file, err := scripted.GGUF()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	require.NoError(t, os.WriteFile(path, file, 0o644))
+	var p board
+	_, err = run(t, map[string]string{"TEST_TOKEN": token}, func(b *Bot, _ []backend.Secret) error {
+		b.Handle(Message{Channel: "c", Text: "Hello!"}, &p)
+		return nil
+	}, "--backend=local", "--model="+path)
+	require.NoError(t, err)
+	require.Equal(t, []string{strings.TrimSpace(scripted.Greeting)}, p.all())
 }
 
 // TestServer: a server that --backend and --url name, whose words are not shown.
@@ -94,6 +110,9 @@ func TestBadFlags(t *testing.T) {
 		"and for one reply":                       {"--at-once=0"},
 		"no kind of server is called":             {"--backend=gpt"},
 		"Ollama needs the name of a model":        {"--backend=ollama"},
+		"give both or neither":                    {"--backend=local"},
+		"one for nothing":                         {"--model=koala.gguf"},
+		"no-such.gguf":                            {"--backend=local", "--model=no-such.gguf"},
 		"URL without http":                        {"--backend=llamacpp", "--url=localhost:8080"},
 		"no-such-file":                            {"--words=no-such-file"},
 		"flag provided but not defined: -nothing": {"--nothing"},

@@ -7,14 +7,18 @@ import (
 	"time"
 
 	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/backend/local"
 	"github.com/koala-go/sdk/koala"
 )
 
 // completer is the model that --backend names: the one place where a model is
 // picked.
-func (f *flags) completer(key backend.Secret) (koala.Completer, error) {
-	if f.backend == "echo" {
+func (f *flags) completer(ctx context.Context, key backend.Secret) (koala.Completer, error) {
+	switch f.backend {
+	case "echo":
 		return echo, nil
+	case "local":
+		return local.Open(ctx, f.model, &local.Options{Context: f.context})
 	}
 	kind := backend.Kind(f.backend)
 	if f.url == "" {
