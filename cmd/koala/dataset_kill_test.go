@@ -129,11 +129,15 @@ func TestSharedRunsKilled(t *testing.T) {
 			}
 		}
 	}
+	counts := 4
+	if testing.Short() {
+		counts = 2
+	}
 	for _, step := range sharedSteps {
 		alone := filepath.Join(dir, step.name+" alone")
 		require.NoError(t, run(step.args, alone).Run(), step.name)
 		var want map[string]string
-		for count := 1; count <= 4; count++ {
+		for count := 1; count <= counts; count++ {
 			out := filepath.Join(dir, fmt.Sprint(step.name, count))
 			start := time.Now()
 			if count == 1 {
