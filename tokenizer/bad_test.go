@@ -124,6 +124,8 @@ func TestBad(t *testing.T) {
 		{"added token with another id", hf(`"id":0,`, `"id":3,`), mal, 182},
 		{"added token not special", hf(`"special":true`, `"special":false`), uns, 182},
 		{"lowercase", hf(`"Replace"`, `"Lowercase"`), uns, 83},
+		{"sequence without its list", hf(`"normalizers"`, `"normalizerz"`), mal, 14},
+		{"sequence of no list", hf(`"normalizers":[`, `"normalizers":"x","x":[`), mal, 14},
 		{"no spaces", hf(`"normalizer":{`, `"x":{`), uns, len(hf()) - 9},
 		{"byte level", hf(`"pre_tokenizer":null`, `"pre_tokenizer":{"type":"ByteLevel"}`), uns, 161},
 

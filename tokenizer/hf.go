@@ -141,7 +141,11 @@ func (r *hfReader) spaces() error {
 	r.prefix = prefixNever
 	list := []*wire.Value{all.Get("normalizer")}
 	if list[0].Get("type").Is("Sequence") {
-		list = list[0].Get("normalizers").Items
+		sequence := list[0].Get("normalizers")
+		if sequence == nil || sequence.Kind != '[' {
+			return wire.Malformed(list[0].Offset, "", "a sequence of normalizers without its list")
+		}
+		list = sequence.Items
 	}
 	for _, n := range list {
 		switch {
