@@ -95,8 +95,11 @@ func (x *exchange) ensure(path string, mine bool, data func() ([]byte, error)) e
 // Publish puts a file in its place in one step, by way of a name that no run
 // of another index uses.
 func (o *UnitOptions) Publish(path string, data []byte) error {
-	return replaceVia(partial(fmt.Sprintf("%s.%d-of-%d", path, o.Index, o.Count)), path, data)
+	return replaceVia(partial(path+o.suffix()), path, data)
 }
+
+// suffix tells the files of runs of different indexes apart.
+func (o *UnitOptions) suffix() string { return fmt.Sprintf(".%d-of-%d", o.Index, o.Count) }
 
 // CollectUnits is EachUnit for steps whose result is one for all units. do
 // gives a unit's part of it, which is kept as JSON. The result has the parts

@@ -65,7 +65,7 @@ func MixUnits(ctx context.Context, dir string, sources []MixUnitSource, o MixUni
 	}
 	switch {
 	case finished: // what a run left that was killed as it cleared up
-		return vfs.OS.RemoveAll(m.x.dir)
+		return o.alone(dir, func() error { return vfs.OS.RemoveAll(m.x.dir) })
 	case err != nil:
 		return err
 	}
@@ -73,10 +73,12 @@ func MixUnits(ctx context.Context, dir string, sources []MixUnitSource, o MixUni
 	if err != nil || !o.allDone(dir, m.out) {
 		return err
 	}
-	if err := o.mark(done, len(m.out)); err != nil {
-		return err
-	}
-	return vfs.OS.RemoveAll(m.x.dir)
+	return o.alone(dir, func() error {
+		if err := o.mark(done, len(m.out)); err != nil {
+			return err
+		}
+		return vfs.OS.RemoveAll(m.x.dir)
+	})
 }
 
 // finished says whether all units are done: the mixture's own marker says how

@@ -203,3 +203,34 @@ func TestJoin(t *testing.T) {
 	require.NotNil(t, all[0])
 	require.Nil(t, all[2])
 }
+
+// TestLeftovers: the next run of an index removes what one left that was
+// killed, also where others did the rest of its work, and nothing of theirs.
+func TestLeftovers(t *testing.T) {
+	sources := mixFiles(t)
+	dir := filepath.Join(t.TempDir(), "[shared]")
+	run := func(index int) {
+		o := MixUnitOptions{UnitOptions: UnitOptions{Index: index, Count: 2, Fingerprint: "f"}, Mix: MixOptions{Seed: 9}, Size: 2000}
+		require.NoError(t, MixUnits(t.Context(), dir, sources, o, readUnit(t)))
+	}
+	leave := func(name string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	const theirs = ".unit-00001.done.1-of-2.koala-partial"
+	run(0)
+	leave(".unit-00000.done.0-of-2.koala-partial")
+	leave(theirs)
+	run(0)
+	require.FileExists(t, filepath.Join(dir, theirs))
+	run(1)
+	before := contents(t, dir)
+	require.Contains(t, before, "mixture.done")
+	require.NoFileExists(t, filepath.Join(dir, ".unit-00000.done.0-of-2.koala-partial"))
+	require.NoFileExists(t, filepath.Join(dir, theirs))
+
+	leave(".mixture.done.0-of-2.koala-partial")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".run-0-of-2"), 0o700))
+	run(0)
+	sameFiles(t, before, contents(t, dir))
+	require.NoDirExists(t, filepath.Join(dir, ".run-0-of-2"))
+}

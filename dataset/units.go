@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/koala-go/sdk/internal/parquet"
 	"github.com/koala-go/sdk/internal/vfs"
@@ -128,6 +129,17 @@ func EachUnit(ctx context.Context, dir, end string, units []Unit, o UnitOptions,
 	if err := o.check(); err != nil {
 		return err
 	}
+	return o.alone(dir, func() error {
+		if err := o.noMore(dir, len(units)); err != nil {
+			return err
+		}
+		return o.each(ctx, dir, end, units, do)
+	})
+}
+
+// alone does something while no other run of this index does, after what such
+// a run left that was killed is removed.
+func (o *UnitOptions) alone(dir string, do func() error) error {
 	own := filepath.Join(dir, fmt.Sprintf(".run-%d-of-%d", o.Index, o.Count))
 	if err := os.MkdirAll(own, 0o777); err != nil {
 		return err
@@ -136,13 +148,25 @@ func EachUnit(ctx context.Context, dir, end string, units []Unit, o UnitOptions,
 	if err != nil {
 		return fmt.Errorf("%w: %s: wait for the other run of this index to end", err, dir)
 	}
-	if err = o.noMore(dir, len(units)); err == nil {
-		err = o.each(ctx, dir, end, units, do)
+	err = removeIn(dir, func(name string) bool { return strings.HasSuffix(name, o.suffix()+partialEnd) })
+	if err == nil {
+		err = do()
 	}
 	if err == nil {
 		err = vfs.OS.RemoveAll(own)
 	}
 	return errors.Join(err, lock.Close())
+}
+
+// removeIn removes what has such a name in a directory.
+func removeIn(dir string, what func(name string) bool) error {
+	entries, err := vfs.OS.ReadDir(dir)
+	for _, e := range entries {
+		if what(e.Name()) {
+			err = errors.Join(err, vfs.OS.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 func (o *UnitOptions) each(ctx context.Context, dir, end string, units []Unit, do func(u Unit, path string) error) error {
@@ -179,11 +203,7 @@ func (o *UnitOptions) noMore(dir string, units int) error {
 		if !o.Force {
 			return o.exists(marker)
 		}
-		old, err := filepath.Glob(filepath.Join(dir, unitName(n)+"*"))
-		for _, path := range old {
-			err = errors.Join(err, vfs.OS.RemoveAll(path))
-		}
-		if err != nil {
+		if err := removeIn(dir, func(name string) bool { return strings.HasPrefix(name, unitName(n)) }); err != nil {
 			return err
 		}
 	}
