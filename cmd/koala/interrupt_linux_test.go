@@ -55,20 +55,43 @@ func command(args ...string) *exec.Cmd {
 }
 
 // interrupt sends a signal as soon as something is in the making, and gives
-// what was said.
+// what was said. A run that ends before the signal reaches it is done again.
 func interrupt(t *testing.T, signal os.Signal, out string, args []string) string {
 	t.Helper()
-	var stderr strings.Builder
-	cmd := command(args...)
-	cmd.Stderr = &stderr
-	require.NoError(t, cmd.Start())
-	stage := filepath.Join(filepath.Dir(out), ".out.koala-partial", "journal")
-	require.Eventually(t, func() bool { _, err := os.Stat(stage); return err == nil }, 10*time.Second, 100*time.Microsecond)
-	require.NoError(t, cmd.Process.Signal(signal))
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, "it ended before it could be interrupted")
-	require.Equal(t, exitInterrupted, exit.ExitCode(), stderr.String())
-	require.NoFileExists(t, out)
-	return stderr.String()
+	for range 20 {
+		var stderr strings.Builder
+		cmd := command(args...)
+		cmd.Stderr = &stderr
+		require.NoError(t, cmd.Start())
+		err := signalAt(cmd, signal, filepath.Join(filepath.Dir(out), ".out.koala-partial", "journal"))
+		if err == nil {
+			require.NoError(t, os.RemoveAll(out))
+			continue
+		}
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, exitInterrupted, exit.ExitCode(), stderr.String())
+		require.NoFileExists(t, out)
+		return stderr.String()
+	}
+	require.Fail(t, "every run ended before it could be interrupted")
+	return ""
+}
+
+// signalAt sends a signal once there is such a file, and is how the command
+// ends.
+func signalAt(cmd *exec.Cmd, signal os.Signal, path string) error {
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(100 * time.Microsecond):
+		}
+		if _, err := os.Stat(path); err == nil {
+			_ = cmd.Process.Signal(signal) // it may have ended
+			return <-ended
+		}
+	}
 }
