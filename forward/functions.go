@@ -1,58 +1,16 @@
 package forward
 
-import "math"
+import (
+	"math"
+
+	"github.com/koala-go/sdk/internal/half"
+)
 
 // The functions here are made of sums, products, quotients, roots and
 // roundings alone, which IEEE 754 defines to the last bit. Each product is
 // converted before it is added, because a compiler may fuse the two otherwise:
 // see "Floating-point operators" in Go's specification. Package math has
 // assembly of its own for some processors, whose last bits differ.
-
-// exp is e^x, within 0.501 units in the last place.
-func exp(x float32) float32 { return float32(exp64(float64(x))) }
-
-// ln 2 in two parts; products of the first with whole numbers below 2^20 are
-// exact. Source: fdlibm's e_exp.c.
-const (
-	ln2High = 6.93147180369123816490e-01
-	ln2Low  = 1.90821492927058770002e-10
-)
-
-// exp64 is e^x within 2 units in the last place for results that are normal
-// float64 numbers. It is 2^k · e^r with r within ±ln(2)/2, and the Taylor
-// series of e^r.
-func exp64(x float64) float64 {
-	switch {
-	case x != x:
-		return x
-	case x > 709:
-		return math.Inf(1)
-	case x < -708:
-		return 0
-	}
-	k := math.RoundToEven(float64(x * math.Log2E))
-	r := x - float64(k*ln2High)
-	r -= float64(k * ln2Low)
-	const (
-		c2, c3, c4, c5, c6, c7 = 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040
-		c8, c9, c10, c11, c12  = 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600
-		c13                    = 1. / 6227020800
-	)
-	p := c12 + float64(c13*r)
-	p = c11 + float64(p*r)
-	p = c10 + float64(p*r)
-	p = c9 + float64(p*r)
-	p = c8 + float64(p*r)
-	p = c7 + float64(p*r)
-	p = c6 + float64(p*r)
-	p = c5 + float64(p*r)
-	p = c4 + float64(p*r)
-	p = c3 + float64(p*r)
-	p = c2 + float64(p*r)
-	p = 1 + float64(p*r)
-	p = 1 + float64(p*r)
-	return p * math.Float64frombits(uint64(1023+int(k))<<52)
-}
 
 // log is ln x for a normal, positive x, within 2^-50 of it or of 1. With
 // x = 2^k·m and s = (m-1)/(m+1) it is k·ln 2 + 2·(s + s³/3 + s⁵/5 + …).
@@ -67,7 +25,7 @@ func log(x float64) float64 {
 	for n := 25; n >= 1; n -= 2 {
 		sum = 1/float64(n) + float64(sum*square)
 	}
-	return float64(float64(k)*ln2High) + (float64(float64(k)*ln2Low) + float64(2*s*sum))
+	return float64(float64(k)*half.Ln2High) + (float64(float64(k)*half.Ln2Low) + float64(2*s*sum))
 }
 
 // maxAngle is the largest angle that sincos takes.
@@ -117,8 +75,18 @@ func cosSeries(r float64) float64 {
 	return sum
 }
 
-// silu is z / (1 + e^-z), the activation of the feed-forward layers.
-func silu(z float32) float32 { return z / (1 + exp(-z)) }
+// swiglu multiplies up with silu(gate) and leaves it in gate: silu(z) is
+// z / (1 + e^-z), the activation of the feed-forward layers. powers is scratch
+// of the same length.
+func swiglu(gate, up, powers []float32) {
+	for i, z := range gate {
+		powers[i] = -z
+	}
+	half.Exp(powers)
+	for i, z := range gate {
+		gate[i] = float32(z/(1+powers[i])) * up[i]
+	}
+}
 
 // sum adds by the tree of half.Dot: 16 lanes, folded in halves.
 func sum(x []float32) float32 {
@@ -141,9 +109,10 @@ func softmax(scores []float32) {
 	for _, s := range scores {
 		most = max(most, s)
 	}
-	for i, s := range scores {
-		scores[i] = exp(s - most)
+	for i := range scores {
+		scores[i] -= most
 	}
+	half.Exp(scores)
 	total := sum(scores)
 	for i := range scores {
 		scores[i] /= total

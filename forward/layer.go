@@ -34,6 +34,7 @@ type activations struct {
 	logits     []float32 // [outputs, V]
 	cos, sin   []float32 // [tokens, D/2]
 	scores     []float32 // [workers, queryBlock, tokens of the text], scratch of attention
+	powers     []float32 // [workers, gateBlock], scratch of the feed-forward network
 }
 
 // run takes the ids through all layers and computes the logits.
@@ -101,12 +102,9 @@ func (p *pass) feedForward(l int) error {
 	}
 	p.show(l, weights.Gate, p.gate)
 	p.show(l, weights.Up, p.up)
-	const block = 4096 // of numbers that one worker takes
-	p.each((len(p.gate)+block-1)/block, func(_, i int) {
-		part := p.gate[i*block : min((i+1)*block, len(p.gate))]
-		for j, z := range part {
-			part[j] = silu(z) * p.up[i*block+j]
-		}
+	p.each((len(p.gate)+gateBlock-1)/gateBlock, func(worker, i int) {
+		from, to := i*gateBlock, min((i+1)*gateBlock, len(p.gate))
+		swiglu(p.gate[from:to], p.up[from:to], row(p.powers, worker, gateBlock)[:to-from])
 	})
 	if err := p.multiply(p.gate, product{weights.Down, p.added}); err != nil {
 		return err
@@ -115,6 +113,9 @@ func (p *pass) feedForward(l int) error {
 	add(p.x, p.added)
 	return nil
 }
+
+// gateBlock is how many numbers of gate and up a worker takes at a time.
+const gateBlock = 512
 
 // norm makes normed of x.
 func (p *pass) norm(w weights.Param) {

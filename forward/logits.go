@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+
+	"github.com/koala-go/sdk/internal/half"
 )
 
 // Logits are what a model makes of a text: for each of its tokens, a number for
@@ -41,7 +43,7 @@ func (l *Logits) Surprise(t int, next int32) float64 {
 	most := float64(slices.Max(logits))
 	total := 0.
 	for _, v := range logits {
-		total += exp64(float64(v) - most)
+		total += half.Exp64(float64(v) - most)
 	}
 	return log(total) + most - float64(logits[next])
 }
@@ -119,6 +121,7 @@ func (m *Model) newActivations(tokens, outputs int) *activations {
 		x: rows(d), normed: rows(d), query: rows(d), key: rows(kv), value: rows(kv), mixed: rows(d),
 		gate: rows(c.FFN), up: rows(c.FFN), added: rows(d),
 		logits: make([]float32, outputs*c.Vocab), cos: rows(pairs), sin: rows(pairs),
+		powers: make([]float32, m.options.Workers*gateBlock),
 	}
 }
 
@@ -134,5 +137,5 @@ func (a *activations) room(length, workers int) {
 func (m *Model) activationBytes(n int) int64 {
 	c := &m.Config
 	perToken := 5*c.Dim + 4*c.KeyRows() + 2*c.FFN + c.HeadDim() + c.Vocab + queryBlock*m.options.Workers
-	return 4 * int64(n) * int64(perToken)
+	return 4 * (int64(n)*int64(perToken) + int64(m.options.Workers*gateBlock))
 }

@@ -1,5 +1,7 @@
 package forward
 
+import "github.com/koala-go/sdk/internal/half"
+
 // rotary are the frequencies of rotary embeddings: pair i of a head of D
 // numbers turns by theta^(-2i/D) with each position.
 type rotary struct{ frequencies []float32 }
@@ -11,7 +13,7 @@ func newRotary(head int, theta float64) rotary {
 	r := rotary{make([]float32, head/2)}
 	for i := range r.frequencies {
 		exponent := float32(2*i) / float32(head)
-		r.frequencies[i] = 1 / float32(exp64(float64(float64(exponent)*log(theta))))
+		r.frequencies[i] = 1 / float32(half.Exp64(float64(float64(exponent)*log(theta))))
 	}
 	return r
 }

@@ -48,14 +48,10 @@ func (s *sampler) next(logits []float32) int32 {
 	if s.TopK > 0 && s.TopK < len(kept) {
 		kept = largest(kept, s.TopK)
 	}
-	if s.TopP < 1 {
-		slices.SortFunc(kept, candidate.compare)
-	}
 	return s.draw(kept)
 }
 
-// draw takes one of the candidates by chance; they are sorted if TopP is below
-// one.
+// draw takes one of the candidates by chance.
 func (s *sampler) draw(kept []candidate) int32 {
 	most := kept[0].logit
 	for _, c := range kept {
@@ -78,16 +74,23 @@ func (s *sampler) draw(kept []candidate) int32 {
 	return kept[len(kept)-1].id // the sum was rounded
 }
 
-// nucleus keeps as many candidates as it takes for their weights to reach a
-// sum, at least one, and gives what they reach.
-func nucleus(kept []candidate, enough float64) ([]candidate, float64) {
-	total := 0.
-	for i, c := range kept {
-		if total += c.weight; total >= enough {
-			return kept[:i+1], total
+// nucleus keeps as many of the likeliest as it takes for their weights to reach
+// a sum, at least one, and gives what they reach. Mostly these are few, so that
+// not all need to be sorted.
+func nucleus(all []candidate, enough float64) ([]candidate, float64) {
+	for k := 64; ; k *= 8 {
+		best := largest(all, min(k, len(all)))
+		slices.SortFunc(best, candidate.compare)
+		total := 0.
+		for i, c := range best {
+			if total += c.weight; total >= enough {
+				return best[:i+1], total
+			}
+		}
+		if len(best) == len(all) {
+			return best, total
 		}
 	}
-	return kept, total
 }
 
 // compare puts the likelier first, and the lower id of equals.
@@ -102,9 +105,9 @@ func largest(all []candidate, k int) []candidate {
 	for i := k/2 - 1; i >= 0; i-- {
 		sink(heap, i)
 	}
-	for _, c := range all[k:] {
-		if c.compare(heap[0]) < 0 {
-			heap[0] = c
+	for i := k; i < len(all); i++ {
+		if all[i].compare(heap[0]) < 0 {
+			heap[0], all[i] = all[i], heap[0]
 			sink(heap, 0)
 		}
 	}

@@ -77,6 +77,42 @@ func TestSeed(t *testing.T) {
 	require.NotEqual(t, one.random.Uint64(), two.random.Uint64())
 }
 
+// TestNucleus compares with sorting, for parts of all sizes.
+func TestNucleus(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := range 120 {
+		all := make([]candidate, 1+r.IntN(2000))
+		total := 0.
+		for i := range all {
+			logit := float32(r.IntN(50))
+			all[i] = candidate{int32(i), logit, math.Exp(float64(logit) / float64(1+n))}
+			total += all[i].weight
+		}
+		sorted := slices.Clone(all)
+		slices.SortFunc(sorted, candidate.compare)
+		enough := total * r.Float64()
+		got, sum := nucleus(slices.Clone(all), enough)
+		require.Equal(t, sorted[:len(got)], got)
+		require.GreaterOrEqual(t, sum, enough)
+		require.Less(t, sum-got[len(got)-1].weight, enough)
+		got, _ = nucleus(all, 2*total)
+		require.Equal(t, sorted, got)
+	}
+}
+
+// BenchmarkNext draws from a vocabulary of LLaMA's size.
+func BenchmarkNext(b *testing.B) {
+	r := rand.New(rand.NewPCG(5, 6))
+	logits := make([]float32, 32000)
+	for i := range logits {
+		logits[i] = float32(r.NormFloat64() * 3)
+	}
+	s := newSampler(backend.Sampling{Temperature: 0.8, TopP: 0.95})
+	for b.Loop() {
+		s.next(logits)
+	}
+}
+
 // TestLargest compares with sorting.
 func TestLargest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

@@ -54,6 +54,7 @@ type kernels struct {
 	exact, fast [3]dots                    // by the type of the weights
 	fold        func(sums, lanes *float32) // the sums of the rows of a panel
 	addScaled   func(dst, x *float32, s float32, n int)
+	exp         func(x *float32, n int)
 }
 
 // find is the kernel of an operation.

@@ -2,14 +2,17 @@ package half
 
 import (
 	"math"
+	"sync"
 	"unsafe"
 )
 
 // The sums of products in Go.
 func init() {
 	generic.fold = foldGeneric
-	for t, one := range []dotKernel{iF32: dotF32, iF16: dotF16, iBF16: dotBF16} {
-		generic.exact[t] = dots{one: one, four: oneByOne(one)}
+	generic.exact = [3]dots{
+		iF32:  {one: dotF32, four: oneByOne(dotF32)},
+		iF16:  dots16(FromF16),
+		iBF16: dots16(FromBF16),
 	}
 	generic.fast = generic.exact
 }
@@ -28,6 +31,7 @@ func oneByOne(one dotKernel) dotKernel {
 // halfLanes lanes at a time stay in registers.
 const halfLanes = sumLanes / 2
 
+// dotF32 does one row.
 func dotF32(lanes *float32, w *byte, _ int, x *float32, _, n int) {
 	l := (*[sumLanes]float32)(unsafe.Pointer(lanes))
 	for h := 0; h < sumLanes; h += halfLanes {
@@ -53,79 +57,69 @@ func dotF32(lanes *float32, w *byte, _ int, x *float32, _, n int) {
 	}
 }
 
-func dotBF16(lanes *float32, w *byte, _ int, x *float32, _, n int) {
-	l := (*[sumLanes]float32)(unsafe.Pointer(lanes))
-	for h := 0; h < sumLanes; h += halfLanes {
-		a := (*[halfLanes]float32)(l[h:])
-		a0, a1, a2, a3, a4, a5, a6, a7 := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-		ws, xs := unsafe.Slice(w, 2*n)[2*h:], unsafe.Slice(x, n)[h:]
-		for len(xs) >= halfLanes && len(ws) >= 2*halfLanes {
-			p, q, x := le.Uint64(ws), le.Uint64(ws[8:]), (*[halfLanes]float32)(xs)
-			a0 += float32(lowBF16(p) * x[0])
-			a1 += float32(highBF16(p) * x[1])
-			a2 += float32(lowBF16(p>>32) * x[2])
-			a3 += float32(highBF16(p>>32) * x[3])
-			a4 += float32(lowBF16(q) * x[4])
-			a5 += float32(highBF16(q) * x[5])
-			a6 += float32(lowBF16(q>>32) * x[6])
-			a7 += float32(highBF16(q>>32) * x[7])
-			if len(xs) < sumLanes || len(ws) < 2*sumLanes {
-				break
-			}
-			ws, xs = ws[2*sumLanes:], xs[sumLanes:]
+// widened are the values of all patterns of a type of 16 bits. The weights of a
+// model have few exponents: what of this is used stays in the L1 cache, where
+// it is at hand sooner than a pattern is widened and moved to a register for
+// floats.
+type widened [1 << 16]float32
+
+// dots16 are the kernels for a type of 16 bits.
+func dots16(value func(uint16) float32) dots {
+	table := sync.OnceValue(func() *widened {
+		t := new(widened)
+		for i := range t {
+			t[i] = value(uint16(i))
 		}
-		*a = [halfLanes]float32{a0, a1, a2, a3, a4, a5, a6, a7}
+		return t
+	})
+	return dots{
+		one: func(lanes *float32, w *byte, _ int, x *float32, _, n int) { table().dot(lanes, w, x, n) },
+		four: func(lanes *float32, w *byte, stride int, x *float32, _, n int) {
+			table().dotRows(lanes, w, stride, x, n)
+		},
 	}
 }
 
-// lowBF16 and highBF16 are the numbers in the lowest 32 bits of p.
-func lowBF16(p uint64) float32  { return math.Float32frombits(uint32(p) << 16) }
-func highBF16(p uint64) float32 { return math.Float32frombits(uint32(p) & 0xffff0000) }
-
-// dotF16 takes eight numbers at a time where all are normal.
-func dotF16(lanes *float32, w *byte, _ int, x *float32, _, n int) {
+// dot does one row, a lane at a time.
+func (t *widened) dot(lanes *float32, w *byte, x *float32, n int) {
 	l := (*[sumLanes]float32)(unsafe.Pointer(lanes))
-	for h := 0; h < sumLanes; h += halfLanes {
-		a := (*[halfLanes]float32)(l[h:])
-		a0, a1, a2, a3, a4, a5, a6, a7 := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-		ws, xs := unsafe.Slice(w, 2*n)[2*h:], unsafe.Slice(x, n)[h:]
-		for len(xs) >= halfLanes && len(ws) >= 2*halfLanes {
-			p, q, x := le.Uint64(ws), le.Uint64(ws[8:]), (*[halfLanes]float32)(xs)
-			if normal16(p) && normal16(q) {
-				a0 += float32(lowF16(p) * x[0])
-				a1 += float32(highF16(p) * x[1])
-				a2 += float32(lowF16(p>>32) * x[2])
-				a3 += float32(highF16(p>>32) * x[3])
-				a4 += float32(lowF16(q) * x[4])
-				a5 += float32(highF16(q) * x[5])
-				a6 += float32(lowF16(q>>32) * x[6])
-				a7 += float32(highF16(q>>32) * x[7])
-			} else {
-				a0 += float32(FromF16(uint16(p)) * x[0])
-				a1 += float32(FromF16(uint16(p>>16)) * x[1])
-				a2 += float32(FromF16(uint16(p>>32)) * x[2])
-				a3 += float32(FromF16(uint16(p>>48)) * x[3])
-				a4 += float32(FromF16(uint16(q)) * x[4])
-				a5 += float32(FromF16(uint16(q>>16)) * x[5])
-				a6 += float32(FromF16(uint16(q>>32)) * x[6])
-				a7 += float32(FromF16(uint16(q>>48)) * x[7])
-			}
-			if len(xs) < sumLanes || len(ws) < 2*sumLanes {
-				break
-			}
-			ws, xs = ws[2*sumLanes:], xs[sumLanes:]
+	for h := range l {
+		for i := h; i < n; i += sumLanes {
+			l[h] += float32(t.at(unsafe.Pointer(w), i) * *(*float32)(unsafe.Add(unsafe.Pointer(x), 4*i)))
 		}
-		*a = [halfLanes]float32{a0, a1, a2, a3, a4, a5, a6, a7}
 	}
 }
 
-// lowF16 and highF16 are the normal numbers in the lowest 32 bits of p. The
-// shift has copies of the sign in the exponent's upper places, which the mask
-// takes out.
-func lowF16(p uint64) float32 { return highF16(p << 16) }
+// rowsColumns are the columns of some rows that stay in the L1 cache beside the
+// table while one lane after the other takes its own.
+const rowsColumns = 1024
 
-func highF16(p uint64) float32 {
-	return math.Float32frombits(uint32(int32(p)>>3)&0x8fffe000 + (127-15)<<23)
+// dotRows does tileRows rows, a lane of all at a time: the compiler makes one
+// product after the other, so that it is the loads that count, and here the
+// vector's are shared.
+func (t *widened) dotRows(lanes *float32, w *byte, stride int, x *float32, n int) {
+	l := (*[tileRows * sumLanes]float32)(unsafe.Pointer(lanes))
+	w0 := unsafe.Pointer(w)
+	w1, w2, w3 := unsafe.Add(w0, stride), unsafe.Add(w0, 2*stride), unsafe.Add(w0, 3*stride)
+	for from := 0; from < n; from += rowsColumns {
+		to := min(from+rowsColumns, n)
+		for h := range sumLanes {
+			a, b, c, d := l[h], l[sumLanes+h], l[2*sumLanes+h], l[3*sumLanes+h]
+			for i := from + h; i < to; i += sumLanes {
+				x := *(*float32)(unsafe.Add(unsafe.Pointer(x), 4*i))
+				a += float32(t.at(w0, i) * x)
+				b += float32(t.at(w1, i) * x)
+				c += float32(t.at(w2, i) * x)
+				d += float32(t.at(w3, i) * x)
+			}
+			l[h], l[sumLanes+h], l[2*sumLanes+h], l[3*sumLanes+h] = a, b, c, d
+		}
+	}
+}
+
+// at is the value of weight i of a row.
+func (t *widened) at(row unsafe.Pointer, i int) float32 {
+	return t[le.Uint16((*[2]byte)(unsafe.Add(row, 2*i))[:])]
 }
 
 // foldGeneric writes the sum of each sumLanes lanes.

@@ -334,6 +334,11 @@ func addScaledAVX512(dst *float32, x *float32, s float32, n int)
 //go:noescape
 func rooflineReadAVX512(src *byte, n int) byte
 
+// expAVX512 replaces n numbers by e to their power. n is a positive multiple of 16.
+//
+//go:noescape
+func expAVX512(x *float32, n int)
+
 // addF16BF16BF16AVX2 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32.
 //
 //go:noescape
@@ -663,6 +668,11 @@ func addScaledAVX2(dst *float32, x *float32, s float32, n int)
 //
 //go:noescape
 func rooflineReadAVX2(src *byte, n int) byte
+
+// expAVX2 replaces n numbers by e to their power. n is a positive multiple of 16.
+//
+//go:noescape
+func expAVX2(x *float32, n int)
 
 // transpose8AVX2 writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.
 //

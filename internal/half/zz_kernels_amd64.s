@@ -4,6 +4,160 @@
 
 #include "textflag.h"
 
+DATA doubles<>+0(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+8(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+16(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+24(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+32(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+40(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+48(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+56(SB)/8, $0x3de6124613a86d09
+DATA doubles<>+64(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+72(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+80(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+88(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+96(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+104(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+112(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+120(SB)/8, $0x3e21eed8eff8d898
+DATA doubles<>+128(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+136(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+144(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+152(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+160(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+168(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+176(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+184(SB)/8, $0x3e5ae64567f544e4
+DATA doubles<>+192(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+200(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+208(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+216(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+224(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+232(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+240(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+248(SB)/8, $0x3e927e4fb7789f5c
+DATA doubles<>+256(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+264(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+272(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+280(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+288(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+296(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+304(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+312(SB)/8, $0x3ec71de3a556c734
+DATA doubles<>+320(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+328(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+336(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+344(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+352(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+360(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+368(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+376(SB)/8, $0x3efa01a01a01a01a
+DATA doubles<>+384(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+392(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+400(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+408(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+416(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+424(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+432(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+440(SB)/8, $0x3f2a01a01a01a01a
+DATA doubles<>+448(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+456(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+464(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+472(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+480(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+488(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+496(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+504(SB)/8, $0x3f56c16c16c16c17
+DATA doubles<>+512(SB)/8, $0x3f81111111111111
+DATA doubles<>+520(SB)/8, $0x3f81111111111111
+DATA doubles<>+528(SB)/8, $0x3f81111111111111
+DATA doubles<>+536(SB)/8, $0x3f81111111111111
+DATA doubles<>+544(SB)/8, $0x3f81111111111111
+DATA doubles<>+552(SB)/8, $0x3f81111111111111
+DATA doubles<>+560(SB)/8, $0x3f81111111111111
+DATA doubles<>+568(SB)/8, $0x3f81111111111111
+DATA doubles<>+576(SB)/8, $0x3fa5555555555555
+DATA doubles<>+584(SB)/8, $0x3fa5555555555555
+DATA doubles<>+592(SB)/8, $0x3fa5555555555555
+DATA doubles<>+600(SB)/8, $0x3fa5555555555555
+DATA doubles<>+608(SB)/8, $0x3fa5555555555555
+DATA doubles<>+616(SB)/8, $0x3fa5555555555555
+DATA doubles<>+624(SB)/8, $0x3fa5555555555555
+DATA doubles<>+632(SB)/8, $0x3fa5555555555555
+DATA doubles<>+640(SB)/8, $0x3fc5555555555555
+DATA doubles<>+648(SB)/8, $0x3fc5555555555555
+DATA doubles<>+656(SB)/8, $0x3fc5555555555555
+DATA doubles<>+664(SB)/8, $0x3fc5555555555555
+DATA doubles<>+672(SB)/8, $0x3fc5555555555555
+DATA doubles<>+680(SB)/8, $0x3fc5555555555555
+DATA doubles<>+688(SB)/8, $0x3fc5555555555555
+DATA doubles<>+696(SB)/8, $0x3fc5555555555555
+DATA doubles<>+704(SB)/8, $0x3fe0000000000000
+DATA doubles<>+712(SB)/8, $0x3fe0000000000000
+DATA doubles<>+720(SB)/8, $0x3fe0000000000000
+DATA doubles<>+728(SB)/8, $0x3fe0000000000000
+DATA doubles<>+736(SB)/8, $0x3fe0000000000000
+DATA doubles<>+744(SB)/8, $0x3fe0000000000000
+DATA doubles<>+752(SB)/8, $0x3fe0000000000000
+DATA doubles<>+760(SB)/8, $0x3fe0000000000000
+DATA doubles<>+768(SB)/8, $0x3ff0000000000000
+DATA doubles<>+776(SB)/8, $0x3ff0000000000000
+DATA doubles<>+784(SB)/8, $0x3ff0000000000000
+DATA doubles<>+792(SB)/8, $0x3ff0000000000000
+DATA doubles<>+800(SB)/8, $0x3ff0000000000000
+DATA doubles<>+808(SB)/8, $0x3ff0000000000000
+DATA doubles<>+816(SB)/8, $0x3ff0000000000000
+DATA doubles<>+824(SB)/8, $0x3ff0000000000000
+DATA doubles<>+832(SB)/8, $0xc086200000000000
+DATA doubles<>+840(SB)/8, $0xc086200000000000
+DATA doubles<>+848(SB)/8, $0xc086200000000000
+DATA doubles<>+856(SB)/8, $0xc086200000000000
+DATA doubles<>+864(SB)/8, $0xc086200000000000
+DATA doubles<>+872(SB)/8, $0xc086200000000000
+DATA doubles<>+880(SB)/8, $0xc086200000000000
+DATA doubles<>+888(SB)/8, $0xc086200000000000
+DATA doubles<>+896(SB)/8, $0x4086280000000000
+DATA doubles<>+904(SB)/8, $0x4086280000000000
+DATA doubles<>+912(SB)/8, $0x4086280000000000
+DATA doubles<>+920(SB)/8, $0x4086280000000000
+DATA doubles<>+928(SB)/8, $0x4086280000000000
+DATA doubles<>+936(SB)/8, $0x4086280000000000
+DATA doubles<>+944(SB)/8, $0x4086280000000000
+DATA doubles<>+952(SB)/8, $0x4086280000000000
+DATA doubles<>+960(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+968(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+976(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+984(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+992(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+1000(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+1008(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+1016(SB)/8, $0x3ff71547652b82fe
+DATA doubles<>+1024(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1032(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1040(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1048(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1056(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1064(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1072(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1080(SB)/8, $0x3fe62e42fee00000
+DATA doubles<>+1088(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1096(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1104(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1112(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1120(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1128(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1136(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1144(SB)/8, $0x3dea39ef35793c76
+DATA doubles<>+1152(SB)/8, $0x00000000000003ff
+DATA doubles<>+1160(SB)/8, $0x00000000000003ff
+DATA doubles<>+1168(SB)/8, $0x00000000000003ff
+DATA doubles<>+1176(SB)/8, $0x00000000000003ff
+DATA doubles<>+1184(SB)/8, $0x00000000000003ff
+DATA doubles<>+1192(SB)/8, $0x00000000000003ff
+DATA doubles<>+1200(SB)/8, $0x00000000000003ff
+DATA doubles<>+1208(SB)/8, $0x00000000000003ff
+GLOBL doubles<>(SB), RODATA|NOPTR, $1216
+
 // func addF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·addF16BF16BF16AVX512(SB), NOSPLIT, $0-32
@@ -3742,6 +3896,105 @@ loop:
 	VORPS Z3, Z0, Z0
 	VMOVQ X0, AX
 	MOVB  AL, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func expAVX512(x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·expAVX512(SB), NOSPLIT, $0-16
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPD doubles<>+832(SB), Z0
+	VMOVUPD doubles<>+896(SB), Z1
+
+loop:
+	VCVTPS2PD   (AX), Z2
+	VMAXPD      Z2, Z0, Z2
+	VMINPD      Z2, Z1, Z2
+	VMULPD      doubles<>+960(SB), Z2, Z3
+	VRNDSCALEPD $0x00, Z3, Z3
+	VMULPD      doubles<>+1024(SB), Z3, Z4
+	VSUBPD      Z4, Z2, Z2
+	VMULPD      doubles<>+1088(SB), Z3, Z4
+	VSUBPD      Z4, Z2, Z2
+	VMOVUPD     doubles<>+0(SB), Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+64(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+128(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+192(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+256(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+320(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+384(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+448(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+512(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+576(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+640(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+704(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+768(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+768(SB), Z4, Z4
+	VCVTPD2QQ   Z3, Z2
+	VPADDQ      doubles<>+1152(SB), Z2, Z2
+	VPSLLQ      $0x34, Z2, Z2
+	VMULPD      Z2, Z4, Z4
+	VCVTPD2PS   Z4, Y2
+	VMOVUPS     Y2, (AX)
+	VCVTPS2PD   32(AX), Z2
+	VMAXPD      Z2, Z0, Z2
+	VMINPD      Z2, Z1, Z2
+	VMULPD      doubles<>+960(SB), Z2, Z3
+	VRNDSCALEPD $0x00, Z3, Z3
+	VMULPD      doubles<>+1024(SB), Z3, Z4
+	VSUBPD      Z4, Z2, Z2
+	VMULPD      doubles<>+1088(SB), Z3, Z4
+	VSUBPD      Z4, Z2, Z2
+	VMOVUPD     doubles<>+0(SB), Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+64(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+128(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+192(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+256(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+320(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+384(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+448(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+512(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+576(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+640(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+704(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+768(SB), Z4, Z4
+	VMULPD      Z2, Z4, Z4
+	VADDPD      doubles<>+768(SB), Z4, Z4
+	VCVTPD2QQ   Z3, Z2
+	VPADDQ      doubles<>+1152(SB), Z2, Z2
+	VPSLLQ      $0x34, Z2, Z2
+	VMULPD      Z2, Z4, Z4
+	VCVTPD2PS   Z4, Y2
+	VMOVUPS     Y2, 32(AX)
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	JNZ         loop
 	VZEROUPPER
 	RET
 
@@ -7602,6 +7855,193 @@ loop:
 	VORPS Y3, Y0, Y0
 	VMOVQ X0, AX
 	MOVB  AL, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func expAVX2(x *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·expAVX2(SB), NOSPLIT, $0-16
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	VMOVUPD doubles<>+832(SB), Y0
+	VMOVUPD doubles<>+896(SB), Y1
+
+loop:
+	VCVTPS2PD  (AX), Y2
+	VMAXPD     Y2, Y0, Y2
+	VMINPD     Y2, Y1, Y2
+	VMULPD     doubles<>+960(SB), Y2, Y3
+	VROUNDPD   $0x00, Y3, Y3
+	VMULPD     doubles<>+1024(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMULPD     doubles<>+1088(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMOVUPD    doubles<>+0(SB), Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+64(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+128(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+192(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+256(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+320(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+384(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+448(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+512(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+576(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+640(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+704(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VCVTPD2DQY Y3, X2
+	VPMOVSXDQ  X2, Y2
+	VPADDQ     doubles<>+1152(SB), Y2, Y2
+	VPSLLQ     $0x34, Y2, Y2
+	VMULPD     Y2, Y4, Y4
+	VCVTPD2PSY Y4, X2
+	VMOVUPS    X2, (AX)
+	VCVTPS2PD  16(AX), Y2
+	VMAXPD     Y2, Y0, Y2
+	VMINPD     Y2, Y1, Y2
+	VMULPD     doubles<>+960(SB), Y2, Y3
+	VROUNDPD   $0x00, Y3, Y3
+	VMULPD     doubles<>+1024(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMULPD     doubles<>+1088(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMOVUPD    doubles<>+0(SB), Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+64(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+128(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+192(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+256(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+320(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+384(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+448(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+512(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+576(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+640(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+704(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VCVTPD2DQY Y3, X2
+	VPMOVSXDQ  X2, Y2
+	VPADDQ     doubles<>+1152(SB), Y2, Y2
+	VPSLLQ     $0x34, Y2, Y2
+	VMULPD     Y2, Y4, Y4
+	VCVTPD2PSY Y4, X2
+	VMOVUPS    X2, 16(AX)
+	VCVTPS2PD  32(AX), Y2
+	VMAXPD     Y2, Y0, Y2
+	VMINPD     Y2, Y1, Y2
+	VMULPD     doubles<>+960(SB), Y2, Y3
+	VROUNDPD   $0x00, Y3, Y3
+	VMULPD     doubles<>+1024(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMULPD     doubles<>+1088(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMOVUPD    doubles<>+0(SB), Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+64(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+128(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+192(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+256(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+320(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+384(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+448(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+512(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+576(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+640(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+704(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VCVTPD2DQY Y3, X2
+	VPMOVSXDQ  X2, Y2
+	VPADDQ     doubles<>+1152(SB), Y2, Y2
+	VPSLLQ     $0x34, Y2, Y2
+	VMULPD     Y2, Y4, Y4
+	VCVTPD2PSY Y4, X2
+	VMOVUPS    X2, 32(AX)
+	VCVTPS2PD  48(AX), Y2
+	VMAXPD     Y2, Y0, Y2
+	VMINPD     Y2, Y1, Y2
+	VMULPD     doubles<>+960(SB), Y2, Y3
+	VROUNDPD   $0x00, Y3, Y3
+	VMULPD     doubles<>+1024(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMULPD     doubles<>+1088(SB), Y3, Y4
+	VSUBPD     Y4, Y2, Y2
+	VMOVUPD    doubles<>+0(SB), Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+64(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+128(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+192(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+256(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+320(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+384(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+448(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+512(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+576(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+640(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+704(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VMULPD     Y2, Y4, Y4
+	VADDPD     doubles<>+768(SB), Y4, Y4
+	VCVTPD2DQY Y3, X2
+	VPMOVSXDQ  X2, Y2
+	VPADDQ     doubles<>+1152(SB), Y2, Y2
+	VPSLLQ     $0x34, Y2, Y2
+	VMULPD     Y2, Y4, Y4
+	VCVTPD2PSY Y4, X2
+	VMOVUPS    X2, 48(AX)
+	ADDQ       $0x40, AX
+	SUBQ       $0x10, CX
+	JNZ        loop
 	VZEROUPPER
 	RET
 

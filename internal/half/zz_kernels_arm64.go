@@ -102,3 +102,6 @@ func foldNEON(sums, lanes *float32)
 
 //go:noescape
 func addScaledNEON(dst, x *float32, s float32, n int)
+
+//go:noescape
+func expNEON(x *float32, n int)

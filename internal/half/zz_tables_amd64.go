@@ -124,6 +124,7 @@ var kernelsAVX512 = kernels{
 	},
 	fold:      foldAVX512,
 	addScaled: addScaledAVX512,
+	exp:       expAVX512,
 }
 
 var kernelsAVX2 = kernels{
@@ -246,4 +247,5 @@ var kernelsAVX2 = kernels{
 	},
 	fold:      foldAVX2,
 	addScaled: addScaledAVX2,
+	exp:       expAVX2,
 }

@@ -114,4 +114,5 @@ var kernelsNEON = kernels{
 	},
 	fold:      foldNEON,
 	addScaled: addScaledNEON,
+	exp:       expNEON,
 }

@@ -72,6 +72,7 @@ func main() {
 	neonFiles := flag.String("neon", "", "prefix of the files for arm64")
 	ConstraintExpr("amd64,!purego")
 	machines := []*machine{{name: "AVX512", wide: true, lanes: 16}, {name: "AVX2", lanes: 8}}
+	doubles := newDoubles(expConstants())
 	for _, m := range machines {
 		for _, c := range sums {
 			m.combine("add", c[0], c[1], c[2])
@@ -85,6 +86,7 @@ func main() {
 		m.rooflines()
 		m.firstFull()
 		m.dots()
+		m.exp(doubles)
 	}
 	transpose()
 	prefetch()

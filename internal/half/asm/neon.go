@@ -46,6 +46,7 @@ func writeNEON(assembly, stubs, table string) error {
 		})
 	}
 	w.dots()
+	w.exp()
 	if err := os.WriteFile(assembly, w.text.Bytes(), 0o644); err != nil {
 		return err
 	}

@@ -79,5 +79,5 @@ func (m *machine) writeDots(b *bytes.Buffer) {
 		}
 		fmt.Fprint(b, "},\n")
 	}
-	fmt.Fprintf(b, "fold: fold%s,\naddScaled: addScaled%[1]s,\n", m.name)
+	fmt.Fprintf(b, "fold: fold%s,\naddScaled: addScaled%[1]s,\nexp: exp%[1]s,\n", m.name)
 }
