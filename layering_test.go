@@ -34,7 +34,7 @@ var edges = map[string][]string{
 	"prompt":               {},
 	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs"},
 	"backend":              {"prompt", "tokenizer"},
-	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half"},
+	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/vfs"},
 	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
 	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
 	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},

@@ -1,6 +1,10 @@
 package diff
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/koala-go/sdk/internal/vfs"
+)
 
 const (
 	// readAhead is how many bytes of the inputs the system is told to read
@@ -8,7 +12,7 @@ const (
 	readAhead = 64 << 20
 	// startSyncEvery is after how many bytes of output the system is told to
 	// begin with writing them, so that reading, computing and writing overlap.
-	startSyncEvery = 32 << 20
+	startSyncEvery = 64 << 20
 )
 
 // ahead tells the system what will be read, a weight at a time.
@@ -42,4 +46,38 @@ func (x panel) input() (n int64) {
 		n += x.rows * v.RowBytes()
 	}
 	return n
+}
+
+// forgets says whether inputs and output together are too large to fill the
+// memory with. The system would drop what was used longest ago, whatever else
+// it is, and only when it has no memory left, after a search that can cost more
+// than the work; and where the memory is that of a virtual machine, each page
+// that was not in use lately has to be fetched from the host first.
+func (p *Plan) forgets() bool {
+	total := p.layout.Bytes()
+	for _, c := range p.sources {
+		for _, f := range c.Files() {
+			total += f.Size
+		}
+	}
+	free := p.options.freeMemory
+	if free == 0 {
+		free = vfs.FreeMemory()
+	}
+	return tooLarge(total, free)
+}
+
+// tooLarge says whether so many bytes of files are not to be kept in memory
+// after they were used; 0 bytes free is unknown.
+func tooLarge(n, free int64) bool { return free > 0 && n > free/4 }
+
+// forget is called when panel i was handed on: after the last of a weight, its
+// inputs are not needed any more.
+func (p *Plan) forget(i int) {
+	if i+1 < len(p.panels) && p.panels[i+1].first > 0 {
+		return
+	}
+	for _, v := range p.panels[i].work.views {
+		v.Forget()
+	}
 }

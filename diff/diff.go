@@ -109,6 +109,7 @@ type Options struct {
 
 	fs            vfs.FS // nil for the machine's
 	journalPanels int    // panels after which the journal is saved, 0 for by time only
+	freeMemory    int64  // of the machine, 0 to ask it
 }
 
 // Digests says what is digested.

@@ -31,7 +31,7 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{plan: p, writer: w, total: p.layout.Bytes()}
+	e := &engine{plan: p, writer: w, total: p.layout.Bytes(), lean: p.forgets()}
 	if err := e.run(ctx); err != nil {
 		if p.options.Resume {
 			return nil, errors.Join(err, w.Keep())
@@ -71,6 +71,7 @@ type engine struct {
 	resumedBytes int64
 
 	ahead ahead // what the system was told to read
+	lean  bool  // the system shall forget what is done with, see forgets
 
 	mu          sync.Mutex // of the next five
 	turned      *sync.Cond
@@ -89,7 +90,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if e.journal, err = openJournal(e); err != nil {
 		return err
 	}
-	hashes := hashInputs(ctx, e.plan)
+	hashes := hashInputs(ctx, e.plan, e.lean)
 	stop := e.journal.keep(e)
 	if err = errors.Join(e.work(ctx), stop()); err != nil {
 		_, _ = hashes(true)
@@ -219,7 +220,10 @@ func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
 	e.mu.Unlock()
 	e.turned.Broadcast()
 	if due {
-		e.writer.StartSync()
+		e.writer.StartSync(e.lean)
+	}
+	if e.lean {
+		e.plan.forget(i)
 	}
 	e.progress("write", int64(len(stored)))
 	return e.journal.passed(e, i)

@@ -28,7 +28,8 @@ var outputs = map[string]Options{
 }
 
 // TestBytesDoNotDepend recovers with every number of workers, memory limit
-// and form of base: the output is the oracle's, and always the same files.
+// and form of base, with what is done with forgotten or not: the output is the
+// oracle's, and always the same files.
 func TestBytesDoNotDepend(t *testing.T) {
 	inMemory(t)
 	m := testmodel.Tiny
@@ -43,6 +44,7 @@ func TestBytesDoNotDepend(t *testing.T) {
 					for _, memory := range []int64{128 << 10, 300_001, 1 << 20, 0} {
 						opts := o
 						opts.Workers, opts.Memory, opts.Heads = workers, memory, m.Heads
+						opts.freeMemory = int64(workers % 2) // too little, or what there is
 						_, err := Recover(t.Context(), base, x.delta, x.out, &opts)
 						require.NoError(t, err)
 						manifest := readManifest(t, x.out)

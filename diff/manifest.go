@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
-	"io"
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
 )
@@ -105,7 +105,7 @@ func toolVersion() string {
 // hashInputs describes the inputs' files and, if that was asked for, reads
 // them beside the work for their digests. The returned function waits for it,
 // or stops it.
-func hashInputs(ctx context.Context, p *Plan) func(stop bool) ([]ManifestInput, error) {
+func hashInputs(ctx context.Context, p *Plan, forget bool) func(stop bool) ([]ManifestInput, error) {
 	var list []ManifestInput
 	for i, c := range p.sources {
 		in := ManifestInput{Name: p.inputs[i].name, Path: filepath.Base(c.Path)}
@@ -119,7 +119,7 @@ func hashInputs(ctx context.Context, p *Plan) func(stop bool) ([]ManifestInput, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	result := make(chan error, 1)
-	go func() { result <- hashFiles(ctx, p, list) }()
+	go func() { result <- hashFiles(ctx, p, list, forget) }()
 	return func(stop bool) ([]ManifestInput, error) {
 		if stop {
 			cancel()
@@ -130,10 +130,10 @@ func hashInputs(ctx context.Context, p *Plan) func(stop bool) ([]ManifestInput, 
 	}
 }
 
-func hashFiles(ctx context.Context, p *Plan, list []ManifestInput) error {
+func hashFiles(ctx context.Context, p *Plan, list []ManifestInput, forget bool) error {
 	for i, c := range p.sources {
 		for k, f := range c.Files() {
-			digest, err := hashAll(ctx, sha256.New(), f.Data, f.Size)
+			digest, err := hashAll(ctx, sha256.New(), f.Data.(vfs.File), forget)
 			if err != nil {
 				return fmt.Errorf("%s: reading %s: %w", p.inputs[i].name, f.Path, err)
 			}
@@ -143,18 +143,26 @@ func hashFiles(ctx context.Context, p *Plan, list []ManifestInput) error {
 	return nil
 }
 
-// hashAll is the digest of a file, in hexadecimal digits.
-func hashAll(ctx context.Context, sum hash.Hash, r io.ReaderAt, size int64) (string, error) {
-	b := make([]byte, 1<<20)
+// hashAll is the digest of a file, in hexadecimal digits. With forget, the
+// system is told that it will not be read again soon.
+func hashAll(ctx context.Context, sum hash.Hash, f vfs.File, forget bool) (string, error) {
+	b, size := make([]byte, 1<<20), f.Size()
 	for off := int64(0); off < size; off += int64(len(b)) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
+		if forget && off > 0 && off%forgetEvery == 0 {
+			f.Forget(off-forgetEvery, forgetEvery)
+		}
 		b = b[:min(int64(len(b)), size-off)]
-		if err := wire.ReadFull(r, b, off); err != nil {
+		if err := wire.ReadFull(f, b, off); err != nil {
 			return "", err
 		}
 		sum.Write(b)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
+
+// forgetEvery is how many bytes are forgotten at once; it is a multiple of what
+// hashAll reads.
+const forgetEvery = 64 << 20

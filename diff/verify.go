@@ -209,7 +209,7 @@ func (v *verifier) file(name string, size int64, kind, digest string) (same bool
 		v.differs(Difference{File: name, Problem: fmt.Sprintf("has %d bytes, not %d", f.Size(), size)})
 		return false, nil
 	}
-	got, err := hashAll(v.ctx, newHash(kind), f, f.Size())
+	got, err := hashAll(v.ctx, newHash(kind), f, tooLarge(f.Size(), vfs.FreeMemory()))
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", filepath.Join(v.dir, name), err)
 	}

@@ -1,7 +1,9 @@
 package weights_test
 
 import (
+	"bytes"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/koala-go/sdk/internal/testmodel"
@@ -10,11 +12,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// advised is a file system that notes what it is told to expect, by file.
+// advised is a file system that notes what it is told to expect, to begin to
+// write and to forget, by file.
 type advised struct {
 	vfs.FS
-	told map[string][][2]int64 // beginning and length
+	expected, begun, forgotten spans
 }
+
+// spans are parts of files: beginning and length.
+type spans map[string][][2]int64
+
+func (s spans) add(name string, off, n int64) {
+	if n != 0 {
+		s[name] = append(s[name], [2]int64{off, n})
+	}
+}
+
+func newAdvised() *advised { return &advised{vfs.OS, spans{}, spans{}, spans{}} }
 
 type advisedFile struct {
 	vfs.File
@@ -32,32 +46,103 @@ func (a *advised) OpenIn(dir, name string, follow bool) (vfs.File, error) {
 	return &advisedFile{f, a, name}, err
 }
 
+func (a *advised) Create(path string, size int64) (vfs.File, error) {
+	f, err := a.FS.Create(path, size)
+	return &advisedFile{f, a, filepath.Base(path)}, err
+}
+
 func (f *advisedFile) Expect(off, n int64) {
-	f.a.told[f.name] = append(f.a.told[f.name], [2]int64{off, n})
+	f.a.expected.add(f.name, off, n)
 	f.File.Expect(off, n)
 }
 
-// TestExpect names the bytes that a weight lies in, in each of Meta's shards.
+func (f *advisedFile) StartSync(off, n int64) {
+	f.a.begun.add(f.name, off, n)
+	f.File.StartSync(off, n)
+}
+
+func (f *advisedFile) Forget(off, n int64) {
+	f.a.forgotten.add(f.name, off, n)
+	f.File.Forget(off, n)
+}
+
+// TestExpect names the bytes that a weight lies in, in each of Meta's shards,
+// before it is read and when it is done with.
 func TestExpect(t *testing.T) {
 	for _, o := range []testmodel.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
 		o.DType, o.Values = weights.F16, testmodel.Tiny.Base
-		a := &advised{vfs.OS, map[string][][2]int64{}}
+		a := newAdvised()
 		c := open(t, model(t, o), &weights.OpenOptions{Heads: 4, FS: a})
 		p := weights.Param{Layer: 1, Role: weights.Down}
 		v, err := c.View(p, weights.HuggingFace)
 		require.NoError(t, err)
 		v.Expect()
+		v.Forget()
+		require.Equal(t, a.expected, a.forgotten)
 		total := int64(0)
-		for name, spans := range a.told {
+		for name, spans := range a.expected {
 			require.Len(t, spans, 1, name)
 			total += spans[0][1]
 		}
-		require.Len(t, a.told, max(o.Shards, 1), o.Format)
+		require.Len(t, a.expected, max(o.Shards, 1), o.Format)
 		require.Equal(t, c.Tensor(p).Bytes(), total, o.Format)
 		if o.Shards == 0 {
-			require.Equal(t, [2]int64{c.Tensor(p).Offset, total}, a.told[filepath.Base(c.Tensor(p).Path)][0])
+			require.Equal(t, [2]int64{c.Tensor(p).Offset, total}, a.expected[filepath.Base(c.Tensor(p).Path)][0])
 		}
 	}
+}
+
+// TestStartSync: of each file the system is told to write every byte once, in
+// order, up to what was taken in, and to forget what it was told of before.
+func TestStartSync(t *testing.T) {
+	for name := range formats {
+		for _, forget := range []bool{false, true} {
+			p, a := plan(t, name), newAdvised()
+			w, err := p.Create(filepath.Join(t.TempDir(), "out"), &weights.CreateOptions{FS: a})
+			require.NoError(t, err)
+			fill(t, w, p)
+			for _, q := range p.Order() {
+				b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+				half := len(b) / 2
+				require.NoError(t, w.Digest(q, b[:half], 0))
+				w.StartSync(forget)
+				require.NoError(t, w.Digest(q, b[half:], int64(half)))
+			}
+			w.StartSync(forget)
+			for _, f := range p.Files {
+				file := f.Name
+				if file == "" {
+					file = "stream"
+				}
+				if strings.HasSuffix(file, ".json") { // without weights
+					require.Empty(t, a.begun[file])
+					continue
+				}
+				begun, last := joined(t, a.begun[file])
+				require.Equal(t, f.Size, begun, file)
+				if !forget {
+					require.Empty(t, a.forgotten)
+					continue
+				}
+				if len(a.begun[file]) > 1 {
+					forgotten, _ := joined(t, a.forgotten[file])
+					require.GreaterOrEqual(t, forgotten, last, file)
+				}
+			}
+			require.NoError(t, w.Abort())
+		}
+	}
+}
+
+// joined checks that spans follow one another from 0 on; it is where they end,
+// and where the last begins.
+func joined(t *testing.T, spans [][2]int64) (end, last int64) {
+	t.Helper()
+	for _, s := range spans {
+		require.Equal(t, end, s[0])
+		last, end = s[0], s[0]+s[1]
+	}
+	return end, last
 }
 
 // TestReadCorner compares corners of all sizes with the whole.

@@ -189,6 +189,13 @@ func (v *View) Expect() {
 	}
 }
 
+// Forget tells the system that the weight will not be read again soon.
+func (v *View) Forget() {
+	for _, s := range v.tensor.extents {
+		s.file.Forget(s.off, s.n)
+	}
+}
+
 // Turned says whether the store has the view's rows as columns: ReadRows
 // gathers and transposes them then. Who combines several such views gathers
 // with ReadColumns, combines what is gathered, and transposes once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/vfs"
@@ -22,7 +23,14 @@ type Writer struct {
 	resumed bool
 	sums    map[int][]torchfile.Checksum // by file, one of each tensor
 	digests []*fileDigest
+
+	mu    sync.Mutex
+	flows []flow // by file
 }
+
+// flow is up to where a file was taken in by Digest, and up to where the system
+// was told to write it and to forget it.
+type flow struct{ taken, begun, forgotten int64 }
 
 // CreateOptions are the choices of Create; nil means the zero value.
 type CreateOptions struct {
@@ -42,7 +50,7 @@ type CreateOptions struct {
 // Create makes the plan's files under hidden names beside path, reserves
 // their space and writes all but the tensors.
 func (p *Plan) Create(path string, opts *CreateOptions) (*Writer, error) {
-	w := &Writer{plan: p, sums: make(map[int][]torchfile.Checksum)}
+	w := &Writer{plan: p, sums: make(map[int][]torchfile.Checksum), flows: make([]flow, len(p.Files))}
 	if opts != nil {
 		w.options = *opts
 	}
@@ -177,6 +185,9 @@ func (w *Writer) Digest(p Param, b []byte, off int64) error {
 		return err
 	}
 	return at.each(b, off, func(part *Part, b []byte, off int64) error {
+		w.mu.Lock()
+		w.flows[part.File].taken = part.Offset + off + int64(len(b))
+		w.mu.Unlock()
 		if sums := w.sums[part.File]; sums != nil {
 			sums[part.index].Add(off, b)
 			return nil
@@ -198,11 +209,23 @@ func (w *Writer) Sync() error {
 	return nil
 }
 
-// StartSync has the system begin to write what it holds of the files, so that
-// Sync and Commit need not wait for all of it.
-func (w *Writer) StartSync() {
-	for _, f := range w.files {
-		f.StartSync()
+// StartSync has the system begin to write what Digest took in since the last
+// call, so that Sync and Commit need not wait for all of it. With forget, what
+// earlier calls began gives its memory back as soon as it is written: an output
+// larger than the memory would else drive all others out of it, and itself.
+func (w *Writer) StartSync(forget bool) {
+	for i, f := range w.files {
+		w.mu.Lock()
+		x := w.flows[i]
+		w.flows[i].begun = x.taken
+		if forget {
+			w.flows[i].forgotten = x.begun
+		}
+		w.mu.Unlock()
+		f.StartSync(x.begun, x.taken-x.begun)
+		if forget {
+			f.Forget(x.forgotten, x.begun-x.forgotten)
+		}
 	}
 }
 

@@ -1,17 +1,14 @@
 package local
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/vfs"
 )
 
 // leastRate is how many tokens a second a model must promise.
@@ -37,7 +34,7 @@ func (e *SlowError) Error() string {
 // checkSpeed estimates how fast a model is before its weights are read: making
 // a token reads all of them once.
 func checkSpeed(m *forward.Model, path string) error {
-	e := &SlowError{Path: path, Bytes: m.Bytes(), Memory: freeMemory()}
+	e := &SlowError{Path: path, Bytes: m.Bytes(), Memory: vfs.FreeMemory()}
 	if e.Memory > 0 && e.Bytes > e.Memory {
 		return e
 	}
@@ -74,20 +71,4 @@ func readingRate() float64 {
 	}
 	group.Wait()
 	return float64(2*len(parts)*len(parts[0])) / time.Since(start).Seconds()
-}
-
-// freeMemory is what Linux says it can give without swapping, 0 elsewhere.
-func freeMemory() int64 {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "MemAvailable:"); ok {
-			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
 }

@@ -204,7 +204,8 @@ func (file) WriteAt([]byte, int64) (int, error) {
 }
 func (file) Close() error                 { return nil }
 func (file) Expect(off, n int64)          {}
-func (file) StartSync()                   {}
+func (file) StartSync(off, n int64)       {}
+func (file) Forget(off, n int64)          {}
 func (file) Sync() error                  { return nil }
 func (f file) Stat() (fs.FileInfo, error) { return info{f.Size()}, nil }
 

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -45,8 +46,35 @@ func (f osFile) Expect(off, n int64) {
 }
 
 // StartSync has no other effect than on speed; Sync gives the errors.
-func (f osFile) StartSync() {
-	_ = unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+func (f osFile) StartSync(off, n int64) {
+	if n > 0 { // 0 would be all
+		_ = unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
+	}
+}
+
+// Forget waits for the writing, because only what is written can be forgotten.
+func (f osFile) Forget(off, n int64) {
+	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	if n > 0 && unix.SyncFileRange(int(f.Fd()), off, n, all) == nil {
+		_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
+	}
+}
+
+// FreeMemory is what the system says it can give without swapping, in bytes; 0
+// where it does not tell.
+func FreeMemory() int64 {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), "MemAvailable:"); ok {
+			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
 }
 
 func (osFS) Exchange(a, b string) error {

@@ -16,6 +16,12 @@ func reserve(f *os.File, size int64) error { return f.Truncate(size) }
 func (osFile) Expect(off, n int64) {}
 
 // StartSync does nothing.
-func (osFile) StartSync() {}
+func (osFile) StartSync(off, n int64) {}
+
+// Forget does nothing.
+func (osFile) Forget(off, n int64) {}
+
+// FreeMemory is 0: the system is not asked.
+func FreeMemory() int64 { return 0 }
 
 func (osFS) Exchange(a, b string) error { return errors.ErrUnsupported }

@@ -15,11 +15,14 @@ type File interface {
 	io.WriterAt
 	io.Closer
 	Sync() error
-	// Expect tells the system that a part of the file is about to be read, and
-	// StartSync that it may begin to write what it holds of it. Neither waits
-	// for it, nor fails: where the system takes no advice they do nothing.
+	// Expect tells the system that a part of the file is about to be read,
+	// StartSync that it may begin to write what it holds of it, and Forget
+	// that its memory is better used for something else: this one waits until
+	// the part is written. None fails: where the system takes no advice they
+	// do nothing.
 	Expect(off, n int64)
-	StartSync()
+	StartSync(off, n int64)
+	Forget(off, n int64)
 	// Size is the length when the file was opened.
 	Size() int64
 	// Stat is what the open file is now.

@@ -1,0 +1,63 @@
+package diff
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/weights"
+	"github.com/stretchr/testify/require"
+)
+
+// forgetting is a file system that counts the bytes of inputs that it is told
+// to forget.
+type forgetting struct {
+	vfs.FS
+	mu        sync.Mutex
+	forgotten int64
+}
+
+type forgettingFile struct {
+	vfs.File
+	f *forgetting
+}
+
+func (f *forgetting) Open(path string) (vfs.File, error) {
+	file, err := f.FS.Open(path)
+	return &forgettingFile{file, f}, err
+}
+
+func (f *forgetting) OpenIn(dir, name string, follow bool) (vfs.File, error) {
+	file, err := f.FS.OpenIn(dir, name, follow)
+	return &forgettingFile{file, f}, err
+}
+
+func (f *forgettingFile) Forget(off, n int64) {
+	f.f.mu.Lock()
+	defer f.f.mu.Unlock()
+	f.f.forgotten += n
+	f.File.Forget(off, n)
+}
+
+// TestForget: where inputs and output take more than a quarter of the free memory, each
+// weight of the inputs is forgotten once; else nothing is.
+func TestForget(t *testing.T) {
+	x := newTrial(t)
+	size := int64(0) // of the weights of an input
+	c, err := weights.Open(x.delta, nil)
+	require.NoError(t, err)
+	for _, q := range c.Params() {
+		size += c.Tensor(q).Bytes()
+	}
+	require.NoError(t, c.Close())
+	for free, want := range map[int64]int64{1: 2 * size, 5 * size: 2 * size, 16 * size: 0} {
+		f := &forgetting{FS: vfs.OS}
+		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, freeMemory: free, Force: true}
+		require.NoError(t, x.do(t, x))
+		require.Equal(t, want, f.forgotten, "of %d bytes in inputs of %d each", free, size)
+		requireValues(t, x.out, testmodel.Tiny, hf, weights.BF16, sum(testmodel.Tiny))
+		require.FileExists(t, filepath.Join(x.out, ManifestName))
+	}
+}
