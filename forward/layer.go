@@ -11,7 +11,7 @@ import (
 // pass carries some tokens of a text through the model.
 type pass struct {
 	*Model
-	*steps
+	crew
 	*activations
 	position int // of the first token
 

@@ -80,18 +80,26 @@ func (m *Model) traced(ctx context.Context, tokens []int32, trace func(Place, []
 
 // pass carries tokens through the model, the first at a position.
 func (m *Model) pass(ctx context.Context, a *activations, cache []layerCache, position int, tokens []int32, trace func(Place, []float32)) error {
-	panels, workers, buffer := m.panels, m.options.Workers, int64(0)
-	if panels == nil {
-		var err error
-		if panels, workers, buffer, err = m.readers(m.options.Memory*3/4 - m.activationBytes(len(tokens))); err != nil {
-			return err
-		}
+	crew, err := m.crew(ctx, len(tokens))
+	if err != nil {
+		return err
 	}
-	s := m.start(ctx, panels, workers, buffer)
-	p := &pass{Model: m, steps: s, activations: a, position: position, trace: trace}
-	err := p.run(tokens, cache)
-	s.stop(err)
+	p := &pass{Model: m, crew: crew, activations: a, position: position, trace: trace}
+	err = p.run(tokens, cache)
+	crew.stop(err)
 	return err
+}
+
+// crew begins the workers of a pass.
+func (m *Model) crew(ctx context.Context, tokens int) (crew, error) {
+	if m.panels != nil {
+		return m.newTeam(ctx), nil
+	}
+	panels, workers, buffer, err := m.readers(m.options.Memory*3/4 - m.activationBytes(tokens))
+	if err != nil {
+		return nil, err
+	}
+	return m.start(ctx, panels, workers, buffer), nil
 }
 
 // readers cuts the matrices into panels for workers that read. There are twice

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -144,6 +143,18 @@ func (m *Model) cut(budget int64) (panels []panel, buffer int64) {
 	return panels, buffer
 }
 
+// crew is who carries a pass out: steps where the weights are read, and a team
+// where they are in memory.
+type crew interface {
+	// multiply is the next step: it returns when all products are there.
+	multiply(in []float32, out ...product) error
+	// each calls do for all numbers below n, from several workers, whose
+	// numbers it is given, and returns when all is done.
+	each(n int, do func(worker, i int))
+	// stop ends the workers, at once when an error is given.
+	stop(err error)
+}
+
 // steps are the multiplications of a pass, one after the other, and the workers
 // that carry them out. Workers take panels in their order, read each, wait until
 // its step has its vectors, and multiply. So the weights of later steps are read
@@ -155,8 +166,7 @@ type steps struct {
 	group  sync.WaitGroup
 	list   []step
 	next   int // the step that comes next
-	fast   bool
-	spin   bool        // see await
+	model  *Model
 	read   func(n int) // told of bytes that were read
 }
 
@@ -178,7 +188,7 @@ type product struct {
 
 // start lets workers begin with the panels. The pass must end with stop.
 func (m *Model) start(ctx context.Context, panels []panel, workers int, buffer int64) *steps {
-	s := &steps{list: make([]step, panels[len(panels)-1].step+1), fast: m.options.Fast, spin: panels[0].data != nil, read: m.reporter(m.Bytes())}
+	s := &steps{list: make([]step, panels[len(panels)-1].step+1), model: m, read: m.reporter(m.Bytes())}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	for i := range s.list {
 		s.list[i].ready, s.list[i].done = make(chan struct{}), make(chan struct{})
@@ -200,7 +210,6 @@ func (m *Model) start(ctx context.Context, panels []panel, workers int, buffer i
 	return s
 }
 
-// stop ends the workers, at once when an error is given.
 func (s *steps) stop(err error) {
 	if err != nil {
 		s.cancel(err)
@@ -216,9 +225,7 @@ func (s *steps) work(x panel, buffer []byte) error {
 	if err != nil {
 		return err
 	}
-	if x.data == nil {
-		s.read(len(block))
-	}
+	s.read(len(block))
 	at := &s.list[x.step]
 	if !s.await(at.ready) {
 		return nil
@@ -226,7 +233,7 @@ func (s *steps) work(x panel, buffer []byte) error {
 	for _, p := range at.out {
 		if p.role == x.param.Role {
 			err := x.parts(block, buffer, func(first, count int, rows []byte) error {
-				return s.apply(x.matrix, first, count, rows, at.in, p.out)
+				return s.model.apply(x.matrix, first, count, rows, at.in, p.out)
 			})
 			if err != nil {
 				return err
@@ -240,9 +247,9 @@ func (s *steps) work(x panel, buffer []byte) error {
 }
 
 // apply multiplies some rows of a matrix with all vectors.
-func (s *steps) apply(x *matrix, first, count int, rows []byte, in, out []float32) error {
+func (m *Model) apply(x *matrix, first, count int, rows []byte, in, out []float32) error {
 	multiply := half.MulRows
-	if s.fast {
+	if m.options.Fast {
 		multiply = half.FastMulRows
 	}
 	tokens := len(in) / x.cols
@@ -258,7 +265,6 @@ func (s *steps) apply(x *matrix, first, count int, rows []byte, in, out []float3
 	return nil
 }
 
-// multiply is the next step: it returns when all products are there.
 func (s *steps) multiply(in []float32, out ...product) error {
 	at := &s.list[s.next]
 	s.next++
@@ -272,19 +278,7 @@ func (s *steps) multiply(in []float32, out ...product) error {
 }
 
 // await returns when a channel is closed, or false when the pass has ended.
-// Steps of weights in memory take less than a millisecond for one token, so
-// that waking a thread would cost a tenth of that: then it looks again and
-// again for a while, and lets others run in between.
 func (s *steps) await(c chan struct{}) bool {
-	const looks = 2000
-	for i := 0; s.spin && i < looks; i++ {
-		select {
-		case <-c:
-			return true
-		default:
-			runtime.Gosched()
-		}
-	}
 	select {
 	case <-c:
 		return true
@@ -293,10 +287,9 @@ func (s *steps) await(c chan struct{}) bool {
 	}
 }
 
-// each calls do for all numbers below n, from several workers, whose numbers it
-// is given, and returns when all is done.
-func (p *pass) each(n int, do func(worker, i int)) {
-	workers := min(p.options.Workers, n)
+// each begins goroutines of its own: the workers are busy with reading ahead.
+func (s *steps) each(n int, do func(worker, i int)) {
+	workers := min(s.model.options.Workers, n)
 	if workers == 1 {
 		for i := range n {
 			do(0, i)
