@@ -33,7 +33,7 @@
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic and its
-// kernels), bleu (sacrebleu's BLEU), vfs (files), testmodel (models made of a
+// kernels), bleu (sacrebleu's BLEU), vfs (files), memory (the system's), testmodel (models made of a
 // seed), scripted (a tiny model that talks), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt

@@ -3,7 +3,7 @@ package diff
 import (
 	"sync"
 
-	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/internal/memory"
 )
 
 const (
@@ -62,7 +62,7 @@ func (p *Plan) forgets() bool {
 	}
 	free := p.options.freeMemory
 	if free == 0 {
-		free = vfs.FreeMemory()
+		free = memory.Free()
 	}
 	return tooLarge(total, free)
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/koala-go/sdk/internal/memory"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
@@ -209,7 +210,7 @@ func (v *verifier) file(name string, size int64, kind, digest string) (same bool
 		v.differs(Difference{File: name, Problem: fmt.Sprintf("has %d bytes, not %d", f.Size(), size)})
 		return false, nil
 	}
-	got, err := hashAll(v.ctx, newHash(kind), f, tooLarge(f.Size(), vfs.FreeMemory()))
+	got, err := hashAll(v.ctx, newHash(kind), f, tooLarge(f.Size(), memory.Free()))
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", filepath.Join(v.dir, name), err)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/koala-go/sdk/internal/memory"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -39,6 +40,7 @@ func (m *Model) load(ctx context.Context) error {
 	for _, x := range panels {
 		if all[x.matrix] == nil {
 			all[x.matrix] = make([]byte, x.bytes())
+			memory.HugePages(all[x.matrix])
 			total += x.bytes()
 		}
 	}

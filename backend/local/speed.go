@@ -8,7 +8,7 @@ import (
 
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/internal/memory"
 )
 
 // leastRate is how many tokens a second a model must promise.
@@ -34,7 +34,7 @@ func (e *SlowError) Error() string {
 // checkSpeed estimates how fast a model is before its weights are read: making
 // a token reads all of them once.
 func checkSpeed(m *forward.Model, path string) error {
-	e := &SlowError{Path: path, Bytes: m.Bytes(), Memory: vfs.FreeMemory()}
+	e := &SlowError{Path: path, Bytes: m.Bytes(), Memory: memory.Free()}
 	if e.Memory > 0 && e.Bytes > e.Memory {
 		return e
 	}

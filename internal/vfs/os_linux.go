@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -58,23 +57,6 @@ func (f osFile) Forget(off, n int64) {
 	if n > 0 && unix.SyncFileRange(int(f.Fd()), off, n, all) == nil {
 		_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
 	}
-}
-
-// FreeMemory is what the system says it can give without swapping, in bytes; 0
-// where it does not tell.
-func FreeMemory() int64 {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "MemAvailable:"); ok {
-			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
 }
 
 func (osFS) Exchange(a, b string) error {

@@ -21,7 +21,4 @@ func (osFile) StartSync(off, n int64) {}
 // Forget does nothing.
 func (osFile) Forget(off, n int64) {}
 
-// FreeMemory is 0: the system is not asked.
-func FreeMemory() int64 { return 0 }
-
 func (osFS) Exchange(a, b string) error { return errors.ErrUnsupported }
