@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/memory"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -149,6 +150,7 @@ func (p *Plan) each(ctx context.Context, n int, do func(ctx context.Context, b *
 	for range p.options.Workers {
 		group.Go(func() {
 			b := &buffers{all: make([]byte, p.bufferBytes())}
+			memory.HugePages(b.all)
 			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
 				if ctx.Err() == nil {
 					if err := do(ctx, b, i); err != nil {
