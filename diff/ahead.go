@@ -48,23 +48,26 @@ func (x panel) input() (n int64) {
 	return n
 }
 
-// forgets says whether inputs and output together are too large to fill the
-// memory with. The system would drop what was used longest ago, whatever else
-// it is, and only when it has no memory left, after a search that can cost more
-// than the work; and where the memory is that of a virtual machine, each page
-// that was not in use lately has to be fetched from the host first.
-func (p *Plan) forgets() bool {
-	total := p.layout.Bytes()
+// forgets says whether output and inputs are to be forgotten when they were
+// used, because together they are too large to fill the memory with. The system
+// would drop what was used longest ago, whatever else it is, and only when it
+// has no memory left, after a search that can cost more than the work; and where
+// the memory is that of a virtual machine, each page that was not in use lately
+// has to be fetched from the host first. Inputs that are read a second time for
+// their digests are kept as long as they fit.
+func (p *Plan) forgets() (output, inputs bool) {
+	read := int64(0)
 	for _, c := range p.sources {
 		for _, f := range c.Files() {
-			total += f.Size
+			read += f.Size
 		}
 	}
 	free := p.options.freeMemory
 	if free == 0 {
 		free = memory.Free()
 	}
-	return tooLarge(total, free)
+	output = tooLarge(read+p.layout.Bytes(), free)
+	return output, output && (p.options.Digests != DigestAll || read > free)
 }
 
 // tooLarge says whether so many bytes of files are not to be kept in memory

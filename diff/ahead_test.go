@@ -41,8 +41,9 @@ func (f *forgettingFile) Forget(off, n int64) {
 	f.File.Forget(off, n)
 }
 
-// TestForget: where inputs and output take more than a quarter of the free memory, each
-// weight of the inputs is forgotten once; else nothing is.
+// TestForget: where inputs and output take more than a quarter of the free
+// memory, each weight of the inputs is forgotten once; else nothing is. Digests
+// of inputs that fit come before.
 func TestForget(t *testing.T) {
 	x := newTrial(t)
 	size := int64(0) // of the weights of an input
@@ -52,11 +53,15 @@ func TestForget(t *testing.T) {
 		size += c.Tensor(q).Bytes()
 	}
 	require.NoError(t, c.Close())
-	for free, want := range map[int64]int64{1: 2 * size, 5 * size: 2 * size, 16 * size: 0} {
+	for _, row := range []struct {
+		free    int64
+		digests Digests
+		want    int64
+	}{{1, DigestNone, 2 * size}, {5 * size, DigestOutput, 2 * size}, {16 * size, DigestNone, 0}, {5 * size, DigestAll, 0}, {size, DigestAll, 2 * size}} {
 		f := &forgetting{FS: vfs.OS}
-		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, freeMemory: free, Force: true}
+		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
 		require.NoError(t, x.do(t, x))
-		require.Equal(t, want, f.forgotten, "of %d bytes in inputs of %d each", free, size)
+		require.Equal(t, row.want, f.forgotten, "%+v, inputs of %d bytes each", row, size)
 		requireValues(t, x.out, testmodel.Tiny, hf, weights.BF16, sum(testmodel.Tiny))
 		require.FileExists(t, filepath.Join(x.out, ManifestName))
 	}

@@ -32,7 +32,8 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{plan: p, writer: w, total: p.layout.Bytes(), lean: p.forgets()}
+	e := &engine{plan: p, writer: w, total: p.layout.Bytes()}
+	e.forgetsOutput, e.forgetsInputs = p.forgets()
 	if err := e.run(ctx); err != nil {
 		if p.options.Resume {
 			return nil, errors.Join(err, w.Keep())
@@ -72,7 +73,8 @@ type engine struct {
 	resumedBytes int64
 
 	ahead ahead // what the system was told to read
-	lean  bool  // the system shall forget what is done with, see forgets
+
+	forgetsOutput, forgetsInputs bool // see forgets
 
 	mu          sync.Mutex // of the next five
 	turned      *sync.Cond
@@ -91,7 +93,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if e.journal, err = openJournal(e); err != nil {
 		return err
 	}
-	hashes := hashInputs(ctx, e.plan, e.lean)
+	hashes := hashInputs(ctx, e.plan, e.forgetsInputs)
 	stop := e.journal.keep(e)
 	if err = errors.Join(e.work(ctx), stop()); err != nil {
 		_, _ = hashes(true)
@@ -222,9 +224,9 @@ func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
 	e.mu.Unlock()
 	e.turned.Broadcast()
 	if due {
-		e.writer.StartSync(e.lean)
+		e.writer.StartSync(e.forgetsOutput)
 	}
-	if e.lean {
+	if e.forgetsInputs {
 		e.plan.forget(i)
 	}
 	e.progress("write", int64(len(stored)))
