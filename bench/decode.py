@@ -4,7 +4,8 @@ llama.cpp (its HTTP server, from the pinned wheel xllamacpp), and prints a table
     $(interop/python) bench/decode.py [bf16|fp16 …]
 
 The model has 1.26 G random weights (2048 x 22 layers, ffn 5632). Both have read
-the same GGUF file, and take turns; the medians of all rounds count.
+the same GGUF file, and take turns; the medians of all rounds count, and the
+quotient is that of a round's two turns.
 """
 
 import json
@@ -69,8 +70,9 @@ def compare(binary, path, dtype):
                 if reply:
                     rates.setdefault(("decode", name), []).append(reply / rest)
     for what in ("prompt of 32", "prompt of 256", "decode"):
-        ours, theirs = (statistics.median(rates[what, name]) for name in ("koala", "llama"))
-        print(f"| {dtype} | {what} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.2f} |", flush=True)
+        ours, theirs = rates[what, "koala"], rates[what, "llama"]
+        quotient = statistics.median(a / b for a, b in zip(ours, theirs))
+        print(f"| {dtype} | {what} | {statistics.median(ours):.1f} | {statistics.median(theirs):.1f} | {quotient:.2f} |", flush=True)
     koala.process.stdin.close()
     koala.process.wait()
 
