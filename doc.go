@@ -32,11 +32,12 @@
 //     Telegram, Discord and Slack.
 //
 // Below them, in internal: wire (bounds-checked reading), safetensors,
-// torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic and its
-// kernels), bleu (sacrebleu's BLEU), vfs (files), memory (the system's), testmodel (models made of a
-// seed), scripted (a tiny model that talks), fixture (shared test files).
+// torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic
+// and its kernels), bleu (sacrebleu's BLEU), vfs (files), memory (the system's),
+// testmodel (models made of a seed), scripted (a tiny model that talks), fixture
+// (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, dataset, forward, backend → koala → cmd and examples. A test fails on any other
-// edge.
+// → diff, dataset, forward, backend → koala → cmd and examples. A test fails on
+// any other edge.
 package koalago

@@ -32,7 +32,7 @@
 // Sums are made by a fixed tree: 16 lanes, of which lane j adds the terms with
 // index j modulo 16 in their order, and the lanes are then folded in halves;
 // attention adds its values position by position. Products are rounded before
-// they are added. Exponentials, sines and cosines are computed here, because
+// they are added. Exponentials, sines and cosines are the module's own, because
 // those of package math differ between processors. So equal weights give equal
 // bits, whatever the format, the number of workers, the kernel or the processor.
 // [Options.Fast] gives that up for speed.
