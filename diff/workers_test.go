@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
@@ -40,12 +41,11 @@ func (c *counting) Create(path string, size int64) (vfs.File, error) {
 	return c.wrap(c.FS.Create(path, size))
 }
 
-// during counts one operation; others get a chance to begin meanwhile.
+// during counts one operation.
 func (c *counting) during() func() {
 	now := c.now.Add(1)
 	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
 	}
-	runtime.Gosched()
 	return func() { c.now.Add(-1) }
 }
 
@@ -54,8 +54,13 @@ func (f *countedFile) ReadAt(b []byte, off int64) (int, error) {
 	return f.File.ReadAt(b, off)
 }
 
+// WriteAt takes its time until two operations were seen at once, so that
+// another worker can begin.
 func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
 	defer f.c.during()()
+	if f.c.most.Load() < 2 {
+		time.Sleep(5 * time.Millisecond)
+	}
 	return f.File.WriteAt(b, off)
 }
 

@@ -8,13 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ulps is the distance of a number from a more exact one, in units of its last
-// place.
-func ulps(got float32, want float64) float64 {
-	unit := math.Ldexp(1, max(math.Ilogb(want), -126)-23)
-	return math.Abs(float64(got)-want) / unit
-}
-
 // samples are numbers from low to high: many, evenly spread over the patterns
 // of float32 and over the numbers.
 func samples(low, high float32) (x []float32) {
