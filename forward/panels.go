@@ -289,21 +289,10 @@ func (s *steps) await(c chan struct{}) bool {
 
 // each begins goroutines of its own: the workers are busy with reading ahead.
 func (s *steps) each(n int, do func(worker, i int)) {
-	workers := min(s.model.options.Workers, n)
-	if workers == 1 {
-		for i := range n {
-			do(0, i)
-		}
-		return
-	}
+	j := newJob(n, do)
 	var group sync.WaitGroup
-	var next atomic.Int64
-	for w := range workers {
-		group.Go(func() {
-			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
-				do(w, i)
-			}
-		})
+	for w := range min(s.model.options.Workers, n) {
+		group.Go(func() { j.work(w) })
 	}
 	group.Wait()
 }

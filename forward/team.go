@@ -26,6 +26,12 @@ type job struct {
 	next, left atomic.Int64
 }
 
+func newJob(n int, do func(worker, i int)) *job {
+	j := &job{n: int64(n), do: do}
+	j.left.Store(j.n)
+	return j
+}
+
 func (m *Model) newTeam(ctx context.Context) *team {
 	t := &team{model: m, ctx: ctx, panels: m.panels}
 	for helper := 1; helper < m.options.Workers; helper++ {
@@ -73,8 +79,7 @@ func (t *team) each(n int, do func(worker, i int)) {
 	if n == 0 {
 		return
 	}
-	j := &job{n: int64(n), do: do}
-	j.left.Store(j.n)
+	j := newJob(n, do)
 	t.current.Store(j)
 	j.work(0)
 	for looks := 1; j.left.Load() > 0; looks++ {

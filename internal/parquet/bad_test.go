@@ -259,7 +259,7 @@ func TestBad(t *testing.T) {
 func TestEnds(t *testing.T) {
 	for text, kind := range map[string]error{
 		"": io.ErrUnexpectedEOF, "PAR1": io.ErrUnexpectedEOF, "PAR1PAR1": io.ErrUnexpectedEOF, "PAR1\x00\x00\x00\x00PARE": wire.ErrUnsupported,
-		"PAR1\xff\xff\xff\xffPAR1": wire.ErrMalformed, "PAR1\x01\x00\x00\x00PAR1": wire.ErrMalformed, "PAR1\x01\x00\x00\x00XXXX": io.ErrUnexpectedEOF,
+		"PAR1\xff\xff\xff\xffPAR1": wire.ErrMalformed, "PAR1\x01\x00\x00\x00PAR1": wire.ErrMalformed, "PAR1\x01\x00\x00\x00RAP1": io.ErrUnexpectedEOF,
 	} {
 		_, err := rows(t, []byte(text), RowOptions{}, 0)
 		require.ErrorIs(t, err, kind, "%q", text)
