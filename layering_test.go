@@ -18,41 +18,48 @@ const module = "github.com/koala-go/sdk/"
 // edges lists every import that is allowed outside tests and the standard
 // library: whoever adds one says so here.
 var edges = map[string][]string{
-	"internal/wire":        {},
+	"dtype":                {},
+	"progress":             {},
+	"source":               {},
+	"internal/refusal":     {},
+	"internal/bounded":     {"internal/refusal"},
+	"internal/strictjson":  {"internal/refusal"},
+	"internal/tensor":      {"dtype"},
+	"internal/parallel":    {"golang.org/x/sync/errgroup"},
 	"internal/cpu":         {"golang.org/x/sys/cpu"},
-	"internal/half":        {"internal/cpu"},
+	"internal/half":        {"internal/cpu", "dtype"},
 	"internal/vfs":         {"golang.org/x/sys/unix"},
 	"internal/memory":      {"golang.org/x/sys/unix"},
-	"internal/safetensors": {"internal/wire"},
-	"internal/flax":        {"internal/wire"},
-	"internal/gguf":        {"internal/wire"},
+	"internal/safetensors": {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor"},
+	"internal/flax":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
+	"internal/gguf":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/bleu":        {},
-	"internal/torchfile":   {"internal/wire"},
-	"internal/parquet":     {"internal/wire", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
-	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
-	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
-	"diff":                 {"weights", "tokenizer", "prompt", "internal/wire", "internal/half", "internal/vfs", "internal/memory"},
+	"internal/torchfile":   {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
+	"internal/parquet":     {"internal/bounded", "internal/refusal", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
+	"tokenizer":            {"internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
+	"weights":              {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
+	"diff":                 {"weights", "tokenizer", "prompt", "dtype", "internal/bounded", "internal/half", "internal/vfs", "internal/memory"},
 	"prompt":               {},
-	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory"},
+	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory", "dtype"},
 	"backend":              {"prompt", "tokenizer"},
-	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory"},
-	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
-	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "dtype"},
+	"koala":                {"backend", "prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
+	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},
-	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
+	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16", "dtype"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
-	"interop/scripted":       {"internal/scripted", "forward", "weights"},
-	"internal/scripted":      {"tokenizer", "weights", "internal/half", "internal/vfs"},
-	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
-	"internal/testmodel":     {"weights"},
-	"internal/fixture":       {},
-	"internal/wire/wiretest": {"internal/wire", "internal/fixture", "github.com/stretchr/testify/require"},
+	"interop/scripted":             {"internal/scripted", "forward", "weights"},
+	"internal/scripted":            {"tokenizer", "weights", "internal/half", "internal/vfs", "dtype"},
+	"interop/ggufprobe":            {"dtype", "internal/bounded", "internal/tensor", "internal/half", "internal/gguf"},
+	"internal/testmodel":           {"weights", "dtype"},
+	"internal/fixture":             {},
+	"internal/refusal/refusaltest": {"internal/refusal", "internal/fixture", "github.com/stretchr/testify/require"},
 }
 
 // TestLayers reads the imports of every file, for any system and build tag.
@@ -91,4 +98,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}
+var topLevel = []string{"dtype", "progress", "source", "internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/weights"
-	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
 )
 
 // asKoala makes the test binary be the command.
@@ -68,9 +70,9 @@ func mkmodel(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: mkmodel base|diff safetensors|easylm PATH")
 	}
-	o := testmodel.Options{Format: weights.Format(args[1]), DType: weights.F16, Values: testmodel.Tiny.Base}
+	o := testmodel.Options{Format: weights.Format(args[1]), DType: dtype.F16, Values: testmodel.Tiny.Base}
 	if args[0] == "diff" {
-		o.DType, o.Values = weights.BF16, testmodel.Tiny.Diff
+		o.DType, o.Values = dtype.BF16, testmodel.Tiny.Diff
 	}
 	ts.Check(testmodel.Tiny.Write(ts.MkAbs(args[2]), o))
 }

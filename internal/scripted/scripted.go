@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/tokenizer"
@@ -56,18 +57,18 @@ const (
 )
 
 // Spec is a GGUF file of a model with LLaMA's vocabulary and matrices of a type.
-func Spec(name string, c weights.Config, matrices weights.DType) *weights.Spec {
+func Spec(name string, c weights.Config, matrices dtype.Type) *weights.Spec {
 	t := tokenizer.Default()
 	v := &weights.Vocabulary{Scores: t.Scores(), BOS: int(t.BOS()), EOS: int(t.EOS()), Unknown: int(t.UNK())}
 	for id := range tokenizer.Token(t.Len()) {
 		v.Pieces, v.Types = append(v.Pieces, t.Piece(id)), append(v.Types, int32(t.Type(id)))
 	}
 	c.Vocab = t.Len()
-	s := &weights.Spec{Format: weights.FormatGGUF, Name: name, Vocabulary: v, Config: c, DTypes: map[weights.Param]weights.DType{}}
+	s := &weights.Spec{Format: weights.FormatGGUF, Name: name, Vocabulary: v, Config: c, DTypes: map[weights.Param]dtype.Type{}}
 	for _, p := range c.Params() {
 		s.DTypes[p] = matrices
 		if p.Role.IsNorm() {
-			s.DTypes[p] = weights.F32
+			s.DTypes[p] = dtype.F32
 		}
 	}
 	return s
@@ -76,7 +77,7 @@ func Spec(name string, c weights.Config, matrices weights.DType) *weights.Spec {
 // GGUF is the model as a file of that format, with LLaMA's vocabulary. The
 // weights are F16. It takes some 20 ms to make.
 func GGUF() ([]byte, error) {
-	s := Spec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, weights.F16)
+	s := Spec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, dtype.F16)
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err

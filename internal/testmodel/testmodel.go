@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -73,7 +74,7 @@ func (m Model) hash(p weights.Param, row, col int) uint64 {
 // Options say how a checkpoint is written.
 type Options struct {
 	Format    weights.Format // any that is written but GGUF, whose norms are F32
-	DType     weights.DType  // of 16 bits
+	DType     dtype.Type     // of 16 bits
 	Values    Values         // nil writes nothing but headers: all weights are zero, in a sparse file
 	ShardSize int64
 	Shards    int
@@ -103,7 +104,7 @@ func (m Model) Write(path string, o Options) error {
 
 // Plan lays the checkpoint out.
 func (m Model) Plan(o Options) (*weights.Plan, error) {
-	spec := &weights.Spec{Format: o.Format, Config: m.Config(), ShardSize: o.ShardSize, Shards: o.Shards, DTypes: map[weights.Param]weights.DType{}}
+	spec := &weights.Spec{Format: o.Format, Config: m.Config(), ShardSize: o.ShardSize, Shards: o.Shards, DTypes: map[weights.Param]dtype.Type{}}
 	for _, p := range spec.Config.Params() {
 		spec.DTypes[p] = o.DType
 	}
