@@ -40,17 +40,16 @@ var edges = map[string][]string{
 	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
 	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
-	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},
-	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16"},
+	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
+	"examples/applydiff":   {"diff", "weights", "modeltest", "github.com/x448/float16"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 
 	// for tests, examples and benchmarks
-	"interop/scripted":       {"internal/scripted", "forward", "weights"},
-	"internal/scripted":      {"tokenizer", "weights", "internal/half", "internal/vfs"},
+	"modeltest":              {"tokenizer", "weights", "internal/half", "internal/vfs"},
+	"interop/scripted":       {"modeltest", "forward", "weights"},
 	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
-	"internal/testmodel":     {"weights"},
 	"internal/fixture":       {},
 	"internal/wire/wiretest": {"internal/wire", "internal/fixture", "github.com/stretchr/testify/require"},
 }
@@ -91,4 +90,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest"}

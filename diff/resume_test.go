@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 )
@@ -128,9 +128,9 @@ func TestKilledAtRandom(t *testing.T) {
 		times = 20
 	}
 	x := newTrial(t)
-	m := testmodel.Small
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: weights.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
+	m := modeltest.Small
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: weights.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
 	want := wanted(t, x, Options{})
 	job := resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2}
 	start := time.Now()

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 )
@@ -89,7 +89,7 @@ func TestAbsent(t *testing.T) {
 
 // TestOffsets looks at the place that errors give.
 func TestOffsets(t *testing.T) {
-	path := model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: weights.F16})
+	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16})
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, info.Size()-1))

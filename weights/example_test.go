@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -18,8 +18,8 @@ func checkpoint() (path string, remove func()) {
 		log.Fatal(err)
 	}
 	path = filepath.Join(dir, "tiny.stream")
-	o := testmodel.Options{Format: weights.FormatEasyLM, DType: weights.F16, Values: testmodel.Tiny.Base}
-	if err := testmodel.Tiny.Write(path, o); err != nil {
+	o := &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16, Values: modeltest.Tiny.Base}
+	if err := modeltest.Tiny.Write(path, o); err != nil {
 		log.Fatal(err)
 	}
 	return path, func() { os.RemoveAll(dir) }

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 )
@@ -130,7 +130,7 @@ func TestIndexAgainstShards(t *testing.T) {
 		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 bytes follow"},
 		{"shard is of another format", func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, shard2)))
-			require.NoError(t, testmodel.Tiny.Write(filepath.Join(dir, shard2), testmodel.Options{Format: weights.FormatEasyLM, DType: weights.F16}))
+			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16}))
 		}, shard2, weights.ErrMalformed, "header length"},
 		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "too many"},
 	} {

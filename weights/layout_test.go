@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 )
@@ -185,7 +185,7 @@ func types(c *weights.Config, t weights.DType) map[weights.Param]weights.DType {
 // TestInferredConfig takes the shape from the tensors, and the heads of a
 // released size from the table.
 func TestInferredConfig(t *testing.T) {
-	c := open(t, model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: weights.F16}), nil)
+	c := open(t, model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16}), nil)
 	require.Equal(t, []int{2, 64, 176, 128, 0, 0}, shape(c))
 	require.Equal(t, "other", c.Config.Size())
 	c = open(t, c.Path, &weights.OpenOptions{Heads: 8})

@@ -8,16 +8,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 )
 
-// one writes testmodel.Tiny into a directory of one file, all zeros.
+// one writes modeltest.Tiny into a directory of one file, all zeros.
 func one(t *testing.T) string {
 	t.Helper()
-	return model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: weights.F16})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16})
 }
 
 // TestBadConfig has a config.json that cannot be read, or that contradicts
@@ -162,7 +162,7 @@ func TestIncomplete(t *testing.T) {
 // tensorsOf lists Tiny's tensors in Hugging Face's layout.
 func tensorsOf(t *testing.T) []wire.Tensor {
 	t.Helper()
-	plan, err := testmodel.Tiny.Plan(testmodel.Options{Format: weights.FormatSafetensors, DType: weights.F16})
+	plan, err := modeltest.Tiny.Plan(&modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16})
 	require.NoError(t, err)
 	var list []wire.Tensor
 	for p := range plan.Spec.DTypes {
