@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ import (
 
 const module = "github.com/koala-go/sdk/"
 
-// edges lists every import that is allowed outside tests and the standard
-// library: whoever adds one says so here.
+// edges lists the imports that each package may have besides those of the
+// standard library. Imports of tests are free.
 var edges = map[string][]string{
 	"internal/wire":        {},
 	"internal/cpu":         {"golang.org/x/sys/cpu"},
@@ -45,8 +46,9 @@ var edges = map[string][]string{
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
+	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer"},
 
-	// for tests, examples and benchmarks
+	// For tests, examples and benchmarks.
 	"modeltest":              {"tokenizer", "weights", "internal/half", "internal/vfs"},
 	"interop/scripted":       {"modeltest", "forward", "weights"},
 	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
@@ -54,7 +56,8 @@ var edges = map[string][]string{
 	"internal/wire/wiretest": {"internal/wire", "internal/fixture", "github.com/stretchr/testify/require"},
 }
 
-// TestLayers reads the imports of every file, for any system and build tag.
+// TestLayers compares the imports of every file, for all systems and build tags,
+// with the table.
 func TestLayers(t *testing.T) {
 	seen := make(map[string]bool)
 	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
@@ -63,7 +66,7 @@ func TestLayers(t *testing.T) {
 		}
 		if e.IsDir() {
 			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil && path != "." || strings.HasPrefix(e.Name(), ".") && path != "." {
-				return filepath.SkipDir // a module of its own, or none of ours
+				return filepath.SkipDir // another module, or a folder that the go command ignores
 			}
 			return nil
 		}
@@ -85,9 +88,27 @@ func TestLayers(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Len(t, seen, len(edges), "the table of layers has rows for packages that are gone")
+	require.Len(t, seen, len(edges), "the table of layers has rows for packages that do not exist")
 }
 
-// topLevel are the module's own directories; other undotted paths are the
-// standard library's.
+// topLevel lists the module's own folders. Any other import path without a dot is
+// part of the standard library.
 var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest"}
+
+// TestLightPackagesStayLight checks that a program which imports a package of the
+// SDK does not link the types of sugarme/tokenizer, unless it asks for them.
+func TestLightPackagesStayLight(t *testing.T) {
+	for _, name := range []string{"koala", "prompt", "tokenizer", "weights", "diff", "cmd/koala"} {
+		for _, d := range dependencies(t, name) {
+			require.NotContains(t, d, "sugarme", "%s links %s", name, d)
+		}
+	}
+}
+
+// dependencies returns the import paths of all packages that a package links,
+// its own included.
+func dependencies(t *testing.T, name string) []string {
+	out, err := exec.Command("go", "list", "-deps", "./"+name).Output()
+	require.NoError(t, err)
+	return strings.Fields(string(out))
+}

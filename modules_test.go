@@ -3,6 +3,7 @@ package koalago
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +204,37 @@ func writeRelease(t *testing.T, proxy, m string, mod []byte, files []modzip.File
 	for name, b := range map[string][]byte{"list": []byte(release + "\n"), release + ".info": info, release + ".mod": mod, release + ".zip": archive.Bytes()} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o644))
 	}
+}
+
+// TestModulesAreListed compares the modules of the checkout with those that the
+// workspace builds and that dependabot updates.
+func TestModulesAreListed(t *testing.T) {
+	workspace, err := os.ReadFile("go.work")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("a released module has no go.work")
+	}
+	require.NoError(t, err)
+	work, err := modfile.ParseWork("go.work", workspace, nil)
+	require.NoError(t, err)
+	var used []string
+	for _, u := range work.Use {
+		used = append(used, path.Join("/", u.Path))
+	}
+	b, err := os.ReadFile(".github/dependabot.yml")
+	require.NoError(t, err)
+	var updated []string
+	for _, m := range regexp.MustCompile(`(?m)^ +- (/\S*)$`).FindAllSubmatch(b, -1) {
+		updated = append(updated, string(m[1]))
+	}
+	var folders []string
+	require.NoError(t, filepath.WalkDir(".", func(name string, e fs.DirEntry, err error) error {
+		if e != nil && e.Name() == "go.mod" {
+			folders = append(folders, path.Join("/", path.Dir(filepath.ToSlash(name))))
+		}
+		return err
+	}))
+	require.ElementsMatch(t, folders, used)
+	require.ElementsMatch(t, folders, updated)
 }
 
 // checkoutFiles returns the regular files that git tracks or would track.
