@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -19,41 +18,48 @@ const module = "github.com/koala-go/sdk/"
 // edges lists the imports that each package may have besides those of the
 // standard library. Imports of tests are free.
 var edges = map[string][]string{
-	"internal/wire":        {},
+	"dtype":                {},
+	"progress":             {},
+	"source":               {},
+	"internal/refusal":     {},
+	"internal/bounded":     {"internal/refusal"},
+	"internal/strictjson":  {"internal/refusal"},
+	"internal/tensor":      {"dtype"},
+	"internal/parallel":    {"golang.org/x/sync/errgroup"},
 	"internal/cpu":         {"golang.org/x/sys/cpu"},
-	"internal/half":        {"internal/cpu"},
+	"internal/half":        {"internal/cpu", "dtype"},
 	"internal/vfs":         {"golang.org/x/sys/unix"},
 	"internal/memory":      {"golang.org/x/sys/unix"},
-	"internal/safetensors": {"internal/wire"},
-	"internal/flax":        {"internal/wire"},
-	"internal/gguf":        {"internal/wire"},
+	"internal/safetensors": {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor"},
+	"internal/flax":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
+	"internal/gguf":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/bleu":        {},
-	"internal/torchfile":   {"internal/wire"},
-	"internal/parquet":     {"internal/wire", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
-	"tokenizer":            {"internal/wire", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
-	"weights":              {"internal/wire", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
-	"diff":                 {"weights", "tokenizer", "prompt", "internal/wire", "internal/half", "internal/vfs", "internal/memory"},
+	"internal/torchfile":   {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
+	"internal/parquet":     {"internal/bounded", "internal/refusal", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
+	"tokenizer":            {"internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
+	"weights":              {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
+	"diff":                 {"weights", "tokenizer", "prompt", "dtype", "internal/bounded", "internal/half", "internal/vfs", "internal/memory"},
 	"prompt":               {},
-	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory"},
+	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory", "dtype"},
 	"backend":              {"prompt", "tokenizer"},
-	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory"},
-	"koala":                {"backend", "prompt", "tokenizer", "internal/wire"},
-	"dataset":              {"tokenizer", "internal/wire", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "internal/wire", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "dtype"},
+	"koala":                {"backend", "prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
+	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
-	"examples/applydiff":   {"diff", "weights", "modeltest", "github.com/x448/float16"},
+	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "github.com/x448/float16"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
-	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer"},
+	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer", "github.com/sugarme/tokenizer/normalizer"},
 
 	// For tests, examples and benchmarks.
-	"modeltest":              {"tokenizer", "weights", "internal/half", "internal/vfs"},
-	"interop/scripted":       {"modeltest", "forward", "weights"},
-	"interop/ggufprobe":      {"internal/wire", "internal/half", "internal/gguf"},
-	"internal/fixture":       {},
-	"internal/wire/wiretest": {"internal/wire", "internal/fixture", "github.com/stretchr/testify/require"},
+	"modeltest":                    {"tokenizer", "weights", "dtype", "internal/half", "internal/vfs"},
+	"interop/scripted":             {"modeltest", "forward", "weights", "dtype"},
+	"interop/ggufprobe":            {"internal/bounded", "internal/refusal", "internal/tensor", "dtype", "internal/half", "internal/gguf"},
+	"internal/fixture":             {},
+	"internal/refusal/refusaltest": {"internal/refusal", "internal/fixture", "github.com/stretchr/testify/require"},
 }
 
 // TestLayers compares the imports of every file, for all systems and build tags,
@@ -80,8 +86,9 @@ func TestLayers(t *testing.T) {
 		require.True(t, known, "package %s has no row in the table of layers", name)
 		seen[name] = true
 		for _, i := range file.Imports {
-			imported := strings.TrimPrefix(strings.Trim(i.Path.Value, `"`), module)
-			if first, _, _ := strings.Cut(imported, "/"); slices.Contains(topLevel, first) || strings.Contains(first, ".") {
+			imported, own := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module)
+			// A path without a dot in its first element is in the standard library.
+			if first, _, _ := strings.Cut(imported, "/"); own || strings.Contains(first, ".") {
 				require.Contains(t, allowed, imported, "%s imports %s", path, imported)
 			}
 		}
@@ -90,10 +97,6 @@ func TestLayers(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, seen, len(edges), "the table of layers has rows for packages that do not exist")
 }
-
-// topLevel lists the module's own folders. Any other import path without a dot is
-// part of the standard library.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest"}
 
 // TestLightPackagesStayLight checks that a program which imports a package of the
 // SDK does not link the types of sugarme/tokenizer, unless it asks for them.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"io"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // arraySplitter cuts a JSON array into its elements, or an object of arrays,
@@ -63,7 +63,7 @@ func (a *arraySplitter) elements(b *block) (more bool, err error) {
 		return false, nil
 	}
 	if a.grow = len(b.raws) == 0; len(a.rest) > a.max && a.grow {
-		return false, wire.Reason(ErrUnsupported, "a record longer than %d bytes", a.max)
+		return false, refusal.Reason(ErrUnsupported, "a record longer than %d bytes", a.max)
 	}
 	return true, nil
 }
@@ -109,7 +109,7 @@ func (a *arraySplitter) step(b *block) (bool, error) {
 	case a.state == atFirst || a.state == atElement:
 		return a.element(b)
 	}
-	return false, wire.Reason(ErrMalformed, "%q between the elements of a JSON array", c)
+	return false, refusal.Reason(ErrMalformed, "%q between the elements of a JSON array", c)
 }
 
 func (a *arraySplitter) mark(next arrayState) bool {
@@ -126,10 +126,10 @@ func (a *arraySplitter) part() (bool, error) {
 	}
 	name, colon, _ := bytes.Cut(a.rest[1:max(open, 1)], []byte{'"'})
 	if open < 0 || len(bytes.TrimSpace(colon)) != 1 || bytes.TrimSpace(colon)[0] != ':' {
-		return false, wire.Reason(ErrMalformed, "%.40q is not the name of a part and an array", a.rest)
+		return false, refusal.Reason(ErrMalformed, "%.40q is not the name of a part and an array", a.rest)
 	}
 	if a.at.Part = string(name); a.at.Part != "train" && a.at.Part != "eval" {
-		return false, wire.Reason(ErrMalformed, "part %.40q is neither \"train\" nor \"eval\"", name)
+		return false, refusal.Reason(ErrMalformed, "part %.40q is neither \"train\" nor \"eval\"", name)
 	}
 	a.drop(open + 1)
 	a.state = atFirst
@@ -143,7 +143,7 @@ func (a *arraySplitter) element(b *block) (bool, error) {
 		return false, nil
 	}
 	if n == 0 {
-		return false, wire.Reason(ErrMalformed, "%q where an element of a JSON array is due", a.rest[0])
+		return false, refusal.Reason(ErrMalformed, "%q where an element of a JSON array is due", a.rest[0])
 	}
 	start := a.at
 	data := a.rest[:n]

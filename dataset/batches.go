@@ -12,9 +12,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/safetensors"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -104,10 +106,10 @@ func CreateBatches(dir string, opts *BatchOptions) (*BatchWriter, error) {
 		w.o.Format = NPY
 	}
 	if w.o.Format != NPY && w.o.Format != SafeTensors && w.o.Format != JSONLines {
-		return nil, wire.Reason(ErrUnsupported, "format %q is none of npy, safetensors, jsonl", w.o.Format)
+		return nil, refusal.Reason(ErrUnsupported, "format %q is none of npy, safetensors, jsonl", w.o.Format)
 	}
 	if w.o.SeqLength <= 0 || w.o.Batch <= 0 || w.o.SeqLength > maxChunk/w.o.Batch {
-		return nil, wire.Reason(ErrUnsupported, "the sequence length and the batch must be positive and make up to %d tokens", maxChunk)
+		return nil, refusal.Reason(ErrUnsupported, "the sequence length and the batch must be positive and make up to %d tokens", maxChunk)
 	}
 	if w.o.FileBatches <= 0 {
 		w.o.FileBatches = max(1, (32<<20)/(12*w.o.SeqLength*w.o.Batch))
@@ -203,7 +205,7 @@ func (w *BatchWriter) Start() *Checkpoint {
 // Write adds a batch.
 func (w *BatchWriter) Write(b *Batch) error {
 	if len(b.Targets) != w.o.SeqLength*w.o.Batch {
-		return wire.Reason(ErrMalformed, "a batch of %d tokens where %d × %d are due", len(b.Targets), w.o.Batch, w.o.SeqLength)
+		return refusal.Reason(ErrMalformed, "a batch of %d tokens where %d × %d are due", len(b.Targets), w.o.Batch, w.o.SeqLength)
 	}
 	w.making.add(b, w.o.Generation, w.o.FileBatches)
 	if w.making.count < w.o.FileBatches {
@@ -266,7 +268,7 @@ func (w *BatchWriter) Abort() error { return errors.Join(w.wait(), w.lock.Close(
 // array is a list of numbers to be written: ids, or masks.
 type array struct {
 	name  string
-	dtype string // as safetensors spells it
+	dtype dtype.Type
 	ids   []tokenizer.Token
 	masks []uint8
 }
@@ -340,9 +342,9 @@ func (w *BatchWriter) npyHeader(dst []byte, a *array, count int) []byte {
 
 func (w *BatchWriter) safetensors(f *batchFile, name string) error {
 	arrays := w.arrays(f)
-	tensors := make([]wire.Tensor, len(arrays))
+	tensors := make([]tensor.Tensor, len(arrays))
 	for i, a := range arrays {
-		tensors[i] = wire.Tensor{Name: a.name, DType: a.dtype, Shape: []int64{int64(f.count), int64(w.o.Batch), int64(w.o.SeqLength)}}
+		tensors[i] = tensor.Tensor{Name: a.name, DType: a.dtype, Shape: []int64{int64(f.count), int64(w.o.Batch), int64(w.o.SeqLength)}}
 	}
 	header, offsets, size, err := safetensors.Header(tensors, nil)
 	if err != nil {

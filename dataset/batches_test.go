@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/internal/safetensors"
 )
 
 // writeBatches packs in into a directory and stops after some batches, as a

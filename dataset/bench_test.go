@@ -4,8 +4,9 @@ import (
 	"os"
 	"testing"
 
-	"github.com/koala-go/sdk/tokenizer"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/tokenizer"
 )
 
 // BenchmarkPack turns conversations in HH's form into batches; the bytes are

@@ -12,8 +12,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // DedupUnitOptions are the choices of DedupUnits.
@@ -155,7 +155,7 @@ func (d *dedupRun) dropsOf(part, unit int, drops *bitset) error {
 	var entry [dropSize]byte
 	n := int(f.Size() / dropSize)
 	at := func(i int) int {
-		err = errors.Join(err, wire.ReadFull(f, entry[:], int64(i)*dropSize))
+		err = errors.Join(err, bounded.ReadFull(f, entry[:], int64(i)*dropSize))
 		return int(binary.LittleEndian.Uint32(entry[:]))
 	}
 	first := sort.Search(n, func(i int) bool { return at(i) >= unit })

@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Kinds of Error, for errors.Is. An input that ends too early is
@@ -14,9 +14,9 @@ import (
 var (
 	// ErrMalformed: the bytes break the rules of their format, or a value is
 	// missing or of another type than is due.
-	ErrMalformed = wire.ErrMalformed
+	ErrMalformed = refusal.ErrMalformed
 	// ErrUnsupported: a valid input of a kind that is not read here.
-	ErrUnsupported = wire.ErrUnsupported
+	ErrUnsupported = refusal.ErrUnsupported
 	// ErrDefect: the reference would train on this, and nobody wants to.
 	ErrDefect = errors.New("defect")
 )
@@ -73,7 +73,7 @@ func (e *Error) cure() string {
 
 // badField is an error about a field, before file and line are known.
 func badField(kind error, field, format string, args ...any) *Error {
-	return &Error{Field: field, Err: wire.Reason(kind, format, args...)}
+	return &Error{Field: field, Err: refusal.Reason(kind, format, args...)}
 }
 
 // at puts an error in its place. What is no *Error becomes one, with the
@@ -82,7 +82,7 @@ func at(err error, pos *Position) *Error {
 	e, ok := err.(*Error)
 	if !ok {
 		e = &Error{Err: err}
-		if w := (*wire.Error)(nil); errors.As(err, &w) {
+		if w := (*refusal.Error)(nil); errors.As(err, &w) {
 			e.Err = w.Err
 		}
 	}

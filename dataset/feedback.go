@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // webgptPhrases tell the model to use the quotes. Source:
@@ -77,7 +77,7 @@ func webgpt(o *output, data []byte) (string, error) {
 }
 
 // answer makes the record of one answer, with its quotes.
-func (o *output) answer(v *wire.Value, i int, good bool) error {
+func (o *output) answer(v *strictjson.Value, i int, good bool) error {
 	question := v.Get("question")
 	if question == nil || question.Kind != '{' {
 		return wrongKind("question", kindOf(v.Names["question"]), "an object")
@@ -109,7 +109,7 @@ func (o *output) answer(v *wire.Value, i int, good bool) error {
 }
 
 // quotes is the phrase and the quotes, "" when there are none.
-func (o *output) quotes(v *wire.Value, i int, good bool) (string, error) {
+func (o *output) quotes(v *strictjson.Value, i int, good bool) (string, error) {
 	name := ordinal("quotes", i)
 	q := v.Names[name]
 	if q == nil || q.Kind != '{' {
@@ -151,11 +151,11 @@ func choicePlace(good bool) int {
 }
 
 // orNone is the text of a member. In compat mode null is Python's None.
-func (o *output) orNone(v *wire.Value, name string) (string, error) {
+func (o *output) orNone(v *strictjson.Value, name string) (string, error) {
 	return o.textOrNone(name, v.Names[name])
 }
 
-func (o *output) textOrNone(field string, v *wire.Value) (string, error) {
+func (o *output) textOrNone(field string, v *strictjson.Value) (string, error) {
 	switch {
 	case v != nil && v.Kind == '"':
 		return v.Text, nil
@@ -190,7 +190,7 @@ func summary(o *output, data []byte) (string, error) {
 
 // choice says which summary was chosen. In compat mode it may be all that
 // Python's int takes.
-func (o *output) choice(v *wire.Value) (int, error) {
+func (o *output) choice(v *strictjson.Value) (int, error) {
 	kind := kindOf(v)
 	ok := kind == '0'
 	var n int64
@@ -218,7 +218,7 @@ func (o *output) choice(v *wire.Value) (int, error) {
 }
 
 // summarized makes the record of one summary.
-func (o *output) summarized(v *wire.Value, list []*wire.Value, index int, good bool) error {
+func (o *output) summarized(v *strictjson.Value, list []*strictjson.Value, index int, good bool) error {
 	place := index
 	if place < 0 { // as Python counts
 		place += len(list)

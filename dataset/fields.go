@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -74,7 +74,7 @@ func (o *op) parse(item string, gen Generation, bos, eos int64) error {
 	case gen != Gen2023 && enclosed(item, "<|", "|>"):
 		n, ok := parseInt(item[2 : len(item)-2])
 		if !ok {
-			return wire.Reason(ErrMalformed, "%.40q is no token in a list of fields", item)
+			return refusal.Reason(ErrMalformed, "%.40q is no token in a list of fields", item)
 		}
 		o.kind, o.id = opToken, n
 	case gen != Gen2023 && enclosed(item, "{", "}"):
@@ -99,7 +99,7 @@ func parseIDType(name string) (idType, error) {
 		t.order = binary.BigEndian
 	}
 	if len(s) != 2 || len(name)-len(s) > 1 || s[0] != 'i' && s[0] != 'u' || !slices.Contains([]byte("1248"), s[1]) {
-		return t, wire.Reason(ErrUnsupported, "type %q of base64 ids is none of i1 to u8", name)
+		return t, refusal.Reason(ErrUnsupported, "type %q of base64 ids is none of i1 to u8", name)
 	}
 	t.size, t.signed = int(s[1]-'0'), s[0] == 'i'
 	return t, nil
@@ -130,10 +130,10 @@ func (t idType) appendIDs(dst []tokenizer.Token, text string, lenient bool, chec
 		data, err = decodeLenient(text)
 	}
 	if err != nil {
-		return dst, wire.Reason(ErrMalformed, "the text is not base64: %v", err)
+		return dst, refusal.Reason(ErrMalformed, "the text is not base64: %v", err)
 	}
 	if len(data)%t.size != 0 {
-		return dst, wire.Reason(ErrMalformed, "%d bytes are no whole number of ids of %d", len(data), t.size)
+		return dst, refusal.Reason(ErrMalformed, "%d bytes are no whole number of ids of %d", len(data), t.size)
 	}
 	for ; len(data) > 0; data = data[t.size:] {
 		id := t.value(data)

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/koala-go/sdk/internal/bleu"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Filter leaves out the records that keep refuses, and counts them under a
@@ -141,7 +141,7 @@ func search(ctx context.Context, records iter.Seq2[Record, error], queries []str
 	}
 	return func(yield func(searched, error) bool) {
 		if math.IsNaN(o.Over) || o.Over < 0 || o.Over > 100 {
-			yield(searched{}, wire.Reason(ErrUnsupported, "a bound of %v is not from 0 to 100 percent", o.Over))
+			yield(searched{}, refusal.Reason(ErrUnsupported, "a bound of %v is not from 0 to 100 percent", o.Over))
 			return
 		}
 		index := bleu.NewIndex(queries, o.Over)

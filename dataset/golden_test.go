@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/internal/fixture"
 )
 
 // rows decodes a golden file, one JSON value a line.

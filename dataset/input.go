@@ -9,9 +9,10 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
 	"github.com/koala-go/sdk/internal/parquet"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Input is a file to read: JSON lines or a JSON array, as it is or compressed
@@ -95,7 +96,7 @@ func (o *opened) decompress() (err error) {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(o.Reader)
 		if err != nil {
-			return wire.Reason(ErrMalformed, "not a gzip file after all: %v", err)
+			return refusal.Reason(ErrMalformed, "not a gzip file after all: %v", err)
 		}
 		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):

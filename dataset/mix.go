@@ -5,23 +5,23 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // checkWeights refuses what is no list of weights.
 func checkWeights(weights []float64) error {
 	if len(weights) == 0 {
-		return wire.Reason(ErrMalformed, "there is nothing to choose from")
+		return refusal.Reason(ErrMalformed, "there is nothing to choose from")
 	}
 	sum := 0.0
 	for i, w := range weights {
 		if w < 0 || math.IsNaN(w) || math.IsInf(w, 0) {
-			return wire.Reason(ErrMalformed, "weight %d is %v", i+1, w)
+			return refusal.Reason(ErrMalformed, "weight %d is %v", i+1, w)
 		}
 		sum += w
 	}
 	if sum <= 0 || math.IsInf(sum, 0) {
-		return wire.Reason(ErrMalformed, "the weights sum to %v", sum)
+		return refusal.Reason(ErrMalformed, "the weights sum to %v", sum)
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (m *mixer[T]) next() (r T, more bool, err error) {
 		if r, err, ok = m.pulls[i](); ok {
 			return r, true, err
 		}
-		return r, false, wire.Reason(ErrMalformed, "source %q has no records", m.sources[i].name)
+		return r, false, refusal.Reason(ErrMalformed, "source %q has no records", m.sources[i].name)
 	}
 }
 

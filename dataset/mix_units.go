@@ -15,8 +15,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // MixUnitSource is one of the sources that MixUnits joins: plain files of
@@ -167,7 +168,7 @@ func onlyPlain(path string) error {
 	defer f.Close()
 	head, err := headOf(f)
 	if err == nil && !plainLines(head) {
-		err = &Error{File: path, Err: wire.Reason(ErrUnsupported, "runs that share a mixture need plain files of lines")}
+		err = &Error{File: path, Err: refusal.Reason(ErrUnsupported, "runs that share a mixture need plain files of lines")}
 	}
 	return err
 }
@@ -373,7 +374,7 @@ func readPlaces(path string, data []byte, list []place) error {
 	}
 	defer f.Close()
 	for _, p := range list {
-		if err := wire.ReadFull(f, data[p.to:p.to+uint64(p.bytes)], int64(p.offset)); err != nil {
+		if err := bounded.ReadFull(f, data[p.to:p.to+uint64(p.bytes)], int64(p.offset)); err != nil {
 			return &Error{File: path, Err: fmt.Errorf("the file changed during the run: %w", err)}
 		}
 	}

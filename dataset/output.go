@@ -12,8 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // ErrExists: an output stands there already that is not this run's.
@@ -107,7 +107,7 @@ func readJSON(path string, v any) (bool, error) {
 	}
 	if err == nil {
 		if err = json.Unmarshal(data, v); err != nil {
-			err = &Error{File: path, Err: wire.Reason(ErrMalformed, "%v", err)}
+			err = &Error{File: path, Err: refusal.Reason(ErrMalformed, "%v", err)}
 		}
 	}
 	return err == nil, err

@@ -3,7 +3,7 @@ package dataset
 import (
 	"iter"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -57,7 +57,7 @@ type Checkpoint struct {
 func (c *Checkpoint) Check() error {
 	for _, n := range []int64{int64(c.Epoch), int64(c.Input), c.Offset, c.Line, c.Index, c.Skip, c.Tokens, c.Batches} {
 		if n < 0 {
-			return wire.Reason(ErrMalformed, "the checkpoint has a negative number")
+			return refusal.Reason(ErrMalformed, "the checkpoint has a negative number")
 		}
 	}
 	return nil
@@ -117,7 +117,7 @@ const maxChunk = 1 << 28
 
 func newPacker(opts *PackOptions) (*packer, error) {
 	if opts == nil || opts.SeqLength <= 0 || opts.Batch <= 0 || opts.SeqLength > maxChunk/opts.Batch {
-		return nil, wire.Reason(ErrUnsupported, "the sequence length and the batch must be positive and make up to %d tokens", maxChunk)
+		return nil, refusal.Reason(ErrUnsupported, "the sequence length and the batch must be positive and make up to %d tokens", maxChunk)
 	}
 	p := &packer{o: *opts, chunk: opts.SeqLength * opts.Batch}
 	if p.o.BOS == 0 {

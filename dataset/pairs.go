@@ -1,6 +1,8 @@
 package dataset
 
-import "github.com/koala-go/sdk/internal/wire"
+import (
+	"github.com/koala-go/sdk/internal/strictjson"
+)
 
 // pairSpec is how a question and its answer go together.
 const pairSpec = "[marker_user+human_0+marker_gpt],gpt_1,<|eos|>"
@@ -73,8 +75,8 @@ func hc3(o *output, data []byte) (string, error) {
 }
 
 // tree reads all of a raw record.
-func tree(data []byte) (*wire.Value, error) {
-	j := wire.NewJSON(data, 0)
+func tree(data []byte) (*strictjson.Value, error) {
+	j := strictjson.New(data, 0)
 	v, err := j.Value()
 	if err == nil {
 		err = j.End()
@@ -86,7 +88,7 @@ func tree(data []byte) (*wire.Value, error) {
 }
 
 // textOf is the text of a member.
-func textOf(v *wire.Value, name string) (string, error) {
+func textOf(v *strictjson.Value, name string) (string, error) {
 	if m := v.Names[name]; m == nil || m.Kind != '"' {
 		return "", wrongKind(name, kindOf(m), "a text")
 	}
@@ -94,7 +96,7 @@ func textOf(v *wire.Value, name string) (string, error) {
 }
 
 // kindOf is 0 for nil.
-func kindOf(v *wire.Value) byte {
+func kindOf(v *strictjson.Value) byte {
 	if v == nil {
 		return 0
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -86,7 +86,7 @@ func NewProcessor(enc Encoder, opts *ProcessorOptions) (*Processor, error) {
 		return nil, err
 	}
 	if p.opts.FieldsFromExample == "" && p.opts.Fields == "" {
-		return nil, wire.Reason(ErrMalformed, "neither a list of fields nor the name of the field that has it was given")
+		return nil, refusal.Reason(ErrMalformed, "neither a list of fields nor the name of the field that has it was given")
 	}
 	p.fixed, err = p.parse(p.opts.Fields)
 	return p, err
@@ -223,7 +223,7 @@ func (p *Processor) check(id int64) error {
 		low, high = math.MinInt32, math.MaxInt32
 	}
 	if id < low || id > high {
-		return wire.Reason(ErrMalformed, "token id %d is not from %d to %d", id, low, high)
+		return refusal.Reason(ErrMalformed, "token id %d is not from %d to %d", id, low, high)
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"iter"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // ReadOptions are the choices of Read; nil means the zero value, with which
@@ -260,11 +260,11 @@ func (o *ReadOptions) rule() (rule, error) {
 	f, ok := rules[o.Source]
 	switch {
 	case !ok:
-		return nil, wire.Reason(ErrUnsupported, "source %q is none of %v", o.Source, Sources())
+		return nil, refusal.Reason(ErrUnsupported, "source %q is none of %v", o.Source, Sources())
 	case o.Part != "" && o.Part != "train" && o.Part != "eval" && o.Part != "all":
-		return nil, wire.Reason(ErrUnsupported, "part %q is none of train, eval, all", o.Part)
+		return nil, refusal.Reason(ErrUnsupported, "part %q is none of train, eval, all", o.Part)
 	case o.Phrase < 0 || o.Phrase > len(summaryPhrases):
-		return nil, wire.Reason(ErrUnsupported, "phrase %d is none of 1 to %d", o.Phrase, len(summaryPhrases))
+		return nil, refusal.Reason(ErrUnsupported, "phrase %d is none of 1 to %d", o.Phrase, len(summaryPhrases))
 	}
 	return f, nil
 }

@@ -5,7 +5,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // Position is where a record stands in the inputs.
@@ -87,11 +88,11 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-var errNoObject = wire.Reason(ErrMalformed, "the record is no JSON object")
+var errNoObject = refusal.Reason(ErrMalformed, "the record is no JSON object")
 
 // parseRecord reads a line as a training record.
 func parseRecord(line []byte) ([]Field, error) {
-	j := wire.NewJSON(line, 0)
+	j := strictjson.New(line, 0)
 	if j.Peek() != '{' {
 		if err := j.Skip(); err != nil {
 			return nil, err
@@ -110,7 +111,7 @@ func parseRecord(line []byte) ([]Field, error) {
 	return fields, err
 }
 
-func parseField(j *wire.JSON, line []byte, name string) (Field, error) {
+func parseField(j *strictjson.Reader, line []byte, name string) (Field, error) {
 	if j.Peek() == '"' {
 		text, err := j.String()
 		return Field{Key: name, Text: text}, err

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // numbered is a turn of a conversation with its key, as in human_0.
@@ -50,7 +50,7 @@ func sharegpt(o *output, data []byte) (string, error) {
 
 // conversation reads the turns in the order of their numbers.
 func (o *output) conversation(data []byte) ([]numbered, error) {
-	j := wire.NewJSON(data, 0)
+	j := strictjson.New(data, 0)
 	if j.Peek() != '{' {
 		if err := j.Skip(); err != nil {
 			return nil, err
@@ -108,7 +108,7 @@ func (o *output) sort(turns []numbered) error {
 var speakers = map[string]string{"human": "human", "user": "human", "gpt": "gpt", "chatgpt": "gpt", "assistant": "gpt"}
 
 // said reads the turns of a dump, and names them by their places.
-func said(j *wire.JSON) ([]numbered, error) {
+func said(j *strictjson.Reader) ([]numbered, error) {
 	list, err := j.Value()
 	if err != nil {
 		return nil, err

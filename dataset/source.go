@@ -3,7 +3,7 @@ package dataset
 import (
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // Source is a public data set, in the form in which it was released, or one
@@ -115,7 +115,7 @@ func (o *output) reply(field, text string) error {
 // texts reads the values of some names of an object, which must be texts. In
 // the result ok is false for what is missing.
 func texts(data []byte, names ...string) ([]value, error) {
-	j := wire.NewJSON(data, 0)
+	j := strictjson.New(data, 0)
 	if j.Peek() != '{' {
 		if err := j.Skip(); err != nil {
 			return nil, err
@@ -144,7 +144,7 @@ type value struct {
 	text string
 }
 
-func (v *value) read(j *wire.JSON) (err error) {
+func (v *value) read(j *strictjson.Reader) (err error) {
 	if v.kind = j.Peek(); v.kind == '"' {
 		v.text, err = j.String()
 		return err

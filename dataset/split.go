@@ -8,7 +8,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/koala-go/sdk/internal/wire"
+
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // blockSize is how much of a file is read and handed to a worker at a time.
@@ -51,7 +52,7 @@ type splitter struct {
 
 // errBOM is for files that begin with a byte order mark, which no reader of
 // JSON lines takes.
-var errBOM = wire.Reason(ErrMalformed, "the file begins with a byte order mark")
+var errBOM = refusal.Reason(ErrMalformed, "the file begins with a byte order mark")
 
 // blocks gives a file's records. An error about a file is in the last block.
 func (s *splitter) blocks(array bool, yield func(block) bool) bool {
@@ -82,10 +83,10 @@ func readError(err error) error {
 	switch {
 	case errors.As(err, &known):
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return wire.Reason(io.ErrUnexpectedEOF, "the file ends in the middle")
+		return refusal.Reason(io.ErrUnexpectedEOF, "the file ends in the middle")
 	case errors.As(err, &corrupt), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader),
 		errors.Is(err, zstd.ErrCRCMismatch), errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return wire.Reason(ErrMalformed, "the compressed data is damaged: %v", err)
+		return refusal.Reason(ErrMalformed, "the compressed data is damaged: %v", err)
 	}
 	return err
 }
@@ -132,7 +133,7 @@ func (s *splitter) lines(b *block) (more bool, err error) {
 			return s.cut(b, data[:end]) && !s.eof, nil
 		}
 		if len(data) > s.max {
-			return false, wire.Reason(ErrUnsupported, "a record longer than %d bytes", s.max)
+			return false, refusal.Reason(ErrUnsupported, "a record longer than %d bytes", s.max)
 		}
 		grow = true
 	}

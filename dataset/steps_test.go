@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/bleu"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/internal/bleu"
 )
 
 // numbers are records of numbered queries.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/koala-go/sdk/internal/parquet"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // columns are what the rules read of a source's records: of a Parquet file,
@@ -44,7 +44,7 @@ type sized interface {
 func openTable(raw io.Reader) (*parquet.File, error) {
 	f, ok := raw.(sized)
 	if !ok {
-		return nil, wire.Reason(ErrUnsupported, "Parquet is read from a file and not from a stream")
+		return nil, refusal.Reason(ErrUnsupported, "Parquet is read from a file and not from a stream")
 	}
 	table, err := parquet.Open(f, f.Size())
 	return table, tableError(err)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/koala-go/sdk/tokenizer"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/tokenizer"
 )
 
 // byteEncoder is the tokenizer of the goldens: each byte is its value and 3.

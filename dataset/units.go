@@ -12,9 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/parquet"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Unit is a piece of work for runs on more than one machine: a file, or some
@@ -93,7 +94,7 @@ func lineCuts(path string, size int64) ([]int64, error) {
 
 func headOf(f vfs.File) ([]byte, error) {
 	head := make([]byte, min(512, f.Size()))
-	err := wire.ReadFull(f, head, 0)
+	err := bounded.ReadFull(f, head, 0)
 	return head, err
 }
 
@@ -226,7 +227,7 @@ func (o *UnitOptions) allDone(dir string, units []Unit) bool {
 
 func (o *UnitOptions) check() error {
 	if o.Count <= 0 || o.Index < 0 || o.Index >= o.Count {
-		return wire.Reason(ErrUnsupported, "index %d of %d runs: it must be from 0 to below their number", o.Index, o.Count)
+		return refusal.Reason(ErrUnsupported, "index %d of %d runs: it must be from 0 to below their number", o.Index, o.Count)
 	}
 	return nil
 }

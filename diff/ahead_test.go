@@ -5,10 +5,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // forgetting is a file system that counts the bytes of inputs that it is told
@@ -62,7 +64,7 @@ func TestForget(t *testing.T) {
 		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
 		require.NoError(t, x.do(t, x))
 		require.Equal(t, row.want, f.forgotten, "%+v, inputs of %d bytes each", row, size)
-		requireValues(t, x.out, modeltest.Tiny, hf, weights.BF16, sum(modeltest.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.FileExists(t, filepath.Join(x.out, ManifestName))
 	}
 }

@@ -7,10 +7,13 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // TestTrialIsGood is what the tests below damage.
@@ -29,7 +32,7 @@ func target(t *testing.T, x *trial) string {
 	path := x.delta + ".target"
 	m := modeltest.Tiny
 	m.Seed++
-	write(t, m, path, &modeltest.Options{Format: hf, DType: weights.F16, Values: m.Base})
+	write(t, m, path, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
 	return path
 }
 
@@ -60,10 +63,10 @@ func TestWhole(t *testing.T) {
 		"base of integers":        {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "I64", 176, 64)) }, `"` + gateHF + `" is of type I64`},
 		"base of doubles":         {func(t *testing.T, x *trial) { edit(t, x.base, with(normHF, "F64", 64)) }, `"` + normHF + `" is of type F64`},
 		"base is another model": {func(t *testing.T, x *trial) {
-			edit(t, x.base, func([]wire.Tensor) []wire.Tensor { return with("wte.weight", "F16", 2)(nil) })
+			edit(t, x.base, func([]tensor.Tensor) []tensor.Tensor { return with("wte.weight", "F16", 2)(nil) })
 		}, "no tensor has the name"},
 		"base is empty": {func(t *testing.T, x *trial) {
-			edit(t, x.base, func([]wire.Tensor) []wire.Tensor { return nil })
+			edit(t, x.base, func([]tensor.Tensor) []tensor.Tensor { return nil })
 		}, "no tensor has the name"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +138,7 @@ func requireFormatError(t *testing.T, x *trial, kind error) *weights.FormatError
 func TestRecordTwice(t *testing.T) {
 	for _, front := range []bool{false, true} {
 		x := newTrial(t)
-		editStream(t, x.delta, func(list []wire.Tensor) []wire.Tensor {
+		editStream(t, x.delta, func(list []tensor.Tensor) []tensor.Tensor {
 			if front {
 				return append(list[3:4:4], list...)
 			}
@@ -155,8 +158,8 @@ func TestRecordTwice(t *testing.T) {
 
 // TestSizes has two whole models that are not of one shape.
 func TestSizes(t *testing.T) {
-	stream := &modeltest.Options{Format: easylm, DType: weights.BF16, Values: modeltest.Tiny.Diff}
-	directory := &modeltest.Options{Format: hf, DType: weights.BF16, Values: modeltest.Tiny.Diff}
+	stream := &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: modeltest.Tiny.Diff}
+	directory := &modeltest.Options{Format: hf, DType: dtype.BF16, Values: modeltest.Tiny.Diff}
 	for name, c := range map[string]struct {
 		change func(m *modeltest.Model)
 		o      *modeltest.Options
@@ -199,10 +202,10 @@ func TestReleasedSizes(t *testing.T) {
 	require.NoError(t, os.RemoveAll(x.base))
 	seven := modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
 	thirteen := modeltest.Model{Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40}
-	if err := seven.Write(x.base, &modeltest.Options{Format: hf, DType: weights.F16}); err != nil {
+	if err := seven.Write(x.base, &modeltest.Options{Format: hf, DType: dtype.F16}); err != nil {
 		t.Skipf("this file system has no sparse files of 10 GB: %v", err)
 	}
-	if err := thirteen.Write(x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16}); err != nil {
+	if err := thirteen.Write(x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}); err != nil {
 		t.Skipf("this file system has no sparse files of 26 GB: %v", err)
 	}
 	requireCheck(t, x, CheckSize, "(sizes 7B and 13B)")
@@ -248,7 +251,7 @@ func TestRounded(t *testing.T) {
 	x := newTrial(t)
 	m := modeltest.Tiny
 	rounded := func(p weights.Param, row, col int) uint16 { return toBF16(fromF16(m.Base(p, row, col))) }
-	write(t, m, x.base, &modeltest.Options{Format: hf, DType: weights.BF16, Values: rounded})
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: rounded})
 	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
 	x.delta, x.do = target(t, x), makeIt
 	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
@@ -266,15 +269,15 @@ func TestRounded(t *testing.T) {
 // TestRoundedAndStoredWider has a base that went through bf16 and is in fp16
 // or fp32 again, which its type does not show.
 func TestRoundedAndStoredWider(t *testing.T) {
-	for _, dtype := range []weights.DType{weights.F16, weights.F32} {
+	for _, dt := range []dtype.Type{dtype.F16, dtype.F32} {
 		x := newTrial(t)
-		require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: weights.BF16})))
-		require.NoError(t, do(Convert(t.Context(), x.out+"1", x.out+"2", &Options{DType: dtype})))
+		require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: dtype.BF16})))
+		require.NoError(t, do(Convert(t.Context(), x.out+"1", x.out+"2", &Options{DType: dt})))
 		x.base = x.out + "2"
 		requireCheck(t, x, CheckRounded, "of the weights looked at in base")
 	}
 	x := newTrial(t) // fp16 in fp32 is as good
-	require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: weights.F32})))
+	require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: dtype.F32})))
 	x.base = x.out + "1"
 	require.NoError(t, recoverIt(t, x))
 }
@@ -299,7 +302,7 @@ func TestUnreadableInputs(t *testing.T) {
 // Hugging Face directory needs.
 func TestUnknownHeads(t *testing.T) {
 	x := newTrial(t)
-	write(t, modeltest.Tiny, x.base, &modeltest.Options{Format: easylm, DType: weights.F16, Values: modeltest.Tiny.Base})
+	write(t, modeltest.Tiny, x.base, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: modeltest.Tiny.Base})
 	err := requireUntouched(t, x)
 	var unknown *weights.ModelError
 	require.ErrorAs(t, err, &unknown)
@@ -322,7 +325,7 @@ func TestBadOptions(t *testing.T) {
 	for _, opts := range []*Options{
 		{DType: "I64"}, {DType: "F64"}, {DType: "bf16"}, {DType: "I64", Format: easylm},
 		{Format: "meta"}, {Format: weights.FormatFlax}, {Format: "x"},
-		{DType: weights.Q8_0}, {DType: weights.Q8_0, Format: easylm}, {DType: weights.Q8_0, Format: weights.FormatTorch}, {DType: "Q4_0", Format: weights.FormatGGUF},
+		{DType: dtype.Q8_0}, {DType: dtype.Q8_0, Format: easylm}, {DType: dtype.Q8_0, Format: weights.FormatTorch}, {DType: "Q4_0", Format: weights.FormatGGUF},
 	} {
 		for _, do := range []operator{recoverIt, convertIt} {
 			x := newTrial(t)
@@ -357,7 +360,7 @@ func TestManyCores(t *testing.T) {
 	require.Less(t, s.Workers, 64)
 	require.LessOrEqual(t, s.Memory, x.opts.Memory)
 	require.NoError(t, x.do(t, x))
-	requireValues(t, x.out, modeltest.Tiny, hf, weights.BF16, sum(modeltest.Tiny))
+	requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 
 	x = newTrial(t)
 	x.opts.Memory, x.opts.Workers = 64<<10, 64

@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // BenchmarkRecover recovers a pair of 0.637 G parameters (1.27 GB each, and as
@@ -27,9 +29,9 @@ func BenchmarkRecover(b *testing.B) {
 	dir := b.TempDir()
 	m := modeltest.Large
 	hf, easylm, delta := filepath.Join(dir, "hf"), filepath.Join(dir, "easylm"), filepath.Join(dir, "diff")
-	require.NoError(b, m.Write(hf, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: m.Base}))
-	require.NoError(b, m.Write(easylm, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16, Values: m.Base}))
-	require.NoError(b, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.BF16, Values: m.Diff}))
+	require.NoError(b, m.Write(hf, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	require.NoError(b, m.Write(easylm, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: m.Base}))
+	require.NoError(b, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	out := filepath.Join(dir, "out")
 
 	for _, digests := range []Digests{DigestNone, DigestOutput, DigestAll} {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/weights"
 )
@@ -66,7 +67,7 @@ type Options struct {
 	Format weights.Format
 	// DType of the output's weights; default BF16, as the reference. A
 	// conversion keeps each weight's type by default. Q8_0 is for GGUF.
-	DType weights.DType
+	DType dtype.Type
 	// ShardSize bounds a safetensors file's tensors in bytes; default 5 GB.
 	ShardSize int64
 	// Shards is the number of Meta's shards; default as LLaMA was released.

@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // outputs are the kinds of output.
@@ -37,7 +39,7 @@ func TestBytesDoNotDepend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
 			stream := x.base + ".stream"
-			write(t, m, stream, &modeltest.Options{Format: easylm, DType: weights.F16, Values: m.Base})
+			write(t, m, stream, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
 			first, manifests := "", map[string]string{}
 			for _, base := range []string{x.base, stream} {
 				for _, workers := range []int{1, 2, 3, 8} {
@@ -50,7 +52,7 @@ func TestBytesDoNotDepend(t *testing.T) {
 						manifest := readManifest(t, x.out)
 						got := fmt.Sprint(snapshot(t, x.out))
 						if first == "" {
-							requireValues(t, x.out, m, o.Format, weights.BF16, sum(m))
+							requireValues(t, x.out, m, o.Format, dtype.BF16, sum(m))
 							first = got
 						}
 						require.Equal(t, first, got, "%d workers, %d bytes of memory, %s", workers, memory, base)
@@ -77,24 +79,24 @@ func TestOracle(t *testing.T) {
 		return fromF16(toF16(fromF16(other.Base(p, r, c)) - fromF16(m.Base(p, r, c))))
 	}
 	for name, o := range outputs {
-		for _, dtype := range []weights.DType{weights.BF16, weights.F16, weights.F32} {
-			t.Run(fmt.Sprint(name, " in ", dtype), func(t *testing.T) {
+		for _, dt := range []dtype.Type{dtype.BF16, dtype.F16, dtype.F32} {
+			t.Run(fmt.Sprint(name, " in ", dt), func(t *testing.T) {
 				x := newTrial(t)
 				target := target(t, x)
 				opts := o
-				opts.DType = dtype
+				opts.DType = dt
 				_, err := Recover(t.Context(), x.base, x.delta, x.out+"1", &opts)
 				require.NoError(t, err)
-				requireValues(t, x.out+"1", m, o.Format, dtype, sum(m))
+				requireValues(t, x.out+"1", m, o.Format, dt, sum(m))
 				_, err = Make(t.Context(), x.base, target, x.out+"2", &opts)
 				require.NoError(t, err)
-				requireValues(t, x.out+"2", m, o.Format, dtype, difference)
+				requireValues(t, x.out+"2", m, o.Format, dt, difference)
 				_, err = Convert(t.Context(), target, x.out+"3", &opts)
 				require.NoError(t, err)
-				requireValues(t, x.out+"3", m, o.Format, dtype, fp16(other))
+				requireValues(t, x.out+"3", m, o.Format, dt, fp16(other))
 				_, err = Convert(t.Context(), x.out+"3", x.out+"4", &Options{Format: o.Format, Heads: m.Heads})
 				require.NoError(t, err)
-				requireValues(t, x.out+"4", m, o.Format, dtype, fp16(other))
+				requireValues(t, x.out+"4", m, o.Format, dt, fp16(other))
 			})
 		}
 	}
@@ -103,11 +105,11 @@ func TestOracle(t *testing.T) {
 // TestSmall is a model of several panels a weight.
 func TestSmall(t *testing.T) {
 	m, x := modeltest.Small, newTrial(t)
-	write(t, m, x.base, &modeltest.Options{Format: easylm, DType: weights.F16, Values: m.Base})
-	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: weights.BF16, Values: m.Diff})
+	write(t, m, x.base, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
 	x.opts.Memory, x.opts.Workers = 4<<20, 3
 	require.NoError(t, x.do(t, x))
-	requireValues(t, x.out, m, hf, weights.BF16, sum(m))
+	requireValues(t, x.out, m, hf, dtype.BF16, sum(m))
 }
 
 // TestReport compares what a run says of itself with what there is.
@@ -132,15 +134,15 @@ func TestReport(t *testing.T) {
 		require.Equal(t, "base + diff in F32, rounded to BF16", report.Rule)
 		require.Equal(t, x.out, report.Out)
 		require.Equal(t, o.Format, report.Format)
-		require.Equal(t, weights.BF16, report.DType)
+		require.Equal(t, dtype.BF16, report.DType)
 		require.Equal(t, "other", report.Size)
 		require.Equal(t, 21, report.Tensors)
 		require.Equal(t, params, report.Parameters)
 		require.Equal(t, 4*params, report.ReadBytes)
 		require.Equal(t, 3, report.Workers)
 		require.Equal(t, []InputSummary{
-			{"base", x.base, hf, "huggingface", []weights.DType{weights.F16}, 2 * params},
-			{"diff", x.delta, easylm, "easylm", []weights.DType{weights.BF16}, 2 * params},
+			{"base", x.base, hf, "huggingface", []dtype.Type{dtype.F16}, 2 * params},
+			{"diff", x.delta, easylm, "easylm", []dtype.Type{dtype.BF16}, 2 * params},
 		}, report.Inputs)
 		total := int64(0)
 		for _, f := range report.Files {
@@ -300,7 +302,7 @@ func TestBusyOutput(t *testing.T) {
 	}
 	require.NoError(t, x.do(t, x))
 	require.ErrorIs(t, second, weights.ErrBusy)
-	requireValues(t, x.out, modeltest.Tiny, hf, weights.BF16, sum(modeltest.Tiny))
+	requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 }
 
 // TestUnreadableTokenizer is an error: a model without its tokenizer would
@@ -323,7 +325,7 @@ func TestUnreadableTokenizer(t *testing.T) {
 func TestCarriedFiles(t *testing.T) {
 	x := newTrial(t)
 	m := modeltest.Tiny
-	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: weights.BF16, Values: m.Diff})
+	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
 	put(t, x.base+"/tokenizer.model", "base's pieces")
 	put(t, x.delta+"/tokenizer.model", "diff's pieces")
 	put(t, x.delta+"/tokenizer_config.json", `{"diff":true}`)

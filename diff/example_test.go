@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
@@ -21,8 +22,8 @@ func files() (dir, base, delta string) {
 	m := modeltest.Tiny
 	base, delta = filepath.Join(dir, "base"), filepath.Join(dir, "diff")
 	err = errors.Join(
-		m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: m.Base}),
-		m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.BF16, Values: m.Diff}))
+		m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}),
+		m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	if err != nil {
 		panic(err)
 	}
@@ -36,7 +37,7 @@ func ExampleRecover() {
 	ctx, out := context.Background(), filepath.Join(dir, "koala")
 
 	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{
-		DType:    weights.BF16,           // the reference's default
+		DType:    dtype.BF16,             // the reference's default
 		Progress: func(diff.Progress) {}, // called with bytes done and in all
 	})
 	var refused *diff.CheckError
@@ -70,7 +71,7 @@ func ExampleMake() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
 	ctx, target := context.Background(), filepath.Join(dir, "target")
-	if _, err := diff.Recover(ctx, base, delta, target, &diff.Options{DType: weights.F32}); err != nil {
+	if _, err := diff.Recover(ctx, base, delta, target, &diff.Options{DType: dtype.F32}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -167,7 +168,7 @@ func ExampleConvert_gguf() {
 	defer os.RemoveAll(dir)
 
 	report, err := diff.Convert(context.Background(), base, filepath.Join(dir, "tiny.gguf"), &diff.Options{
-		Format: weights.FormatGGUF, DType: weights.Q8_0,
+		Format: weights.FormatGGUF, DType: dtype.Q8_0,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -12,10 +12,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // faulty is a file system whose operation number at goes wrong in one way.
@@ -210,8 +212,8 @@ func TestFaults(t *testing.T) {
 			for _, resume := range []bool{false, true} {
 				t.Run(fmt.Sprint(format, ", ", kind.name, ", resume ", resume), func(t *testing.T) {
 					x := newTrial(t)
-					write(t, faultModel, x.base, &modeltest.Options{Format: hf, DType: weights.F16, Values: faultModel.Base})
-					write(t, faultModel, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: faultModel.Diff})
+					write(t, faultModel, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: faultModel.Base})
+					write(t, faultModel, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: faultModel.Diff})
 					fired := int64(0)
 					for ; runWithFault(t, x, format, kind, resume, fired+1); fired++ {
 						require.Less(t, fired, int64(2000), "the run does not end")
@@ -230,7 +232,7 @@ func runWithFault(t *testing.T, x *trial, format weights.Format, kind fault, res
 	require.NoError(t, os.RemoveAll(place))
 	require.NoError(t, os.Mkdir(place, 0o755))
 	opts := Options{Format: format, Force: true, Workers: 1, Resume: resume, journalPanels: 5}
-	old := Options{Format: format, DType: weights.F16}
+	old := Options{Format: format, DType: dtype.F16}
 	_, err := Recover(t.Context(), x.base, x.delta, x.out, &old)
 	require.NoError(t, err)
 	before := snapshot(t, place)
@@ -250,14 +252,14 @@ func runWithFault(t *testing.T, x *trial, format weights.Format, kind fault, res
 		require.NoError(t, err, what)
 	}
 	if err == nil {
-		requireValues(t, x.out, faultModel, format, weights.BF16, sum(faultModel))
+		requireValues(t, x.out, faultModel, format, dtype.BF16, sum(faultModel))
 	} else {
 		requireOldOrNew(t, x, format, before, what)
 	}
 	opts.fs = nil
 	_, err = Recover(t.Context(), x.base, x.delta, x.out, &opts)
 	require.NoError(t, err, "the run after %s", what)
-	requireValues(t, x.out, faultModel, format, weights.BF16, sum(faultModel))
+	requireValues(t, x.out, faultModel, format, dtype.BF16, sum(faultModel))
 	readManifest(t, x.out)
 	require.Len(t, entries(t, place), 1, "leftovers after %s", what)
 	return true
@@ -279,7 +281,7 @@ func requireOldOrNew(t *testing.T, x *trial, format weights.Format, before map[s
 	}
 	_, err := os.Stat(x.out)
 	require.NoError(t, err, "neither output is there: %s", what)
-	requireValues(t, x.out, faultModel, format, weights.BF16, sum(faultModel))
+	requireValues(t, x.out, faultModel, format, dtype.BF16, sum(faultModel))
 }
 
 // TestInputChanges writes to an input, or cuts it short, while it is read.

@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // bases are the fixtures' forms of the base in the formats that are read.
@@ -53,9 +55,9 @@ func requireDigests(t *testing.T, path string, list []fixture.Digest) {
 // digests are the sha256 of a tensor's bytes with every choice of its NaNs'
 // signs, which differ between versions of numpy. There is one but for the
 // fixture with planted NaNs.
-func digests(b []byte, dtype weights.DType) []string {
+func digests(b []byte, dt dtype.Type) []string {
 	var signs []int // places of the NaNs' sign bytes
-	if dtype == weights.BF16 {
+	if dt == dtype.BF16 {
 		for i := 0; i < len(b); i += 2 {
 			if b[i+1]&0x7f == 0x7f && b[i] > 0x80 {
 				signs = append(signs, i+1)
@@ -79,11 +81,11 @@ func TestRecoverGivesTheReferencesStream(t *testing.T) {
 	inMemory(t)
 	for shape, list := range bases {
 		for _, base := range list {
-			for dtype, file := range map[weights.DType]string{weights.BF16: "bf16", weights.F16: "fp16", weights.F32: "fp32"} {
+			for dt, file := range map[dtype.Type]string{dtype.BF16: "bf16", dtype.F16: "fp16", dtype.F32: "fp32"} {
 				t.Run(fmt.Sprint(shape, "/", base, "/", file), func(t *testing.T) {
 					out := filepath.Join(t.TempDir(), "out")
 					_, err := Recover(t.Context(), shared(t, shape, "base", base), shared(t, shape, "diff", "diff-bf16.stream"), out,
-						&Options{Format: weights.FormatEasyLM, DType: dtype, Heads: heads[shape]})
+						&Options{Format: weights.FormatEasyLM, DType: dt, Heads: heads[shape]})
 					require.NoError(t, err)
 					requireStream(t, shape, "recovered-"+file+".stream", out)
 				})
@@ -110,12 +112,12 @@ func TestRecoverGivesTheReferencesDirectory(t *testing.T) {
 	inMemory(t)
 	for shape, list := range bases {
 		for _, base := range list {
-			for dtype, name := range map[weights.DType]string{weights.BF16: "bf16", weights.F16: "fp16", weights.F32: "fp32"} {
+			for dt, name := range map[dtype.Type]string{dtype.BF16: "bf16", dtype.F16: "fp16", dtype.F32: "fp32"} {
 				for _, shard := range []int64{0, 20_000} {
 					t.Run(fmt.Sprint(shape, "/", base, "/", name, "/", shard), func(t *testing.T) {
 						out := filepath.Join(t.TempDir(), "out")
 						_, err := Recover(t.Context(), shared(t, shape, "base", base), shared(t, shape, "diff", "diff-bf16.stream"), out,
-							&Options{DType: dtype, ShardSize: shard, Heads: heads[shape]})
+							&Options{DType: dt, ShardSize: shard, Heads: heads[shape]})
 						require.NoError(t, err)
 						requireDigests(t, out, fixture.Digests(t, "fixtures", shape, "expected", "recovered-"+name+".hf.digests.json"))
 					})
@@ -176,7 +178,7 @@ func TestMakeGivesTheReferencesDiff(t *testing.T) {
 func TestMakeInFull(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "diff")
 	_, err := Make(t.Context(), shared(t, "S", "base", "hf-safetensors"), shared(t, "S", "target", "target-fp32.stream"), out,
-		&Options{Format: weights.FormatEasyLM, DType: weights.F32})
+		&Options{Format: weights.FormatEasyLM, DType: dtype.F32})
 	require.NoError(t, err)
 	requireDigests(t, out, fixture.Digests(t, "fixtures", "S", "expected", "diff-fp32.easylm.digests.json"))
 }
@@ -185,7 +187,7 @@ func TestMakeInFull(t *testing.T) {
 func TestFP16Delta(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	_, err := Recover(t.Context(), shared(t, "S", "base", "hf-safetensors"), shared(t, "S", "diff", "fastchat-delta-safetensors"), out,
-		&Options{DType: weights.F16})
+		&Options{DType: dtype.F16})
 	require.NoError(t, err)
 	requireDigests(t, out, fixture.Digests(t, "fixtures", "S", "expected", "fastchat.digests.json"))
 }
@@ -218,7 +220,7 @@ func requireEmptyDir(t *testing.T, dir string) {
 func TestConvertIsTheReferencesConverter(t *testing.T) {
 	for shape, n := range heads {
 		out := filepath.Join(t.TempDir(), "out")
-		_, err := Convert(t.Context(), shared(t, shape, "recovered", "recovered-bf16.stream"), out, &Options{DType: weights.F16, Heads: n})
+		_, err := Convert(t.Context(), shared(t, shape, "recovered", "recovered-bf16.stream"), out, &Options{DType: dtype.F16, Heads: n})
 		require.NoError(t, err)
 		requireDigests(t, out, fixture.Digests(t, "fixtures", shape, "expected", "recovered-bf16.hf-fp16-by-easylm.digests.json"))
 	}

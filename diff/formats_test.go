@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // targets are all outputs that a conversion can have.
@@ -44,8 +46,8 @@ func TestConvertAnyToAny(t *testing.T) {
 					middle := filepath.Join(dir, "middle")
 					convert(t, shape, shared(t, shape, "base", filepath.FromSlash(base)), middle, o)
 					for list, final := range map[string]Options{
-						"base.hf.digests.json":   {Format: hf, DType: weights.F16},
-						"base.meta.digests.json": {Format: torch, DType: weights.F16},
+						"base.hf.digests.json":   {Format: hf, DType: dtype.F16},
+						"base.meta.digests.json": {Format: torch, DType: dtype.F16},
 					} {
 						out := filepath.Join(dir, list)
 						convert(t, shape, middle, out, final)
@@ -64,9 +66,9 @@ func TestConvertRounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			middle, out := filepath.Join(dir, "middle"), filepath.Join(dir, "out")
-			o.DType = weights.F16
+			o.DType = dtype.F16
 			convert(t, "S", shared(t, "S", "base", "easylm-fp32.stream"), middle, o)
-			convert(t, "S", middle, out, Options{Format: hf, DType: weights.F16})
+			convert(t, "S", middle, out, Options{Format: hf, DType: dtype.F16})
 			requireDigests(t, out, fixture.Digests(t, "fixtures", "S", "expected", "base.hf.digests.json"))
 		})
 	}
@@ -93,9 +95,9 @@ func TestRecoverGivesTheReferencesGGUF(t *testing.T) {
 // the reference's.
 func TestConvertGivesTheReferencesGGUF(t *testing.T) {
 	for shape := range bases {
-		for dtype, name := range map[weights.DType]string{"": "bf16", weights.F16: "fp16"} {
+		for dt, name := range map[dtype.Type]string{"": "bf16", dtype.F16: "fp16"} {
 			out := filepath.Join(t.TempDir(), "out.gguf")
-			convert(t, shape, shared(t, shape, "recovered", "recovered-bf16.stream"), out, Options{Format: gguf, DType: dtype})
+			convert(t, shape, shared(t, shape, "recovered", "recovered-bf16.stream"), out, Options{Format: gguf, DType: dt})
 			requireDigests(t, out, fixture.Digests(t, "fixtures", shape, "expected", "recovered-"+name+".gguf.digests.json"))
 			if shape == "S" {
 				require.Equal(t, names(t, shared(t, shape, "recovered", "recovered-bf16.gguf")), names(t, out))
@@ -123,7 +125,7 @@ func TestFastChat(t *testing.T) {
 		for _, delta := range []string{"fastchat-delta-bin", "fastchat-delta-safetensors"} {
 			t.Run(base+"/"+delta, func(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "out")
-				_, err := Recover(t.Context(), shared(t, "S", "base", base), shared(t, "S", "diff", delta), out, &Options{DType: weights.F16, Heads: 4})
+				_, err := Recover(t.Context(), shared(t, "S", "base", base), shared(t, "S", "diff", delta), out, &Options{DType: dtype.F16, Heads: 4})
 				require.NoError(t, err)
 				requireDigests(t, out, fixture.Digests(t, "fixtures", "S", "expected", "fastchat.digests.json"))
 			})

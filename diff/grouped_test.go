@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/safetensors"
+	"github.com/koala-go/sdk/internal/tensor"
+	"github.com/koala-go/sdk/weights"
 )
 
 // A model of grouped queries, written by hand: 4 heads of 6 rows share 2
@@ -22,8 +24,8 @@ const (
 )
 
 // grouped lists its tensors in Hugging Face's names.
-func grouped() []wire.Tensor {
-	list := []wire.Tensor{
+func grouped() []tensor.Tensor {
+	list := []tensor.Tensor{
 		{Name: "model.embed_tokens.weight", Shape: []int64{groupVocab, groupDim}},
 		{Name: "model.norm.weight", Shape: []int64{groupDim}},
 		{Name: "lm_head.weight", Shape: []int64{groupVocab, groupDim}},
@@ -35,7 +37,7 @@ func grouped() []wire.Tensor {
 			"mlp.gate_proj": {groupFFN, groupDim}, "mlp.up_proj": {groupFFN, groupDim}, "mlp.down_proj": {groupDim, groupFFN},
 			"input_layernorm": {groupDim}, "post_attention_layernorm": {groupDim},
 		} {
-			list = append(list, wire.Tensor{Name: fmt.Sprintf("model.layers.%d.%s.weight", layer, name), Shape: shape})
+			list = append(list, tensor.Tensor{Name: fmt.Sprintf("model.layers.%d.%s.weight", layer, name), Shape: shape})
 		}
 	}
 	for i := range list {
@@ -118,7 +120,7 @@ func requireTurned(t *testing.T, stream, kernel, matrix string, out int, permute
 		}
 		require.Equal(t, []int64{groupDim, int64(out)}, w.Shape)
 		b := make([]byte, w.Bytes())
-		require.NoError(t, wire.ReadFull(w.Data, b, 0))
+		require.NoError(t, bounded.ReadFull(w.Data, b, 0))
 		for row := range out {
 			from := row
 			if permuted {
@@ -138,7 +140,7 @@ func requireTurned(t *testing.T, stream, kernel, matrix string, out int, permute
 // TestGroupedSizes gives a diff without grouped queries to a base with them.
 func TestGroupedSizes(t *testing.T) {
 	x := newTrial(t)
-	edit(t, x.base, func(list []wire.Tensor) []wire.Tensor {
+	edit(t, x.base, func(list []tensor.Tensor) []tensor.Tensor {
 		for i := range list {
 			if p := weights.HuggingFace.Param(list[i].Name); p.Role == weights.K || p.Role == weights.V {
 				list[i].Shape, list[i].Data = []int64{32, 64}, nil

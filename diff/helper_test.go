@@ -12,13 +12,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/safetensors"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -78,8 +80,8 @@ func newTrial(t *testing.T) *trial {
 	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
 	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
 	m := modeltest.Tiny
-	write(t, m, x.base, &modeltest.Options{Format: hf, DType: weights.F16, Values: m.Base})
-	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	return x
 }
 
@@ -91,7 +93,7 @@ func write(t *testing.T, m modeltest.Model, path string, o *modeltest.Options) {
 }
 
 // tensors lists what a file holds; done closes it.
-func tensors(t *testing.T, path string, stream bool) (list []wire.Tensor, done func()) {
+func tensors(t *testing.T, path string, stream bool) (list []tensor.Tensor, done func()) {
 	t.Helper()
 	f, err := os.Open(path)
 	require.NoError(t, err)
@@ -107,7 +109,7 @@ func tensors(t *testing.T, path string, stream bool) (list []wire.Tensor, done f
 	return file.Tensors, func() { f.Close() }
 }
 
-type change func([]wire.Tensor) []wire.Tensor
+type change func([]tensor.Tensor) []tensor.Tensor
 
 // edit rewrites the tensors of a Hugging Face directory's one file. Tensors
 // without data become zeros.
@@ -149,7 +151,7 @@ func editStream(t *testing.T, path string, change change) {
 	require.NoError(t, os.Rename(path+".new", path))
 }
 
-func copyData(t *testing.T, to io.Writer, w *wire.Tensor) {
+func copyData(t *testing.T, to io.Writer, w *tensor.Tensor) {
 	t.Helper()
 	from := w.Data
 	if from == nil {
@@ -161,15 +163,15 @@ func copyData(t *testing.T, to io.Writer, w *wire.Tensor) {
 
 // without removes the tensor of a name.
 func without(name string) change {
-	return func(list []wire.Tensor) []wire.Tensor {
-		return slices.DeleteFunc(list, func(w wire.Tensor) bool { return w.Name == name })
+	return func(list []tensor.Tensor) []tensor.Tensor {
+		return slices.DeleteFunc(list, func(w tensor.Tensor) bool { return w.Name == name })
 	}
 }
 
 // with adds a tensor of zeros, in place of one of its name.
-func with(name, dtype string, shape ...int64) change {
-	return func(list []wire.Tensor) []wire.Tensor {
-		return append(without(name)(list), wire.Tensor{Name: name, DType: dtype, Shape: shape})
+func with(name string, dt dtype.Type, shape ...int64) change {
+	return func(list []tensor.Tensor) []tensor.Tensor {
+		return append(without(name)(list), tensor.Tensor{Name: name, DType: dt, Shape: shape})
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -254,7 +254,7 @@ func (j *journal) write(slot int64, v any) error {
 // read reads a line; found is false when it is not whole.
 func (j *journal) read(slot int64, v any) (found bool, err error) {
 	b := make([]byte, slotStride)
-	if err := wire.ReadFull(j.file, b, slot); err != nil {
+	if err := bounded.ReadFull(j.file, b, slot); err != nil {
 		return false, err
 	}
 	line, _, ok := bytes.Cut(b, []byte("\n"))

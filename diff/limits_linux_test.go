@@ -13,10 +13,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/koala-go/sdk/modeltest"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // limited is set in the processes that these tests start.
@@ -95,8 +98,8 @@ func sparsePair(t *testing.T, m modeltest.Model) (base, delta, place string) {
 	dir := t.TempDir()
 	base, delta, place = filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place")
 	require.NoError(t, os.Mkdir(place, 0o755))
-	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: weights.F16}))
-	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: weights.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 	return base, delta, place
 }
 

@@ -10,8 +10,9 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -49,10 +50,10 @@ type ManifestFile struct {
 // ManifestTensor is a tensor of the output. Its CRC-32 tells which one is
 // damaged when the digest of a file says that something is.
 type ManifestTensor struct {
-	Name  string        `json:"name"`
-	DType weights.DType `json:"dtype"`
-	Shape []int64       `json:"shape"`
-	CRC32 string        `json:"crc32,omitempty"` // of the bytes as stored, row by row
+	Name  string     `json:"name"`
+	DType dtype.Type `json:"dtype"`
+	Shape []int64    `json:"shape"`
+	CRC32 string     `json:"crc32,omitempty"` // of the bytes as stored, row by row
 }
 
 // manifest describes a finished output.
@@ -155,7 +156,7 @@ func hashAll(ctx context.Context, sum hash.Hash, f vfs.File, forget bool) (strin
 			f.Forget(off-forgetEvery, forgetEvery)
 		}
 		b = b[:min(int64(len(b)), size-off)]
-		if err := wire.ReadFull(f, b, off); err != nil {
+		if err := bounded.ReadFull(f, b, off); err != nil {
 			return "", err
 		}
 		sum.Write(b)

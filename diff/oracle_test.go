@@ -5,10 +5,13 @@ import (
 	"math"
 	"testing"
 
-	"github.com/koala-go/sdk/modeltest"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // The arithmetic of the oracle, with nothing of this module's: fp16 by
@@ -41,22 +44,22 @@ func sum(m modeltest.Model) value {
 }
 
 // appendValue writes an element in a type.
-func appendValue(b []byte, dtype weights.DType, f float32) []byte {
-	switch dtype {
-	case weights.F16:
+func appendValue(b []byte, dt dtype.Type, f float32) []byte {
+	switch dt {
+	case dtype.F16:
 		return binary.LittleEndian.AppendUint16(b, toF16(f))
-	case weights.BF16:
+	case dtype.BF16:
 		return binary.LittleEndian.AppendUint16(b, toBF16(f))
 	}
 	return binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
 }
 
 // rounded is a number after it was rounded to a type.
-func rounded(dtype weights.DType, f float32) float32 {
-	switch dtype {
-	case weights.F16:
+func rounded(dt dtype.Type, f float32) float32 {
+	switch dt {
+	case dtype.F16:
 		return fromF16(toF16(f))
-	case weights.BF16:
+	case dtype.BF16:
 		return fromBF16(toBF16(f))
 	}
 	return f
@@ -78,7 +81,7 @@ func meta(m modeltest.Model, p weights.Param, format weights.Format, r, c int) (
 }
 
 // requireValues compares every byte of an output with the oracle.
-func requireValues(t *testing.T, path string, m modeltest.Model, format weights.Format, dtype weights.DType, value value) {
+func requireValues(t *testing.T, path string, m modeltest.Model, format weights.Format, dt dtype.Type, value value) {
 	t.Helper()
 	c, err := weights.Open(path, nil)
 	require.NoError(t, err)
@@ -88,7 +91,7 @@ func requireValues(t *testing.T, path string, m modeltest.Model, format weights.
 	require.Len(t, c.Tensors, len(c.Params()), "nothing else is in the files")
 	for _, w := range c.Tensors {
 		widen := format == gguf && w.Param.Role.IsNorm()
-		require.Equal(t, map[bool]weights.DType{true: weights.F32, false: dtype}[widen], w.DType, w.Name)
+		require.Equal(t, map[bool]dtype.Type{true: dtype.F32, false: dt}[widen], w.DType, w.Name)
 		rows, cols := 1, int(w.Shape[len(w.Shape)-1])
 		if len(w.Shape) == 2 {
 			rows = int(w.Shape[0])
@@ -98,9 +101,9 @@ func requireValues(t *testing.T, path string, m modeltest.Model, format weights.
 			for col := range cols {
 				row, col := meta(m, w.Param, format, r, col)
 				if x := value(w.Param, row, col); widen { // what is rounded is widened again
-					want = appendValue(want, weights.F32, rounded(dtype, x))
+					want = appendValue(want, dtype.F32, rounded(dt, x))
 				} else {
-					want = appendValue(want, dtype, x)
+					want = appendValue(want, dt, x)
 				}
 			}
 		}
@@ -108,7 +111,7 @@ func requireValues(t *testing.T, path string, m modeltest.Model, format weights.
 		_, err := w.ReadAt(got, 0)
 		require.NoError(t, err)
 		if string(want) != string(got) {
-			require.FailNow(t, "differs from the oracle", "%s as %s in %s", w.Name, format, dtype)
+			require.FailNow(t, "differs from the oracle", "%s as %s in %s", w.Name, format, dt)
 		}
 	}
 }

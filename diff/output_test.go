@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // put writes a file and the folders above it.
@@ -159,7 +161,7 @@ func TestOutputAllowed(t *testing.T) {
 			if x.opts.Format != "" {
 				format = x.opts.Format
 			}
-			requireValues(t, x.out, modeltest.Tiny, format, weights.BF16, sum(modeltest.Tiny))
+			requireValues(t, x.out, modeltest.Tiny, format, dtype.BF16, sum(modeltest.Tiny))
 			for _, e := range entries(t, filepath.Dir(x.out)) {
 				require.NotContains(t, e.Name(), ".koala-partial", "a hidden file is left")
 				require.NotContains(t, e.Name(), ".koala-old", "a hidden file is left")
@@ -207,7 +209,7 @@ func TestSpace(t *testing.T) {
 	}
 	m.Vocab = int(rows)
 	require.NoError(t, os.RemoveAll(x.base))
-	if err := m.Write(x.base, &modeltest.Options{Format: hf, DType: weights.F16, ShardSize: math.MaxInt64 / 4}); err != nil {
+	if err := m.Write(x.base, &modeltest.Options{Format: hf, DType: dtype.F16, ShardSize: math.MaxInt64 / 4}); err != nil {
 		t.Skipf("this file system has no sparse files of %d bytes: %v", rows*perRow, err)
 	}
 	x.do = convertIt
@@ -231,7 +233,7 @@ func TestNonFiniteNames(t *testing.T) {
 			for _, pattern := range []uint16{0x7f80, 0xff80, 0x7fc1} { // inf, -inf, NaN
 				x := newTrial(t)
 				p := weights.Param{Role: role}
-				write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: func(q weights.Param, r, c int) uint16 {
+				write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
 					if q == p && r == row && (c == col || role.IsNorm()) {
 						return pattern
 					}
@@ -253,22 +255,22 @@ func TestNonFiniteNames(t *testing.T) {
 // TestOverflow is infinite only by rounding to fp16.
 func TestOverflow(t *testing.T) {
 	m, x := modeltest.Tiny, newTrial(t)
-	write(t, m, x.base, &modeltest.Options{Format: hf, DType: weights.F16, Values: func(p weights.Param, r, c int) uint16 {
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: func(p weights.Param, r, c int) uint16 {
 		if p.Role == weights.Down && p.Layer == 1 {
 			return 0x7bff // 65504
 		}
 		return m.Base(p, r, c)
 	}})
-	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: func(p weights.Param, r, c int) uint16 {
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
 		if p.Role == weights.Down && p.Layer == 1 {
 			return toBF16(16)
 		}
 		return m.Diff(p, r, c)
 	}})
-	x.opts.DType = weights.F16
+	x.opts.DType = dtype.F16
 	var bad *NonFiniteError
 	require.ErrorAs(t, requireUntouched(t, x), &bad)
 	require.Equal(t, "model.layers.1.mlp.down_proj.weight", bad.Tensor)
-	x.opts.DType = weights.BF16
+	x.opts.DType = dtype.BF16
 	require.NoError(t, x.do(t, x))
 }

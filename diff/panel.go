@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
 )
@@ -17,12 +18,12 @@ type panel struct {
 // work is what the panels of one weight have in common.
 type work struct {
 	views []*weights.View
-	types []half.Type // of the views
-	out   half.Type   // of the results
-	row   int64       // bytes of a row of results
+	types []dtype.Type // of the views
+	out   dtype.Type   // of the results
+	row   int64        // bytes of a row of results
 	// Results are written as they are, unless the format stores the weight in
 	// another type than was asked for: GGUF has norms in F32, and Q8_0.
-	as     weights.DType
+	as     dtype.Type
 	stored int64 // bytes of a row as it is written
 
 	// Transposing costs a pass over the memory. Where all views are turned
@@ -36,7 +37,7 @@ type work struct {
 }
 
 // recoded says whether results are written in another type.
-func (w *work) recoded() bool { return half.Type(w.as) != w.out }
+func (w *work) recoded() bool { return dtype.Type(w.as) != w.out }
 
 // Panels of weights that are read as they lie are small enough to stay in the
 // cache between reading, adding and writing. Those that must be turned are as
@@ -82,17 +83,17 @@ func (p *Plan) cutPanels() error {
 
 // work prepares the views of one weight; rows is how many the output has.
 func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
-	place, dtype := p.layout.Place(q), p.layout.Spec.DTypes[q].Read()
-	w = &work{out: half.Type(dtype), as: place.DType}
+	place, dt := p.layout.Place(q), p.layout.Spec.DTypes[q].Decoded()
+	w = &work{out: dtype.Type(dt), as: place.DType}
 	for i, c := range p.sources {
 		v, err := c.View(q, p.layout.Spec.Layout())
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", p.inputs[i].name, err)
 		}
 		w.views = append(w.views, v)
-		w.types = append(w.types, half.Type(v.DType))
+		w.types = append(w.types, dtype.Type(v.DType))
 		rows = v.Rows()
-		w.row = v.RowBytes() / v.DType.Size() * dtype.Size()
+		w.row = v.RowBytes() / v.DType.Size() * dt.Size()
 	}
 	w.stored = place.Bytes() / rows
 	w.turn(p.op)
@@ -106,10 +107,10 @@ func (w *work) turn(op *operation) {
 	for _, v := range w.views {
 		w.allTurned = w.allTurned && v.TurnedAlike(w.views[0])
 	}
-	if len(w.views) != 2 || op.turned == nil || w.views[0].Turned() == w.views[1].Turned() {
+	if len(w.views) != 2 || op.turned == nil || w.views[0].Transposed() == w.views[1].Transposed() {
 		return
 	}
-	if w.views[1].Turned() {
+	if w.views[1].Transposed() {
 		w.oneTurned = 1
 	} else if op.commutes {
 		w.oneTurned = 0
@@ -121,7 +122,7 @@ func (w *work) turn(op *operation) {
 func (w *work) share() {
 	w.over = -1
 	for i, v := range w.views {
-		if i != w.oneTurned && int(v.DType.Size()) == w.out.Size() {
+		if i != w.oneTurned && v.DType.Size() == w.out.Size() {
 			w.over = i
 		}
 	}
@@ -230,10 +231,10 @@ func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err e
 		return nil, nil, err
 	}
 	switch {
-	case w.as == weights.Q8_0:
+	case w.as == dtype.Q8_0:
 		half.Quantize8(stored, results)
 	case w.recoded():
-		half.Convert(stored, half.Type(w.as), results, w.out)
+		half.Convert(stored, dtype.Type(w.as), results, w.out)
 	}
 	return results, stored, nil
 }
@@ -260,7 +261,7 @@ func (b *buffers) combineTurned(op *operation, x panel, results, sums []byte) (e
 		}
 	}
 	op.combine(sums, w.out, b.blocks, w.types)
-	size := w.out.Size()
+	size := int(w.out.Size())
 	half.Transpose(results, sums, len(results)/size/int(x.rows), int(x.rows), size, order)
 	return nil
 }
@@ -276,7 +277,7 @@ func (b *buffers) combineOneTurned(op *operation, x panel, results, scratch []by
 	if err != nil {
 		return err
 	}
-	cols := len(results) / w.out.Size() / int(x.rows)
+	cols := len(results) / int(w.out.Size()) / int(x.rows)
 	op.turned(results, w.out, b.blocks[plain], w.types[plain], b.blocks[turned], w.types[turned], cols, int(x.rows), order)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
 )
@@ -12,22 +13,22 @@ import (
 type operation struct {
 	name    string
 	formula string // of the arithmetic, for people
-	combine func(dst []byte, out half.Type, blocks [][]byte, types []half.Type)
+	combine func(dst []byte, out dtype.Type, blocks [][]byte, types []dtype.Type)
 	// turned combines a block with one that is transposed on the way.
-	turned func(dst []byte, out half.Type, a []byte, at half.Type, b []byte, bt half.Type, rows, cols int, order []int32)
+	turned func(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32)
 	// commutes says that it does not matter which block is the first.
 	commutes bool
-	dtype    weights.DType // of the output by default, "" to keep the input's
+	dtype    dtype.Type // of the output by default, "" to keep the input's
 }
 
 var (
-	recovery = &operation{"recover", "base + diff", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
+	recovery = &operation{"recover", "base + diff", func(dst []byte, out dtype.Type, x [][]byte, t []dtype.Type) {
 		half.Add(dst, out, x[0], t[0], x[1], t[1])
-	}, half.AddTransposed, true, weights.BF16}
-	difference = &operation{"diff", "target - base", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
+	}, half.AddTransposed, true, dtype.BF16}
+	difference = &operation{"diff", "target - base", func(dst []byte, out dtype.Type, x [][]byte, t []dtype.Type) {
 		half.Sub(dst, out, x[0], t[0], x[1], t[1])
-	}, half.SubTransposed, false, weights.BF16}
-	conversion = &operation{"convert", "input", func(dst []byte, out half.Type, x [][]byte, t []half.Type) {
+	}, half.SubTransposed, false, dtype.BF16}
+	conversion = &operation{"convert", "input", func(dst []byte, out dtype.Type, x [][]byte, t []dtype.Type) {
 		half.Convert(dst, out, x[0], t[0])
 	}, nil, true, ""}
 )
@@ -175,7 +176,7 @@ func (p *Plan) spec() (*weights.Spec, error) {
 	first := p.sources[0]
 	s := &weights.Spec{
 		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize, Shards: p.options.Shards,
-		DTypes: make(map[weights.Param]weights.DType), Files: make(map[string][]byte),
+		DTypes: make(map[weights.Param]dtype.Type), Files: make(map[string][]byte),
 		Name: modelName(&first.Config),
 	}
 	if s.Format == weights.FormatEasyLM || s.Format == weights.FormatTorch {
@@ -192,7 +193,7 @@ func (p *Plan) spec() (*weights.Spec, error) {
 }
 
 // dtype is the output's type for a weight of the given type.
-func (p *Plan) dtype(of weights.DType) weights.DType {
+func (p *Plan) dtype(of dtype.Type) dtype.Type {
 	switch {
 	case p.options.DType != "":
 		return p.options.DType
@@ -201,7 +202,7 @@ func (p *Plan) dtype(of weights.DType) weights.DType {
 	case p.options.Format == weights.FormatGGUF:
 		return of
 	}
-	return of.Read()
+	return of.Decoded()
 }
 
 // Summary is what a plan says of itself.
@@ -211,7 +212,7 @@ type Summary struct {
 	Inputs     []InputSummary `json:"inputs"`
 	Out        string         `json:"out"`
 	Format     weights.Format `json:"format"`
-	DType      weights.DType  `json:"dtype"`
+	DType      dtype.Type     `json:"dtype"`
 	Size       string         `json:"size"` // "7B", … or "other"
 	Tensors    int            `json:"tensors"`
 	Parameters int64          `json:"parameters"`
@@ -226,12 +227,12 @@ type Summary struct {
 
 // InputSummary describes one input.
 type InputSummary struct {
-	Name   string          `json:"name"` // "base", "diff", …
-	Path   string          `json:"path"`
-	Format weights.Format  `json:"format"`
-	Layout string          `json:"layout"`
-	DTypes []weights.DType `json:"dtypes"`
-	Bytes  int64           `json:"bytes"` // of weights
+	Name   string         `json:"name"` // "base", "diff", …
+	Path   string         `json:"path"`
+	Format weights.Format `json:"format"`
+	Layout string         `json:"layout"`
+	DTypes []dtype.Type   `json:"dtypes"`
+	Bytes  int64          `json:"bytes"` // of weights
 }
 
 // FileSummary describes one file of the output.
@@ -262,8 +263,8 @@ func (p *Plan) Summary() Summary {
 }
 
 // contents are the types and bytes of a checkpoint's weights.
-func contents(c *weights.Checkpoint) (types []weights.DType, bytes int64) {
-	seen := make(map[weights.DType]bool)
+func contents(c *weights.Checkpoint) (types []dtype.Type, bytes int64) {
+	seen := make(map[dtype.Type]bool)
 	for _, q := range c.Params() {
 		t := c.Tensor(q)
 		bytes += t.Bytes()
@@ -278,11 +279,11 @@ func contents(c *weights.Checkpoint) (types []weights.DType, bytes int64) {
 // rule writes the arithmetic as a formula, by the types of the embeddings.
 func (p *Plan) rule() string {
 	embed := weights.Param{Role: weights.Embed}
-	types := make([]half.Type, len(p.sources))
+	types := make([]dtype.Type, len(p.sources))
 	for i, c := range p.sources {
-		types[i] = half.Type(c.Tensor(embed).DType.Read())
+		types[i] = dtype.Type(c.Tensor(embed).DType.Decoded())
 	}
-	out := p.dtype(weights.DType(types[0]))
+	out := p.dtype(dtype.Type(types[0]))
 	sum := types[0]
 	if len(types) > 1 {
 		sum = half.Sum(types[0], types[1])

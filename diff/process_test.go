@@ -16,10 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // child is set in the processes that these tests start: base, diff, output,
@@ -89,7 +91,7 @@ func TestKilled(t *testing.T) {
 					require.FileExists(t, leftover(place, format), "nothing was in the making: the test is void")
 
 					require.NoError(t, x.do(t, x), "the next run")
-					requireValues(t, x.out, modeltest.Tiny, format, weights.BF16, sum(modeltest.Tiny))
+					requireValues(t, x.out, modeltest.Tiny, format, dtype.BF16, sum(modeltest.Tiny))
 					readManifest(t, x.out)
 					require.Len(t, entries(t, place), 1, "leftovers")
 				})
@@ -141,8 +143,8 @@ func TestPeakMemory(t *testing.T) {
 	dir := t.TempDir()
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "out")
 	m := modeltest.Large
-	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: weights.F16}))
-	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: weights.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 	var info syscall.Stat_t
 	require.NoError(t, syscall.Stat(delta, &info))
 	if info.Blocks*512 > 100<<20 {

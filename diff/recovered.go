@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
 )
@@ -103,6 +104,6 @@ func (l *leading) corner(c *weights.Checkpoint, q weights.Param) ([]float32, err
 	if err := v.ReadCorner(l.stored, rows, cols, l.scratch); err != nil {
 		return nil, err
 	}
-	half.Floats(l.values, l.stored, half.Type(v.DType))
+	half.Floats(l.values, l.stored, dtype.Type(v.DType))
 	return l.values, nil
 }

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // TestAlpaca adds Alpaca's delta, of one more row, to a base in every form:
@@ -26,7 +28,7 @@ func TestAlpaca(t *testing.T) {
 		t.Run(base, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			_, err := Recover(t.Context(), shared(t, "S", "base", base), shared(t, "S", "diff", "alpaca-delta-bin"), out,
-				&Options{DType: weights.F32, Heads: 4, ResizeVocab: true})
+				&Options{DType: dtype.F32, Heads: 4, ResizeVocab: true})
 			require.NoError(t, err)
 			c, err := weights.Open(out, nil)
 			require.NoError(t, err)
@@ -67,13 +69,13 @@ func TestResize(t *testing.T) {
 	more.Vocab += 2
 	for _, format := range []weights.Format{hf, easylm, torch} {
 		x := newTrial(t)
-		write(t, m, x.base, &modeltest.Options{Format: format, DType: weights.F16, Values: m.Base})
-		write(t, more, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: more.Diff})
+		write(t, m, x.base, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base})
+		write(t, more, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: more.Diff})
 		x.opts.Heads = m.Heads
 		requireCheck(t, x, CheckSize, "a vocabulary of 128")
-		x.opts.ResizeVocab, x.opts.DType = true, weights.F32
+		x.opts.ResizeVocab, x.opts.DType = true, dtype.F32
 		require.NoError(t, x.do(t, x))
-		requireValues(t, x.out, more, hf, weights.F32, func(p weights.Param, row, col int) float32 {
+		requireValues(t, x.out, more, hf, dtype.F32, func(p weights.Param, row, col int) float32 {
 			if row < m.Vocab || p.Role != weights.Embed && p.Role != weights.Output {
 				return fromF16(m.Base(p, row, col)) + fromBF16(more.Diff(p, row, col))
 			}
@@ -85,7 +87,7 @@ func TestResize(t *testing.T) {
 		})
 	}
 	x := newTrial(t)
-	write(t, more, x.base, &modeltest.Options{Format: hf, DType: weights.F16, Values: more.Base})
+	write(t, more, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: more.Base})
 	x.opts.ResizeVocab = true
 	err := requireUntouched(t, x)
 	var refused *CheckError
@@ -99,7 +101,7 @@ func TestResize(t *testing.T) {
 func TestQuantized(t *testing.T) {
 	x := newTrial(t)
 	m := modeltest.Tiny
-	x.opts.Format, x.opts.DType = gguf, weights.Q8_0
+	x.opts.Format, x.opts.DType = gguf, dtype.Q8_0
 	require.NoError(t, x.do(t, x))
 	c, err := weights.Open(x.out, nil)
 	require.NoError(t, err)
@@ -116,15 +118,15 @@ func TestQuantized(t *testing.T) {
 		}
 		switch {
 		case w.Param.Role.IsNorm():
-			require.Equal(t, weights.F32, w.DType)
+			require.Equal(t, dtype.F32, w.DType)
 			require.Equal(t, want, got, w.Name)
 		case cols%32 != 0:
-			require.Equal(t, weights.F16, w.DType, w.Name)
+			require.Equal(t, dtype.F16, w.DType, w.Name)
 			for i := range want {
 				require.Equal(t, fromF16(toF16(want[i])), got[i])
 			}
 		default:
-			require.Equal(t, weights.Q8_0, w.DType, w.Name)
+			require.Equal(t, dtype.Q8_0, w.DType, w.Name)
 			raw := make([]byte, w.Bytes())
 			_, err := w.ReadAt(raw, 0)
 			require.NoError(t, err)
@@ -145,7 +147,7 @@ func TestQuantized(t *testing.T) {
 		block := make([]byte, v.Rows()*v.RowBytes())
 		require.NoError(t, v.ReadRows(block, 0, v.Rows(), nil))
 		for i := range b {
-			if v.DType == weights.F16 {
+			if v.DType == dtype.F16 {
 				b[i] = fromF16(binary.LittleEndian.Uint16(block[2*i:]))
 			} else {
 				b[i] = math.Float32frombits(binary.LittleEndian.Uint32(block[4*i:]))

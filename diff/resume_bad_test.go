@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/koala-go/sdk/modeltest"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/modeltest"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // interrupted stops a run in the middle; what it wrote is left.
@@ -45,10 +47,10 @@ func TestResumeRefuses(t *testing.T) {
 			other := modeltest.Tiny
 			other.Seed++
 			x.delta += ".other"
-			write(t, other, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: other.Diff})
+			write(t, other, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: other.Diff})
 		}, `input "diff" is not as it was`},
-		"a narrow type":  {func(_ *testing.T, x *trial) { x.opts.DType = weights.F16 }, "of another output"},
-		"a wide type":    {func(_ *testing.T, x *trial) { x.opts.DType = weights.F32 }, "of another output"},
+		"a narrow type":  {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F16 }, "of another output"},
+		"a wide type":    {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F32 }, "of another output"},
 		"another format": {func(_ *testing.T, x *trial) { x.opts.Format = hf }, "of another output"},
 		"another verb":   {func(_ *testing.T, x *trial) { x.do = makeIt; x.opts.Allow = everyCheck }, "not as it was"},
 	} {
@@ -73,7 +75,7 @@ func TestResumeRefuses(t *testing.T) {
 				before.opts = &asked
 			}
 			require.NoError(t, before.do(t, &before))
-			requireValues(t, x.out, modeltest.Tiny, easylm, weights.BF16, sum(modeltest.Tiny))
+			requireValues(t, x.out, modeltest.Tiny, easylm, dtype.BF16, sum(modeltest.Tiny))
 		})
 	}
 }
@@ -87,7 +89,7 @@ func TestResumeNothing(t *testing.T) {
 		}
 		x.opts.Resume = true
 		require.NoError(t, x.do(t, x))
-		requireValues(t, x.out, modeltest.Tiny, hf, weights.BF16, sum(modeltest.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 	}
 }
@@ -100,7 +102,7 @@ func TestCutJournal(t *testing.T) {
 		require.NoError(t, os.Truncate(filepath.Join(filepath.Dir(x.out), ".out.koala-partial", journalName), length))
 		x.opts.Resume = true
 		require.NoError(t, x.do(t, x), "%d bytes", length)
-		requireValues(t, x.out, modeltest.Tiny, hf, weights.BF16, sum(modeltest.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 	}
 }
@@ -132,7 +134,7 @@ func TestDamagedJournal(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(place, "stream"), partial, 0o644))
 		err := x.do(t, x)
 		require.NoError(t, err, "byte %d", i)
-		requireValues(t, x.out, modeltest.Tiny, easylm, weights.BF16, sum(modeltest.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, easylm, dtype.BF16, sum(modeltest.Tiny))
 		require.NoError(t, os.Remove(x.out))
 	}
 }

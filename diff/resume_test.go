@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // resumeChild is set in the processes that these tests start.
@@ -129,8 +131,8 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 	x := newTrial(t)
 	m := modeltest.Small
-	write(t, m, x.base, &modeltest.Options{Format: hf, DType: weights.F16, Values: m.Base})
-	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: weights.BF16, Values: m.Diff})
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	want := wanted(t, x, Options{})
 	job := resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2}
 	start := time.Now()

@@ -4,9 +4,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // TestMemoryAtEverySize plans the recovery of every released size, from sparse
@@ -26,10 +28,10 @@ func TestMemoryAtEverySize(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			dir := t.TempDir()
 			base, delta := filepath.Join(dir, "base"), filepath.Join(dir, "delta")
-			if err := r.model.Write(base, &modeltest.Options{Format: hf, DType: weights.F16}); err != nil {
+			if err := r.model.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}); err != nil {
 				t.Skipf("this file system has no sparse files of this size: %v", err)
 			}
-			require.NoError(t, r.model.Write(delta, &modeltest.Options{Format: easylm, DType: weights.BF16}))
+			require.NoError(t, r.model.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 			for _, format := range []weights.Format{hf, easylm} {
 				for _, workers := range []int{1, 2, 8} {
 					p := planWithoutChecks(t, base, delta, &Options{Format: format, Workers: workers})

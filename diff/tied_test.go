@@ -6,16 +6,18 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // writeTied writes Tiny without an output matrix: the embedding serves.
 func writeTied(t *testing.T, path string) {
 	t.Helper()
 	m := modeltest.Tiny
-	write(t, m, path, &modeltest.Options{Format: hf, DType: weights.F16, Values: m.Base})
+	write(t, m, path, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
 	edit(t, path, without("lm_head.weight"))
 	file := filepath.Join(path, "config.json")
 	b, err := os.ReadFile(file)
@@ -44,7 +46,7 @@ func TestConvertTied(t *testing.T) {
 			dir := t.TempDir()
 			base, middle, out := filepath.Join(dir, "base"), filepath.Join(dir, "middle"), filepath.Join(dir, "out")
 			writeTied(t, base)
-			o.DType = weights.F16
+			o.DType = dtype.F16
 			_, err := Convert(t.Context(), base, middle, &o)
 			require.NoError(t, err)
 			c, err := weights.Open(middle, nil)
@@ -54,9 +56,9 @@ func TestConvertTied(t *testing.T) {
 			has := o.Format == easylm || o.Format == torch
 			require.Equal(t, has, c.Tensor(weights.Param{Role: weights.Output}) != nil)
 			require.Equal(t, !has, c.Config.TiedEmbeddings)
-			_, err = Convert(t.Context(), middle, out, &Options{Format: easylm, DType: weights.F16, Heads: m.Heads})
+			_, err = Convert(t.Context(), middle, out, &Options{Format: easylm, DType: dtype.F16, Heads: m.Heads})
 			require.NoError(t, err)
-			requireValues(t, out, m, easylm, weights.F16, tied)
+			requireValues(t, out, m, easylm, dtype.F16, tied)
 		})
 	}
 }

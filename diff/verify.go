@@ -13,9 +13,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/memory"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -135,7 +135,7 @@ func readSmall(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes are too many: %s: give the list itself", f.Size(), path)
 	}
 	text := make([]byte, f.Size())
-	if err := wire.ReadFull(f, text, 0); err != nil {
+	if err := bounded.ReadFull(f, text, 0); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return text, nil

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
-	"github.com/stretchr/testify/require"
 )
 
 // counting is a file system that counts the reads and writes under way.

@@ -12,11 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // requireClean checks that a test leaves no goroutine and no open file.
@@ -67,7 +70,7 @@ func TestBadModels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			requireClean(t)
 			path := filepath.Join(t.TempDir(), "model")
-			require.NoError(t, bad.model.Write(path, &modeltest.Options{Format: bad.format, DType: weights.F16, Values: bad.model.Base}))
+			require.NoError(t, bad.model.Write(path, &modeltest.Options{Format: bad.format, DType: dtype.F16, Values: bad.model.Base}))
 			if bad.config != nil {
 				editConfig(t, path, bad.config)
 			}
@@ -88,7 +91,7 @@ func TestBadModels(t *testing.T) {
 }
 
 // records lists the arrays of a stream.
-func records(t *testing.T, path string) []wire.Tensor {
+func records(t *testing.T, path string) []tensor.Tensor {
 	t.Helper()
 	f, err := os.Open(path)
 	require.NoError(t, err)
@@ -109,7 +112,7 @@ func dropLast(t *testing.T, path string) {
 
 // addOne adds an array to a stream.
 func addOne(t *testing.T, path string) {
-	x := wire.Tensor{Name: "transformer/h/0/attention/wx/kernel", DType: "F16", Shape: []int64{2}}
+	x := tensor.Tensor{Name: "transformer/h/0/attention/wx/kernel", DType: "F16", Shape: []int64{2}}
 	record, err := flax.AppendRecord(nil, &x)
 	require.NoError(t, err)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -166,7 +169,7 @@ func TestNonFinite(t *testing.T) {
 			}
 			path := filepath.Join(t.TempDir(), "model")
 			right := rounded(made().sum)
-			o := &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.BF16, Values: func(q weights.Param, r, c int) uint16 {
+			o := &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
 				if q == p && r == row && c == col {
 					return bits
 				}
@@ -220,7 +223,7 @@ func TestShrunk(t *testing.T) {
 	requireClean(t)
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
-		require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: format, DType: weights.F16, Values: modeltest.Tiny.Base}))
+		require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 		c, err := weights.Open(path, &weights.OpenOptions{Heads: 4})
 		require.NoError(t, err)
 		m, err := Open(c, nil)
@@ -239,7 +242,7 @@ func TestShrunk(t *testing.T) {
 // number of workers.
 func TestMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: modeltest.Small.Base}))
+	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Small.Base}))
 	var low *MemoryError
 	for _, o := range []Options{{Memory: 100_000}, {Memory: 800_000, Workers: 16}} {
 		_, err := openModel(t, path, 0, &o).Logits(t.Context(), []int32{1, 2, 3})
@@ -262,7 +265,7 @@ func TestMemory(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	requireClean(t)
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16, Values: modeltest.Small.Base}))
+	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: modeltest.Small.Base}))
 	c, err := weights.Open(path, &weights.OpenOptions{Heads: 8})
 	require.NoError(t, err)
 	defer c.Close()

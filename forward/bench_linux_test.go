@@ -14,10 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/koala-go/sdk/modeltest"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // large is a model of 7B's shape: 13.5 GB in 16 bits.
@@ -89,7 +92,7 @@ func makeLarge(b *testing.B, path string, format weights.Format) {
 	if _, err := os.Stat(path); err == nil {
 		return
 	}
-	options := &modeltest.Options{Format: format, DType: weights.BF16}
+	options := &modeltest.Options{Format: format, DType: dtype.BF16}
 	require.NoError(b, large.Write(path, options)) // headers alone
 	plan, err := large.Plan(options)
 	require.NoError(b, err)

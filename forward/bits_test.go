@@ -11,11 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // odd is a model whose widths are no multiples of the 16 lanes of a sum, with
@@ -71,14 +73,14 @@ func TestSameBits(t *testing.T) {
 		"meta":              {Format: weights.FormatTorch, Shards: 1},
 		"meta in 2":         {Format: weights.FormatTorch, Shards: 2},
 	} {
-		o.DType, o.Values = weights.BF16, oddValues
+		o.DType, o.Values = dtype.BF16, oddValues
 		paths[name] = filepath.Join(dir, name)
 		require.NoError(t, odd.Write(paths[name], o))
 	}
 	for name, o := range map[string]diff.Options{
 		"gguf":             {Format: weights.FormatGGUF},
-		"easylm in fp32":   {Format: weights.FormatEasyLM, DType: weights.F32, Heads: odd.Heads},
-		"safetensors fp32": {Format: weights.FormatSafetensors, DType: weights.F32},
+		"easylm in fp32":   {Format: weights.FormatEasyLM, DType: dtype.F32, Heads: odd.Heads},
+		"safetensors fp32": {Format: weights.FormatSafetensors, DType: dtype.F32},
 	} {
 		paths[name] = filepath.Join(dir, name)
 		_, err := diff.Convert(t.Context(), paths["safetensors"], paths[name], &o)
@@ -108,10 +110,10 @@ func TestSameBits(t *testing.T) {
 func TestQuantized(t *testing.T) {
 	dir := t.TempDir()
 	in, quantized, wide := filepath.Join(dir, "in"), filepath.Join(dir, "q8.gguf"), filepath.Join(dir, "wide")
-	require.NoError(t, modeltest.Small.Write(in, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: modeltest.Small.Base}))
-	_, err := diff.Convert(t.Context(), in, quantized, &diff.Options{Format: weights.FormatGGUF, DType: weights.Q8_0})
+	require.NoError(t, modeltest.Small.Write(in, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Small.Base}))
+	_, err := diff.Convert(t.Context(), in, quantized, &diff.Options{Format: weights.FormatGGUF, DType: dtype.Q8_0})
 	require.NoError(t, err)
-	_, err = diff.Convert(t.Context(), quantized, wide, &diff.Options{DType: weights.F32})
+	_, err = diff.Convert(t.Context(), quantized, wide, &diff.Options{DType: dtype.F32})
 	require.NoError(t, err)
 	q, w := openModel(t, quantized, 0, nil), openModel(t, wide, 0, nil)
 	r, err := Compare(t.Context(), q, w, nil)
@@ -162,7 +164,7 @@ func TestGroupedHeads(t *testing.T) {
 		return oddValues(p, r, c)
 	}
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, whole.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.BF16, Values: repeated}))
+	require.NoError(t, whole.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: repeated}))
 	got, err := openModel(t, path, 0, nil).Logits(t.Context(), text(odd))
 	require.NoError(t, err)
 	require.Equal(t, committed(t), digest(got))
@@ -176,7 +178,7 @@ func TestTied(t *testing.T) {
 	var digests []string
 	for i, m := range []modeltest.Model{odd, tied} {
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
-		require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.BF16, Values: func(p weights.Param, r, c int) uint16 {
+		require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
 			if p.Role == weights.Output {
 				p.Role = weights.Embed
 			}

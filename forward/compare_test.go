@@ -5,10 +5,12 @@ import (
 	"math"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // TestCompareFixtures compares forms of one model, and a base with what was
@@ -120,7 +122,7 @@ func TestDialogue(t *testing.T) {
 func TestPlausibility(t *testing.T) {
 	m := modeltest.Model{Layers: 1, Dim: 16, FFN: 8, Vocab: 32000, Heads: 2, Seed: 3}
 	path := t.TempDir() + "/model"
-	require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: m.Base}))
+	require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
 	r, err := openModel(t, path, 0, nil).Plausibility(t.Context(), nil)
 	require.NoError(t, err)
 	require.InDelta(t, math.Log(32000), r.Random, 1e-12)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
@@ -22,7 +23,7 @@ func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
 	}
 	path := filepath.Join(dir, "tiny")
 	m := modeltest.Tiny
-	if err := m.Write(path, &modeltest.Options{Format: format, DType: weights.F16, Values: m.Base}); err != nil {
+	if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base}); err != nil {
 		log.Fatal(err)
 	}
 	c, err = weights.Open(path, &weights.OpenOptions{Heads: m.Heads})

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // values are the weights of a model, in Meta's layout.
@@ -173,7 +175,7 @@ func made() origin {
 func write(t *testing.T, v modeltest.Values, config map[string]any) *Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.BF16, Values: v}))
+	require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: v}))
 	if config != nil {
 		editConfig(t, path, config)
 	}
@@ -246,7 +248,7 @@ func readValues(t *testing.T, c *weights.Checkpoint) values {
 		raw := make([]byte, v.Rows()*v.RowBytes())
 		require.NoError(t, v.ReadRows(raw, 0, v.Rows(), nil))
 		all[p] = make([]float32, len(raw)/int(v.DType.Size()))
-		half.Floats(all[p], raw, half.Type(v.DType))
+		half.Floats(all[p], raw, dtype.Type(v.DType))
 	}
 	return func(p weights.Param, r, c int) float32 {
 		cols := modeltest.Tiny.Dim

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
 )
@@ -162,7 +163,7 @@ type matrix struct {
 	name       string // of the tensor in its file
 	view       *weights.View
 	rows, cols int
-	dtype      half.Type
+	dtype      dtype.Type
 	data       []byte // all of it, once it is in memory
 }
 
@@ -173,7 +174,7 @@ func newMatrix(c *weights.Checkpoint, p weights.Param, v *weights.View) *matrix 
 	} else {
 		name = c.Tensor(weights.Param{Role: weights.Embed}).Name
 	}
-	return &matrix{param: p, name: name, view: v, rows: int(v.Rows()), cols: int(v.RowBytes() / v.DType.Size()), dtype: half.Type(v.DType)}
+	return &matrix{param: p, name: name, view: v, rows: int(v.Rows()), cols: int(v.RowBytes() / v.DType.Size()), dtype: dtype.Type(v.DType)}
 }
 
 func (x *matrix) bytes() int64 { return int64(x.rows) * x.view.RowBytes() }

@@ -50,7 +50,7 @@ func (x *matrix) rowsOf(budget int64, workers int) int {
 
 // gathered says whether panels are kept as the file has them, column by column,
 // and turned in parts.
-func (x *matrix) gathered() bool { return x.data == nil && x.view.Turned() && x.view.Step() == 1 }
+func (x *matrix) gathered() bool { return x.data == nil && x.view.Transposed() && x.view.Step() == 1 }
 
 // partRows is the number of rows that stay in a core's cache: whole panels of
 // the kernels.
@@ -88,7 +88,7 @@ func (x panel) parts(block, buffer []byte, do func(first, count int, rows []byte
 	if !x.gathered() {
 		return do(x.first, x.count, block)
 	}
-	space, size := buffer[len(block):], x.dtype.Size()
+	space, size := buffer[len(block):], int(x.dtype.Size())
 	for done := 0; done < x.count; done += x.partRows() {
 		n := min(x.partRows(), x.count-done)
 		rows := space[:n*x.cols*size]

@@ -4,9 +4,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // TestMemoryAtEverySize has sparse checkpoints of the released sizes: what a
@@ -24,7 +26,7 @@ func TestMemoryAtEverySize(t *testing.T) {
 	} {
 		for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 			path := filepath.Join(t.TempDir(), "model")
-			if err := m.Write(path, &modeltest.Options{Format: format, DType: weights.BF16}); err != nil {
+			if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.BF16}); err != nil {
 				t.Skipf("this file system has no sparse files of this size: %v", err)
 			}
 			ids, _ := dialogue()

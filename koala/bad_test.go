@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/prompt"
 )
@@ -75,9 +75,9 @@ func requireTurn(t testing.TB, err, kind error, turn, offset int) {
 func lawful(t testing.TB, data []byte) (c prompt.Conversation, err error) {
 	limit := uint64(1<<20 + 32*len(data))
 	parse := func() { c, err = koala.ParseConversation(data) }
-	least := wiretest.Allocated(parse)
+	least := refusaltest.Allocated(parse)
 	for try := 0; least > limit && try < 2; try++ {
-		least = min(least, wiretest.Allocated(parse))
+		least = min(least, refusaltest.Allocated(parse))
 	}
 	require.LessOrEqual(t, least, limit)
 	return c, err

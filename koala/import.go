@@ -1,7 +1,8 @@
 package koala
 
 import (
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 	"github.com/koala-go/sdk/prompt"
 )
 
@@ -17,7 +18,7 @@ import (
 // What Koala has no turn for is treated as o says, and told in the notes. It is
 // as strict about the JSON as ParseConversation, with the same errors.
 func ImportConversation(data []byte, o *prompt.Import) (prompt.Conversation, []prompt.Note, error) {
-	m := importer{reader: reader{j: wire.NewJSON(data, 0), turn: -1}}
+	m := importer{reader: reader{j: strictjson.New(data, 0), turn: -1}}
 	err := m.document()
 	if err == nil {
 		m.turn = -1
@@ -51,7 +52,7 @@ func (m *importer) document() error {
 		switch name {
 		case "messages", "conversations", "prompt":
 			if form != "" {
-				return wire.Malformed(at, "", "both %q and %q in one object", form, name)
+				return refusal.Malformed(at, "", "both %q and %q in one object", form, name)
 			}
 			form = name
 		}
@@ -72,7 +73,7 @@ func (m *importer) document() error {
 		return err
 	})
 	if err == nil && form == "" {
-		err = wire.Malformed(start, "", "neither messages, conversations nor a prompt")
+		err = refusal.Malformed(start, "", "neither messages, conversations nor a prompt")
 	}
 	return err
 }
@@ -98,7 +99,7 @@ func (m *importer) message() error {
 		return err
 	})
 	if err == nil && (!role || !content) {
-		err = wire.Malformed(start, "", "message without a role or without content")
+		err = refusal.Malformed(start, "", "message without a role or without content")
 	}
 	m.messages = append(m.messages, x)
 	return err
@@ -117,7 +118,7 @@ func (m *importer) content() (text string, err error) {
 			return err
 		}
 		if part["type"] != "text" || len(part) != 2 {
-			return wire.Malformed(at, "", "part of a message that is not text")
+			return refusal.Malformed(at, "", "part of a message that is not text")
 		}
 		all = append(all, part["text"]...)
 		return nil

@@ -5,16 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 	"github.com/koala-go/sdk/prompt"
 )
 
 // Kinds of *prompt.TurnError for JSON, for errors.Is.
 var (
 	// ErrMalformed: it is not JSON, or not of the form that is due.
-	ErrMalformed = wire.ErrMalformed
+	ErrMalformed = refusal.ErrMalformed
 	// ErrUnsupported: it is of a newer version than is known here.
-	ErrUnsupported = wire.ErrUnsupported
+	ErrUnsupported = refusal.ErrUnsupported
 )
 
 // ParseConversation reads a conversation in JSON: an array, or an object with
@@ -28,7 +29,7 @@ var (
 // nothing behind the end. The error is a *prompt.TurnError with the message and
 // the byte of the JSON; its kind is ErrMalformed or one of prompt's.
 func ParseConversation(data []byte) (prompt.Conversation, error) {
-	r := reader{j: wire.NewJSON(data, 0), turn: -1}
+	r := reader{j: strictjson.New(data, 0), turn: -1}
 	var c prompt.Conversation
 	err := r.document("messages", func() error { return r.array(func() error { return r.message(&c) }) })
 	if err == nil {
@@ -46,7 +47,7 @@ func ParseConversation(data []byte) (prompt.Conversation, error) {
 
 // reader reads JSON and knows which turn it is at.
 type reader struct {
-	j    *wire.JSON
+	j    *strictjson.Reader
 	turn int
 }
 
@@ -57,7 +58,7 @@ func (r *reader) located(err error) error {
 		return turn
 	}
 	e := &prompt.TurnError{Turn: r.turn, Offset: int(r.j.Offset()), Err: err}
-	if at, ok := err.(*wire.Error); ok {
+	if at, ok := err.(*refusal.Error); ok {
 		e.Offset, e.Err = int(at.Offset), at.Err
 	}
 	return e
@@ -79,7 +80,7 @@ func (r *reader) document(name string, read func() error) error {
 		return err
 	})
 	if err == nil && !seen {
-		err = wire.Malformed(start, "", "no %q in the object", name)
+		err = refusal.Malformed(start, "", "no %q in the object", name)
 	}
 	return err
 }
@@ -93,7 +94,7 @@ func (r *reader) array(element func() error) error {
 }
 
 func (r *reader) unknown(name string) error {
-	return wire.Malformed(r.j.Offset(), "", "unknown field %.40q", name)
+	return refusal.Malformed(r.j.Offset(), "", "unknown field %.40q", name)
 }
 
 // message reads a turn.
@@ -120,23 +121,23 @@ func (r *reader) message(c *prompt.Conversation) error {
 	switch {
 	case err != nil:
 	case !role, !content:
-		err = wire.Malformed(start, "", "message without a role or without content")
+		err = refusal.Malformed(start, "", "message without a role or without content")
 	case quality && t.Role == prompt.User:
-		err = wire.Malformed(start, "", "quality of a user's message")
+		err = refusal.Malformed(start, "", "quality of a user's message")
 	}
 	*c = append(*c, t)
 	return err
 }
 
 // named reads a string that is a name.
-func named[T any](j *wire.JSON, parse func(string) (T, error)) (x T, err error) {
+func named[T any](j *strictjson.Reader, parse func(string) (T, error)) (x T, err error) {
 	at := j.Offset()
 	name, err := j.String()
 	if err != nil {
 		return x, err
 	}
 	if x, err = parse(name); err != nil {
-		err = &wire.Error{Offset: at, Err: err}
+		err = &refusal.Error{Offset: at, Err: err}
 	}
 	return x, err
 }

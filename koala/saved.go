@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 	"github.com/koala-go/sdk/prompt"
 )
 
@@ -67,7 +68,7 @@ func (c *Chat) MarshalJSON() ([]byte, error) {
 func (c *Chat) UnmarshalJSON(data []byte) error {
 	c.lock()
 	defer c.mu.Unlock()
-	l := loader{reader: reader{j: wire.NewJSON(data, 0), turn: -1}}
+	l := loader{reader: reader{j: strictjson.New(data, 0), turn: -1}}
 	l.o.Tokenizer = c.m.Tokenizer
 	l.o.Moderator, l.o.ModerateStep = c.m.Moderator, c.m.ModerateStep
 	l.o.Dialect = new(prompt.Dialect)
@@ -122,7 +123,7 @@ func (l *loader) members(readers map[string]func() error, optional ...string) er
 		return read()
 	})
 	if err == nil && seen != len(readers)-len(optional) {
-		err = wire.Malformed(start, "", "%d of %d fields are missing", len(readers)-len(optional)-seen, len(readers))
+		err = refusal.Malformed(start, "", "%d of %d fields are missing", len(readers)-len(optional)-seen, len(readers))
 	}
 	return err
 }
@@ -155,7 +156,7 @@ func (l *loader) version() error {
 	at := l.j.Offset()
 	n, err := l.j.Uint()
 	if err == nil && n != savedVersion {
-		err = wire.Unsupported(at, "", "saved chat of version %d, of which %d is known here: update this program", n, savedVersion)
+		err = refusal.Unsupported(at, "", "saved chat of version %d, of which %d is known here: update this program", n, savedVersion)
 	}
 	return err
 }
@@ -199,7 +200,7 @@ func (l *loader) flag(to *bool) func() error {
 	return func() error {
 		v, err := l.j.Value()
 		if err == nil && v.Kind != 't' && v.Kind != 'f' {
-			err = wire.Malformed(v.Offset, "", "neither true nor false")
+			err = refusal.Malformed(v.Offset, "", "neither true nor false")
 		}
 		*to = v.True()
 		return err
@@ -211,7 +212,7 @@ func (l *loader) whole(to *int) func() error {
 		n, err := l.integer()
 		*to = int(n)
 		if err == nil && int64(*to) != n {
-			err = wire.Malformed(l.j.Offset(), "", "number %d is out of range", n)
+			err = refusal.Malformed(l.j.Offset(), "", "number %d is out of range", n)
 		}
 		return err
 	}
@@ -224,7 +225,7 @@ func (l *loader) integer() (int64, error) {
 	}
 	n, wrong := strconv.ParseInt(v.Text, 10, 64)
 	if v.Kind != '0' || wrong != nil {
-		return 0, wire.Malformed(v.Offset, "", "no whole number")
+		return 0, refusal.Malformed(v.Offset, "", "no whole number")
 	}
 	return n, nil
 }
@@ -237,7 +238,7 @@ func (l *loader) number(to *float64) func() error {
 		}
 		f, wrong := strconv.ParseFloat(v.Text, 64)
 		if v.Kind != '0' || wrong != nil {
-			return wire.Malformed(v.Offset, "", "no number")
+			return refusal.Malformed(v.Offset, "", "no number")
 		}
 		*to = f
 		return nil
@@ -245,11 +246,11 @@ func (l *loader) number(to *float64) func() error {
 }
 
 // one reads a name from a list and gives its place.
-func one[T ~uint8](j *wire.JSON, names []string) (T, error) {
+func one[T ~uint8](j *strictjson.Reader, names []string) (T, error) {
 	return named(j, func(name string) (T, error) {
 		i := slices.Index(names, name)
 		if i < 0 {
-			return 0, wire.Reason(wire.ErrMalformed, "%.40q is none of %q", name, names)
+			return 0, refusal.Reason(refusal.ErrMalformed, "%.40q is none of %q", name, names)
 		}
 		return T(i), nil
 	})

@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -99,7 +100,7 @@ type Options struct {
 	// supported, because its norms have 32 bits.
 	Format weights.Format
 	// DType is the type of every tensor: fp16, the default, or bf16.
-	DType weights.DType
+	DType dtype.Type
 	// Values returns the weights. If it is nil, all weights are zero and the
 	// file is sparse where the format and the file system allow it.
 	Values Values
@@ -121,7 +122,7 @@ func (o *Options) defaults() Options {
 		d.Format = weights.FormatSafetensors
 	}
 	if d.DType == "" {
-		d.DType = weights.F16
+		d.DType = dtype.F16
 	}
 	return d
 }
@@ -154,7 +155,7 @@ func (m Model) Write(path string, options *Options) error {
 // [Model.Write] writes with the same options.
 func (m Model) Plan(options *Options) (*weights.Plan, error) {
 	o := options.defaults()
-	spec := &weights.Spec{Format: o.Format, Config: m.Config(), ShardSize: o.ShardSize, Shards: o.Shards, DTypes: map[weights.Param]weights.DType{}}
+	spec := &weights.Spec{Format: o.Format, Config: m.Config(), ShardSize: o.ShardSize, Shards: o.Shards, DTypes: map[weights.Param]dtype.Type{}}
 	for _, p := range spec.Config.Params() {
 		spec.DTypes[p] = o.DType
 	}

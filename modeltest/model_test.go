@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/weights"
 )
 
 // TestLayoutsAgree writes a model in each format and reads it in Meta's layout,
@@ -14,7 +16,7 @@ import (
 func TestLayoutsAgree(t *testing.T) {
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
-		require.NoError(t, Tiny.Write(path, &Options{Format: format, DType: weights.F16, Values: Tiny.Base, ShardSize: 60_000}))
+		require.NoError(t, Tiny.Write(path, &Options{Format: format, DType: dtype.F16, Values: Tiny.Base, ShardSize: 60_000}))
 		c, err := weights.Open(path, &weights.OpenOptions{Heads: Tiny.Heads})
 		require.NoError(t, err)
 		defer c.Close()

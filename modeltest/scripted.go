@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/tokenizer"
@@ -52,18 +53,18 @@ const (
 // GGUFSpec returns the specification of a GGUF file with LLaMA's vocabulary.
 // The shape is that of c, except for the size of the vocabulary. Matrices have
 // type dtype, norms have type F32.
-func GGUFSpec(name string, c weights.Config, dtype weights.DType) *weights.Spec {
+func GGUFSpec(name string, c weights.Config, dt dtype.Type) *weights.Spec {
 	t := tokenizer.Default()
 	v := &weights.Vocabulary{Scores: t.Scores(), BOS: int(t.BOS()), EOS: int(t.EOS()), Unknown: int(t.UNK())}
 	for id := range tokenizer.Token(t.Len()) {
 		v.Pieces, v.Types = append(v.Pieces, t.Piece(id)), append(v.Types, int32(t.Type(id)))
 	}
 	c.Vocab = t.Len()
-	s := &weights.Spec{Format: weights.FormatGGUF, Name: name, Vocabulary: v, Config: c, DTypes: map[weights.Param]weights.DType{}}
+	s := &weights.Spec{Format: weights.FormatGGUF, Name: name, Vocabulary: v, Config: c, DTypes: map[weights.Param]dtype.Type{}}
 	for _, p := range c.Params() {
-		s.DTypes[p] = dtype
+		s.DTypes[p] = dt
 		if p.Role.IsNorm() {
-			s.DTypes[p] = weights.F32
+			s.DTypes[p] = dtype.F32
 		}
 	}
 	return s
@@ -72,7 +73,7 @@ func GGUFSpec(name string, c weights.Config, dtype weights.DType) *weights.Spec 
 // ScriptedGGUF returns the [Scripted] model as the bytes of a GGUF file with
 // LLaMA's vocabulary and fp16 matrices. It takes about 20 ms.
 func ScriptedGGUF() ([]byte, error) {
-	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, weights.F16)
+	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, dtype.F16)
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 func FuzzParse(f *testing.F) {
@@ -22,7 +22,7 @@ func FuzzParse(f *testing.F) {
 		for _, d := range everyDialect {
 			requireParsed(t, d, text)
 		}
-		allocated := wiretest.Allocated(func() { _, _ = Parse(text) })
+		allocated := refusaltest.Allocated(func() { _, _ = Parse(text) })
 		require.LessOrEqual(t, allocated, uint64(1<<20+32*len(text)))
 	})
 }

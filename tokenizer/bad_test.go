@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/koala-go/sdk/internal/fixture"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // A writer of models of its own.
@@ -158,9 +158,9 @@ func refused(t *testing.T, b []byte) error {
 func lawful(t testing.TB, b []byte) (tok *Tokenizer, err error) {
 	limit := uint64(1<<20 + 32*len(b))
 	load := func() { tok, err = read(bytes.NewReader(b), int64(len(b))) }
-	least := wiretest.Allocated(load)
+	least := refusaltest.Allocated(load)
 	for try := 0; least > limit && try < 2; try++ {
-		least = min(least, wiretest.Allocated(load))
+		least = min(least, refusaltest.Allocated(load))
 	}
 	require.LessOrEqual(t, least, limit, "bytes allocated for a model of %d", len(b))
 	return tok, err

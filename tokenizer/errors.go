@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Kinds of ModelError, for errors.Is. A file that ends too early is
@@ -14,9 +14,9 @@ import (
 // reader.
 var (
 	// ErrMalformed: the bytes break the rules of their format.
-	ErrMalformed = wire.ErrMalformed
+	ErrMalformed = refusal.ErrMalformed
 	// ErrUnsupported: a valid model, but of a kind that is not read here.
-	ErrUnsupported = wire.ErrUnsupported
+	ErrUnsupported = refusal.ErrUnsupported
 )
 
 // ModelError says that a file cannot be read as a tokenizer, and where.
@@ -63,7 +63,7 @@ func (e *ModelError) cure() string {
 // modelError puts a parser's error in its file.
 func modelError(kind Kind, err error) error {
 	e := &ModelError{Kind: kind, Offset: -1, Err: err}
-	var at *wire.Error
+	var at *refusal.Error
 	if errors.As(err, &at) {
 		e.Offset, e.Err = at.Offset, at.Err
 	}

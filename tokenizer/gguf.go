@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/gguf"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // ggml is the beginning of the names of the tokenizer's metadata.
@@ -45,10 +45,10 @@ func (g *ggufReader) get(name string) *gguf.Value {
 
 func (g *ggufReader) kind() error {
 	if model := g.get("model"); model.Text(0) != "llama" {
-		return wire.Unsupported(model.Offset, "", "the tokenizer is of the kind %q instead of %q", model.Text(0), "llama")
+		return refusal.Unsupported(model.Offset, "", "the tokenizer is of the kind %q instead of %q", model.Text(0), "llama")
 	}
 	if chars := g.get("precompiled_charsmap"); chars.Len > 0 {
-		return wire.Unsupported(chars.Offset, "", "a normalizer other than identity")
+		return refusal.Unsupported(chars.Offset, "", "a normalizer other than identity")
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (g *ggufReader) kind() error {
 func (g *ggufReader) pieces() error {
 	tokens, scores, types := g.get("tokens"), g.get("scores"), g.get("token_type")
 	if !tokens.List || tokens.Type != gguf.String || scores.Len != tokens.Len || types.Len != tokens.Len {
-		return wire.Malformed(tokens.Offset, "", "%d tokens, %d scores, %d types", tokens.Len, scores.Len, types.Len)
+		return refusal.Malformed(tokens.Offset, "", "%d tokens, %d scores, %d types", tokens.Len, scores.Len, types.Len)
 	}
 	g.v.pieces = make([]piece, tokens.Len)
 	for i := range g.v.pieces {
@@ -65,7 +65,7 @@ func (g *ggufReader) pieces() error {
 		score, okScore := scores.Float(i)
 		typ, okType := types.Int(i)
 		if !okScore || !okType || typ < int64(Normal) || typ > int64(Byte) || !utf8.ValidString(text) {
-			return wire.Malformed(tokens.Offset, "", "token %d has no score, no known type or is not UTF-8", i)
+			return refusal.Malformed(tokens.Offset, "", "token %d has no score, no known type or is not UTF-8", i)
 		}
 		g.v.pieces[i] = piece{text, float32(score), PieceType(typ)}
 		g.v.byteFallback = g.v.byteFallback || PieceType(typ) == Byte
@@ -93,7 +93,7 @@ func (g *ggufReader) special() error {
 		switch {
 		case !ok || id == math.MaxUint32 || id == -1:
 		case id < 0 || id >= int64(len(g.v.pieces)):
-			return wire.Malformed(v.Offset, "", "%s is %d, but there are %d tokens", name, id, len(g.v.pieces))
+			return refusal.Malformed(v.Offset, "", "%s is %d, but there are %d tokens", name, id, len(g.v.pieces))
 		default:
 			*to = Token(id)
 		}

@@ -3,15 +3,16 @@ package tokenizer
 import (
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // hfReader reads a tokenizer.json of Hugging Face's tokenizers.
 type hfReader struct {
 	*vocabulary
-	json  *wire.JSON
-	rest  map[string]*wire.Value // members of the text but the model
-	model map[string]*wire.Value // members of the model but vocab and merges
+	json  *strictjson.Reader
+	rest  map[string]*strictjson.Value // members of the text but the model
+	model map[string]*strictjson.Value // members of the model but vocab and merges
 
 	ids     map[string]Token
 	listed  []hfMerge
@@ -28,8 +29,8 @@ type hfMerge struct {
 // not, spaces replaced by ▁, no other normalizing or splitting.
 func readHF(b []byte) (*vocabulary, error) {
 	r := hfReader{
-		vocabulary: newVocabulary(KindHuggingFace), json: wire.NewJSON(b, 0),
-		rest: map[string]*wire.Value{}, model: map[string]*wire.Value{}, ids: map[string]Token{}, vocabAt: -1,
+		vocabulary: newVocabulary(KindHuggingFace), json: strictjson.New(b, 0),
+		rest: map[string]*strictjson.Value{}, model: map[string]*strictjson.Value{}, ids: map[string]Token{}, vocabAt: -1,
 	}
 	r.trim = false
 	err := r.json.Object(r.member)
@@ -72,7 +73,7 @@ func (r *hfReader) vocabEntry(text string) error {
 	at := r.json.Offset()
 	id, err := r.json.Uint()
 	if err == nil && id >= maxLink {
-		err = wire.Malformed(at, "", "id %d of %q is out of range", id, text)
+		err = refusal.Malformed(at, "", "id %d of %q is out of range", id, text)
 	}
 	r.ids[text] = Token(id)
 	return err
@@ -88,7 +89,7 @@ func (r *hfReader) mergeEntry() error {
 		}
 		var ok bool
 		if m.left, m.right, ok = strings.Cut(line, " "); !ok || strings.Contains(m.right, " ") {
-			return wire.Malformed(m.at, "", "merge %q is not of two pieces", line)
+			return refusal.Malformed(m.at, "", "merge %q is not of two pieces", line)
 		}
 		r.listed = append(r.listed, m)
 		return nil
@@ -104,7 +105,7 @@ func (r *hfReader) mergeEntry() error {
 		return err
 	})
 	if err == nil && n != 2 {
-		err = wire.Malformed(m.at, "", "merge of %d pieces", n)
+		err = refusal.Malformed(m.at, "", "merge of %d pieces", n)
 	}
 	r.listed = append(r.listed, m)
 	return err
@@ -112,22 +113,22 @@ func (r *hfReader) mergeEntry() error {
 
 // checkModel refuses what is no LLaMA-like BPE.
 func (r *hfReader) checkModel() error {
-	m := &wire.Value{Names: r.model}
+	m := &strictjson.Value{Names: r.model}
 	switch kind := m.Get("type"); {
 	case kind == nil && r.vocabAt < 0:
-		return wire.Malformed(r.json.Offset(), "", "there is no model with a vocabulary")
+		return refusal.Malformed(r.json.Offset(), "", "there is no model with a vocabulary")
 	case kind != nil && !kind.Is("BPE"):
-		return wire.Unsupported(kind.Offset, "", "a model of the type %q", kind.Text)
+		return refusal.Unsupported(kind.Offset, "", "a model of the type %q", kind.Text)
 	case r.vocabAt < 0 || r.listed == nil:
-		return wire.Malformed(r.json.Offset(), "", "the model has no vocab or no merges")
+		return refusal.Malformed(r.json.Offset(), "", "the model has no vocab or no merges")
 	}
 	for _, name := range []string{"dropout", "continuing_subword_prefix", "end_of_word_suffix"} {
 		if v := m.Get(name); v != nil && !v.Is("") && v.Text != "0.0" && v.Text != "0" {
-			return wire.Unsupported(v.Offset, "", "%s is set", name)
+			return refusal.Unsupported(v.Offset, "", "%s is set", name)
 		}
 	}
 	if v := m.Get("ignore_merges"); v.True() {
-		return wire.Unsupported(v.Offset, "", "ignore_merges is set")
+		return refusal.Unsupported(v.Offset, "", "ignore_merges is set")
 	}
 	r.byteFallback = m.Get("byte_fallback").True()
 	r.splitUnknown = !m.Get("fuse_unk").True()
@@ -136,14 +137,14 @@ func (r *hfReader) checkModel() error {
 
 // spaces finds out how spaces become ▁ and when one is put before a text.
 func (r *hfReader) spaces() error {
-	all := &wire.Value{Names: r.rest}
+	all := &strictjson.Value{Names: r.rest}
 	replaced := false
 	r.prefix = prefixNever
-	list := []*wire.Value{all.Get("normalizer")}
+	list := []*strictjson.Value{all.Get("normalizer")}
 	if list[0].Get("type").Is("Sequence") {
 		sequence := list[0].Get("normalizers")
 		if sequence == nil || sequence.Kind != '[' {
-			return wire.Malformed(list[0].Offset, "", "a sequence of normalizers without its list")
+			return refusal.Malformed(list[0].Offset, "", "a sequence of normalizers without its list")
 		}
 		list = sequence.Items
 	}
@@ -155,12 +156,12 @@ func (r *hfReader) spaces() error {
 		case n.Get("type").Is("Replace") && n.Get("pattern").Get("String").Is(" ") && n.Get("content").Is(spaceText):
 			replaced = true
 		default:
-			return wire.Unsupported(n.Offset, "", "a normalizer of the type %q or with such settings", textOf(n.Get("type")))
+			return refusal.Unsupported(n.Offset, "", "a normalizer of the type %q or with such settings", textOf(n.Get("type")))
 		}
 	}
 	pre := all.Get("pre_tokenizer")
 	if pre == nil && !replaced {
-		return wire.Unsupported(r.json.Offset(), "", "spaces are not replaced by ▁")
+		return refusal.Unsupported(r.json.Offset(), "", "spaces are not replaced by ▁")
 	}
 	if pre == nil {
 		return nil
@@ -168,10 +169,10 @@ func (r *hfReader) spaces() error {
 	return r.metaspace(pre)
 }
 
-func (r *hfReader) metaspace(pre *wire.Value) error {
+func (r *hfReader) metaspace(pre *strictjson.Value) error {
 	split := pre.Get("split")
 	if !pre.Get("type").Is("Metaspace") || !pre.Get("replacement").Is(spaceText) || split == nil || split.True() || r.prefix != prefixNever {
-		return wire.Unsupported(pre.Offset, "", "a pre-tokenizer of the type %q or with such settings", textOf(pre.Get("type")))
+		return refusal.Unsupported(pre.Offset, "", "a pre-tokenizer of the type %q or with such settings", textOf(pre.Get("type")))
 	}
 	if scheme := pre.Get("prepend_scheme"); scheme.Is("always") || scheme.Is("first") {
 		r.prefix = prefixUnlessSpace
@@ -179,7 +180,7 @@ func (r *hfReader) metaspace(pre *wire.Value) error {
 	return nil
 }
 
-func textOf(v *wire.Value) string {
+func textOf(v *strictjson.Value) string {
 	if v == nil {
 		return ""
 	}
@@ -188,9 +189,9 @@ func textOf(v *wire.Value) string {
 
 // takePieces puts the vocabulary and the added tokens in order of their ids.
 func (r *hfReader) takePieces() error {
-	unk := (&wire.Value{Names: r.model}).Get("unk_token")
+	unk := (&strictjson.Value{Names: r.model}).Get("unk_token")
 	if unk == nil {
-		return wire.Unsupported(r.vocabAt, "", "the model has no unk_token")
+		return refusal.Unsupported(r.vocabAt, "", "the model has no unk_token")
 	}
 	added := r.rest["added_tokens"]
 	if added != nil {
@@ -203,7 +204,7 @@ func (r *hfReader) takePieces() error {
 	r.pieces = make([]piece, len(r.ids))
 	for text, id := range r.ids {
 		if int(id) >= len(r.pieces) || r.pieces[id].text != "" || text == "" {
-			return wire.Malformed(r.vocabAt, "", "id %d of %q is out of range or there twice, or the text is empty", id, text)
+			return refusal.Malformed(r.vocabAt, "", "id %d of %q is out of range or there twice, or the text is empty", id, text)
 		}
 		p := piece{text: text, typ: Normal}
 		if _, ok := byteOf(text); ok && r.byteFallback {
@@ -218,17 +219,17 @@ func (r *hfReader) takePieces() error {
 }
 
 // addID notes the id of an added token.
-func (r *hfReader) addID(a *wire.Value) error {
+func (r *hfReader) addID(a *strictjson.Value) error {
 	text, number := a.Get("content"), a.Get("id")
 	if text == nil || number == nil || text.Kind != '"' {
-		return wire.Malformed(a.Offset, "", "an added token has no content or no id")
+		return refusal.Malformed(a.Offset, "", "an added token has no content or no id")
 	}
-	id, err := wire.NewJSON([]byte(number.Text), number.Offset).Uint()
+	id, err := strictjson.New([]byte(number.Text), number.Offset).Uint()
 	if err != nil {
 		return err
 	}
 	if old, ok := r.ids[text.Text]; id >= maxLink || ok && old != Token(id) {
-		return wire.Malformed(a.Offset, "", "added token %q has the id %d, which is out of range or not that of the vocabulary", text.Text, id)
+		return refusal.Malformed(a.Offset, "", "added token %q has the id %d, which is out of range or not that of the vocabulary", text.Text, id)
 	}
 	r.ids[text.Text] = Token(id)
 	return nil
@@ -244,7 +245,7 @@ func (r *hfReader) takeAdded() error {
 		text := a.Get("content").Text
 		p := &r.pieces[r.ids[text]]
 		if !a.Get("special").True() || a.Get("lstrip").True() || a.Get("rstrip").True() || a.Get("single_word").True() {
-			return wire.Unsupported(a.Offset, "", "added token %q is not special, or strips spaces or is for whole words", text)
+			return refusal.Unsupported(a.Offset, "", "added token %q is not special, or strips spaces or is for whole words", text)
 		}
 		if p.typ != Unknown {
 			p.typ = Control
@@ -267,16 +268,16 @@ func (r *hfReader) takeMerges() error {
 		right, ok2 := r.ids[m.right]
 		into, ok3 := r.ids[m.left+m.right]
 		if !ok1 || !ok2 || !ok3 {
-			return wire.Malformed(m.at, "", "merge of %q and %q names no piece", m.left, m.right)
+			return refusal.Malformed(m.at, "", "merge of %q and %q names no piece", m.left, m.right)
 		}
 		for _, id := range []Token{left, right, into} {
 			if r.pieces[id].typ != Normal {
-				return wire.Unsupported(m.at, "", "a merge with the special piece %q", r.pieces[id].text)
+				return refusal.Unsupported(m.at, "", "a merge with the special piece %q", r.pieces[id].text)
 			}
 		}
 		key := uint64(left)<<32 | uint64(right)
 		if _, ok := seen[key]; ok {
-			return wire.Malformed(m.at, "", "merge of %q and %q is there twice", m.left, m.right)
+			return refusal.Malformed(m.at, "", "merge of %q and %q is there twice", m.left, m.right)
 		}
 		seen[key] = struct{}{}
 		r.merges = append(r.merges, merge{left, right, into})

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Open reads a tokenizer from a file: a SentencePiece BPE model
@@ -49,7 +50,7 @@ const maxModel = 1 << 28
 // read reads a tokenizer of any kind.
 func read(r io.ReaderAt, size int64) (*Tokenizer, error) {
 	head := make([]byte, min(size, 64))
-	if err := wire.ReadFull(r, head, 0); err != nil {
+	if err := bounded.ReadFull(r, head, 0); err != nil {
 		return nil, err
 	}
 	kind := detect(head)
@@ -86,7 +87,7 @@ func readKind(kind Kind, r io.ReaderAt, size int64) (*vocabulary, error) {
 		return nil, errEmpty
 	}
 	b := make([]byte, size)
-	if err := wire.ReadFull(r, b, 0); err != nil {
+	if err := bounded.ReadFull(r, b, 0); err != nil {
 		return nil, err
 	}
 	if kind == KindHuggingFace {
@@ -95,4 +96,4 @@ func readKind(kind Kind, r io.ReaderAt, size int64) (*vocabulary, error) {
 	return readSPM(b)
 }
 
-var errEmpty = wire.Reason(io.ErrUnexpectedEOF, "the file is empty")
+var errEmpty = refusal.Reason(io.ErrUnexpectedEOF, "the file is empty")

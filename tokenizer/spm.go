@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Field numbers of sentencepiece_model.proto.
@@ -55,7 +55,7 @@ func fields(b []byte, at int64, f func(field) error) error {
 		case protowire.BytesType:
 			x.bytes, n = protowire.ConsumeBytes(b[size:])
 		default:
-			return wire.Malformed(at, "", "field %d is a group or of an unknown wire type", number)
+			return refusal.Malformed(at, "", "field %d is a group or of an unknown wire type", number)
 		}
 		if n < 0 {
 			return spmError(x.at, n)
@@ -75,15 +75,15 @@ func fields(b []byte, at int64, f func(field) error) error {
 // spmError is what a negative length of protowire says.
 func spmError(at int64, n int) error {
 	if err := protowire.ParseError(n); !errors.Is(err, io.ErrUnexpectedEOF) {
-		return wire.Malformed(at, "", "a number is too long or a tag is 0")
+		return refusal.Malformed(at, "", "a number is too long or a tag is 0")
 	}
-	return wire.Truncated(at, "", "a field reaches over the end")
+	return refusal.Truncated(at, "", "a field reaches over the end")
 }
 
 // is checks a field's wire type.
 func (x *field) is(kind protowire.Type) error {
 	if x.kind != kind {
-		return wire.Malformed(x.at, "", "field %d has the wire type %d instead of %d", x.number, x.kind, kind)
+		return refusal.Malformed(x.at, "", "field %d has the wire type %d instead of %d", x.number, x.kind, kind)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (x *field) flag(p *bool) error {
 
 func (x *field) text(p *string) error {
 	if *p = string(x.bytes); !utf8.ValidString(*p) {
-		return wire.Malformed(x.at, "", "field %d is not UTF-8", x.number)
+		return refusal.Malformed(x.at, "", "field %d is not UTF-8", x.number)
 	}
 	return x.is(protowire.BytesType)
 }
@@ -164,7 +164,7 @@ func (r *spmReader) readPiece(message field) error {
 			return x.is(protowire.Fixed32Type)
 		case spmType:
 			if x.value > uint64(Byte) {
-				return wire.Malformed(x.at, "", "piece has the unknown type %d", x.value)
+				return refusal.Malformed(x.at, "", "piece has the unknown type %d", x.value)
 			}
 			p.typ = PieceType(x.value)
 			return x.is(protowire.VarintType)
@@ -175,7 +175,7 @@ func (r *spmReader) readPiece(message field) error {
 		return err
 	}
 	if err := p.check(); err != nil {
-		return &wire.Error{Offset: message.at, Err: err}
+		return &refusal.Error{Offset: message.at, Err: err}
 	}
 	r.pieces = append(r.pieces, p)
 	return nil
@@ -212,7 +212,7 @@ func (r *spmReader) readNormalizer(x field) error {
 		return x.flag(&r.trim)
 	case spmEscape:
 		if x.value == 0 {
-			return wire.Unsupported(x.at, "", "escape_whitespaces is off")
+			return refusal.Unsupported(x.at, "", "escape_whitespaces is off")
 		}
 	}
 	return r.refuseCharsmap(x)
@@ -220,7 +220,7 @@ func (r *spmReader) readNormalizer(x field) error {
 
 func (r *spmReader) refuseCharsmap(x field) error {
 	if x.number == spmCharsmap && len(x.bytes) > 0 {
-		return wire.Unsupported(x.at, "", "a normalizer other than identity")
+		return refusal.Unsupported(x.at, "", "a normalizer other than identity")
 	}
 	return nil
 }
@@ -228,11 +228,11 @@ func (r *spmReader) refuseCharsmap(x field) error {
 // finish checks what needs the whole model.
 func (r *spmReader) finish() error {
 	if len(r.pieces) > 0 && !r.bpe {
-		return wire.Unsupported(r.kindAt, "", "the model is no BPE model (unigram is the default)")
+		return refusal.Unsupported(r.kindAt, "", "the model is no BPE model (unigram is the default)")
 	}
 	for id, at := range r.byID {
 		if id < -1 || int(id) >= len(r.pieces) {
-			return wire.Malformed(at, "", "special id %d, but there are %d pieces", id, len(r.pieces))
+			return refusal.Malformed(at, "", "special id %d, but there are %d pieces", id, len(r.pieces))
 		}
 	}
 	for id := range r.pieces {

@@ -5,7 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // PieceType is what a piece is for, numbered as in sentencepiece_model.proto
@@ -134,11 +134,11 @@ func byteOf(text string) (byte, bool) {
 func byteText(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
 func malformed(format string, args ...any) error {
-	return wire.Reason(ErrMalformed, format, args...)
+	return refusal.Reason(ErrMalformed, format, args...)
 }
 
 func unsupported(format string, args ...any) error {
-	return wire.Reason(ErrUnsupported, format, args...)
+	return refusal.Reason(ErrUnsupported, format, args...)
 }
 
 // unique checks that no text stands for two ids, which SentencePiece allows

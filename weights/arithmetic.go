@@ -5,20 +5,22 @@ import (
 	"math"
 	"unsafe"
 
-	"github.com/koala-go/sdk/internal/half"
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/half"
 )
 
 // Array is a slice of numbers as checkpoints store them: little-endian bytes,
 // row-major, at any alignment, and their type.
 type Array struct {
-	DType DType // F16, BF16 or F32
+	DType dtype.Type // F16, BF16 or F32
 	Data  []byte
 }
 
 // Len is the number of elements; bytes after the last whole one do not count.
 func (a Array) Len() int {
-	if !a.DType.isFloat() {
+	if !a.DType.IsFloat() {
 		return 0
 	}
 	return len(a.Data) / int(a.DType.Size())
@@ -38,7 +40,7 @@ func Add(dst, a, b Array) error {
 	if err := check(dst, a, b); err != nil {
 		return err
 	}
-	half.Add(dst.Data, dst.DType.kernel(), a.Data, a.DType.kernel(), b.Data, b.DType.kernel())
+	half.Add(dst.Data, dst.DType, a.Data, a.DType, b.Data, b.DType)
 	return nil
 }
 
@@ -47,7 +49,7 @@ func Sub(dst, a, b Array) error {
 	if err := check(dst, a, b); err != nil {
 		return err
 	}
-	half.Sub(dst.Data, dst.DType.kernel(), a.Data, a.DType.kernel(), b.Data, b.DType.kernel())
+	half.Sub(dst.Data, dst.DType, a.Data, a.DType, b.Data, b.DType)
 	return nil
 }
 
@@ -57,7 +59,7 @@ func ConvertArray(dst, src Array) error {
 	if err := check(dst, src); err != nil {
 		return err
 	}
-	half.Convert(dst.Data, dst.DType.kernel(), src.Data, src.DType.kernel())
+	half.Convert(dst.Data, dst.DType, src.Data, src.DType)
 	return nil
 }
 
@@ -71,7 +73,7 @@ func AddTransposed(dst, a, b Array, rows, cols int) error {
 	if rows < 0 || cols < 0 || rows*cols != dst.Len() {
 		return fmt.Errorf("%d elements are no %d × %d matrix", dst.Len(), rows, cols)
 	}
-	half.AddTransposed(dst.Data, dst.DType.kernel(), a.Data, a.DType.kernel(), b.Data, b.DType.kernel(), cols, rows, nil)
+	half.AddTransposed(dst.Data, dst.DType, a.Data, a.DType, b.Data, b.DType, cols, rows, nil)
 	return nil
 }
 
@@ -81,7 +83,7 @@ func FirstNonFinite(a Array) int {
 	if a.Len() == 0 {
 		return -1
 	}
-	return half.FirstNonFinite(a.Data[:a.Len()*int(a.DType.Size())], a.DType.kernel())
+	return half.FirstNonFinite(a.Data[:a.Len()*int(a.DType.Size())], a.DType)
 }
 
 // Magnitude says how large the elements of an array are.
@@ -102,7 +104,7 @@ func Measure(a Array) Magnitude {
 	if a.Len() == 0 {
 		return Magnitude{}
 	}
-	return Magnitude(half.Measure(a.Data[:a.Len()*int(a.DType.Size())], a.DType.kernel()))
+	return Magnitude(half.Measure(a.Data[:a.Len()*int(a.DType.Size())], a.DType))
 }
 
 // Halves is an Array over the memory of x448/float16 values: nothing is
@@ -114,9 +116,9 @@ func Halves(v []float16.Float16) Array {
 		for _, h := range v {
 			b = append(b, byte(h), byte(h>>8))
 		}
-		return Array{F16, b}
+		return Array{dtype.F16, b}
 	}
-	return Array{F16, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 2*len(v))}
+	return Array{dtype.F16, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 2*len(v))}
 }
 
 func littleEndian() bool {
@@ -127,8 +129,8 @@ func littleEndian() bool {
 // check compares types and lengths.
 func check(dst Array, operands ...Array) error {
 	for _, a := range append(operands, dst) {
-		if !a.DType.isFloat() {
-			return fmt.Errorf("an array is of type %q, not F16, BF16 or F32: %w", a.DType, ErrUnsupported)
+		if !a.DType.IsFloat() {
+			return fmt.Errorf("an array is of type %q, not dtype.F16, dtype.BF16 or dtype.F32: %w", a.DType, ErrUnsupported)
 		}
 		if a.Len() != dst.Len() || len(a.Data)%int(a.DType.Size()) != 0 {
 			return fmt.Errorf("an array of %d bytes of %s does not have the result's %d elements", len(a.Data), a.DType, dst.Len())

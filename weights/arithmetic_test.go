@@ -7,20 +7,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // The sum of fp16 and bf16 numbers in bf16, as a recovery computes it.
 func ExampleAdd() {
 	base := []float16.Float16{float16.Fromfloat32(1), float16.Fromfloat32(0.5)}
-	delta := Array{BF16, []byte{0x80, 0x3e, 0x00, 0xbf}} // 0.25, -0.5
-	sum := Array{BF16, make([]byte, 4)}
+	delta := Array{dtype.BF16, []byte{0x80, 0x3e, 0x00, 0xbf}} // 0.25, -0.5
+	sum := Array{dtype.BF16, make([]byte, 4)}
 
 	if err := Add(sum, Halves(base), delta); err != nil {
 		fmt.Println(err)
 		return
 	}
 	wide := make([]byte, 8)
-	if err := ConvertArray(Array{F32, wide}, sum); err != nil {
+	if err := ConvertArray(Array{dtype.F32, wide}, sum); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -29,7 +31,7 @@ func ExampleAdd() {
 }
 
 func TestArithmetic(t *testing.T) {
-	a, b := Halves([]float16.Float16{0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600}), Array{F16, make([]byte, 12)}
+	a, b := Halves([]float16.Float16{0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600}), Array{dtype.F16, make([]byte, 12)}
 	require.NoError(t, AddTransposed(b, a, a, 3, 2))
 	// a as 3 × 2 is 1 2 / 3 4 / 5 6; as 2 × 3, turned, 1 4 / 2 5 / 3 6
 	require.Equal(t, Halves([]float16.Float16{
@@ -38,17 +40,17 @@ func TestArithmetic(t *testing.T) {
 	require.NoError(t, Sub(b, a, a))
 	require.Equal(t, make([]byte, 12), b.Data)
 	require.Equal(t, -1, FirstNonFinite(a))
-	require.Equal(t, -1, FirstNonFinite(Array{F16, nil}))
+	require.Equal(t, -1, FirstNonFinite(Array{dtype.F16, nil}))
 	require.Equal(t, 1, FirstNonFinite(Halves([]float16.Float16{0x3c00, 0x7c00})))
 }
 
 func TestArithmeticErrors(t *testing.T) {
-	four := func(dtype DType) Array { return Array{dtype, make([]byte, 4)} }
-	require.Error(t, Add(four(F16), four(F16), four(F32)), "2 and 1 elements")
-	require.Error(t, Sub(four(F32), four(F16), four(F16)))
-	require.ErrorIs(t, ConvertArray(four(F16), four("I16")), ErrUnsupported)
-	require.Error(t, ConvertArray(Array{F16, make([]byte, 3)}, Array{F16, make([]byte, 3)}), "half an element")
-	require.Error(t, AddTransposed(four(F16), four(F16), four(F16), 2, 2))
+	four := func(dt dtype.Type) Array { return Array{dt, make([]byte, 4)} }
+	require.Error(t, Add(four(dtype.F16), four(dtype.F16), four(dtype.F32)), "2 and 1 elements")
+	require.Error(t, Sub(four(dtype.F32), four(dtype.F16), four(dtype.F16)))
+	require.ErrorIs(t, ConvertArray(four(dtype.F16), four("I16")), ErrUnsupported)
+	require.Error(t, ConvertArray(Array{dtype.F16, make([]byte, 3)}, Array{dtype.F16, make([]byte, 3)}), "half an element")
+	require.Error(t, AddTransposed(four(dtype.F16), four(dtype.F16), four(dtype.F16), 2, 2))
 }
 
 func TestHalvesShareMemory(t *testing.T) {

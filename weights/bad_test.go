@@ -10,10 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // TestUnknownFiles opens files that are of no format, or of one that is known
@@ -89,7 +92,7 @@ func TestAbsent(t *testing.T) {
 
 // TestOffsets looks at the place that errors give.
 func TestOffsets(t *testing.T) {
-	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16})
+	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, info.Size()-1))
@@ -100,7 +103,7 @@ func TestOffsets(t *testing.T) {
 	require.Greater(t, e.Offset, info.Size()-20_000, "in the last record")
 
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, single), []wire.Tensor{array("first", "F16", 3), array("second", "F32", 5)})
+	put(t, filepath.Join(dir, single), []tensor.Tensor{array("first", "F16", 3), array("second", "F32", 5)})
 	b, err := os.ReadFile(filepath.Join(dir, single))
 	require.NoError(t, err)
 	at := bytes.Index(b, []byte(`[3]`))
@@ -147,7 +150,7 @@ func record(name string) []byte {
 // is no LLaMA model.
 func TestWellFormedOthers(t *testing.T) {
 	const q = "model.layers.%s.self_attn.q_proj.weight"
-	for name, tensors := range map[string][]wire.Tensor{
+	for name, tensors := range map[string][]tensor.Tensor{
 		"no tensors":            nil,
 		"another model":         {array("h.0.attn.c_attn.weight", "F32", 4, 12), array("wte.weight", "F32", 10, 4)},
 		"every dtype":           {array("a", "I64", 2), array("b", "BOOL", 3), array("c", "F8_E4M3", 1), array("d", "C64", 1), array("e", "F4", 2)},

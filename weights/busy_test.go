@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/weights"
 )
 
 // TestBusy makes one output twice at once.

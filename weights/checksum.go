@@ -6,9 +6,10 @@ import (
 	"hash/crc32"
 	"io"
 
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // checksum is what a file says of a part of itself.
@@ -39,14 +40,14 @@ func (s *checksum) check(ctx context.Context, buffer []byte) error {
 			return err
 		}
 		b := buffer[:min(int64(len(buffer)), s.storage.Size-off)]
-		if err := wire.ReadFull(section, b, off); err != nil {
+		if err := bounded.ReadFull(section, b, off); err != nil {
 			return fmt.Errorf("reading %s of %s: %w", s.storage.Name, s.path, err)
 		}
 		sum.Write(b)
 	}
 	if sum.Sum32() != s.storage.CRC32 {
 		return &FormatError{Format: FormatTorch, Path: s.path, Offset: s.storage.Offset,
-			Err: wire.Reason(ErrMalformed, "member %s has the CRC-32 %08x, the zip says %08x", s.storage.Name, sum.Sum32(), s.storage.CRC32)}
+			Err: refusal.Reason(ErrMalformed, "member %s has the CRC-32 %08x, the zip says %08x", s.storage.Name, sum.Sum32(), s.storage.CRC32)}
 	}
 	return nil
 }

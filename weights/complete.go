@@ -78,7 +78,7 @@ func (c *Checkpoint) misshapen() string {
 			return fmt.Sprintf("tensor %q has shape %v where %v is due", t.Name, t.Shape, want)
 		}
 		if !t.DType.IsWeight() {
-			return fmt.Sprintf("tensor %q is of type %s; weights are F16, BF16 or F32", t.Name, t.DType)
+			return fmt.Sprintf("tensor %q is of type %s; weights are dtype.F16, dtype.BF16 or F32", t.Name, t.DType)
 		}
 	}
 	return ""

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 const (
@@ -125,7 +127,7 @@ func (e *linkError) Unwrap() error { return e.err }
 // over; its total_size is wrong too often to be a check.
 func readIndex(text []byte) (map[string]string, error) {
 	shardOf := make(map[string]string)
-	j := wire.NewJSON(text, 0)
+	j := strictjson.New(text, 0)
 	err := j.Object(func(field string) error {
 		if field != "weight_map" {
 			return j.Skip()
@@ -139,7 +141,7 @@ func readIndex(text []byte) (map[string]string, error) {
 		err = j.End()
 	}
 	if err == nil && len(shardOf) == 0 {
-		err = wire.Malformed(0, "", "index has no weight_map, or an empty one")
+		err = refusal.Malformed(0, "", "index has no weight_map, or an empty one")
 	}
 	return shardOf, err
 }
@@ -150,11 +152,11 @@ func checkShardNames(names []string) error {
 	folded := make(map[string]string)
 	for _, name := range names {
 		if err := vfs.CheckName(name); err != nil {
-			return wire.Malformed(0, "", "shard %v", err)
+			return refusal.Malformed(0, "", "shard %v", err)
 		}
 		twin, dup := folded[strings.ToLower(name)]
 		if dup {
-			return wire.Malformed(0, "", "shards %q and %q differ in letter case only", twin, name)
+			return refusal.Malformed(0, "", "shards %q and %q differ in letter case only", twin, name)
 		}
 		folded[strings.ToLower(name)] = name
 	}
@@ -202,7 +204,7 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 		return nil, whole("", filepath.Join(c.dir, name), ErrMalformed, "%d bytes are too many for this file", f.Size())
 	}
 	text := make([]byte, f.Size())
-	if err := wire.ReadFull(f, text, 0); err != nil {
+	if err := bounded.ReadFull(f, text, 0); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(c.dir, name), err)
 	}
 	return text, nil

@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Kinds of FormatError, for errors.Is. A file that ends too early is
@@ -17,9 +17,9 @@ import (
 // system.
 var (
 	// ErrMalformed: the bytes break the rules of their format.
-	ErrMalformed = wire.ErrMalformed
+	ErrMalformed = refusal.ErrMalformed
 	// ErrUnsupported: the bytes may be valid, but are of a kind not read here.
-	ErrUnsupported = wire.ErrUnsupported
+	ErrUnsupported = refusal.ErrUnsupported
 )
 
 // Errors of the file system, for errors.Is.
@@ -81,7 +81,7 @@ func (e *FormatError) cure() string {
 // formatError puts a parser's error in its file.
 func formatError(format Format, path string, err error) error {
 	e := &FormatError{Format: format, Path: path, Offset: -1, Err: err}
-	var at *wire.Error
+	var at *refusal.Error
 	if errors.As(err, &at) {
 		e.Offset, e.Tensor, e.Err = at.Offset, at.Tensor, at.Err
 	}
@@ -90,13 +90,13 @@ func formatError(format Format, path string, err error) error {
 
 // whole is a FormatError about a file and no byte of it.
 func whole(format Format, path string, kind error, text string, args ...any) error {
-	return &FormatError{Format: format, Path: path, Offset: -1, Err: wire.Reason(kind, text, args...)}
+	return &FormatError{Format: format, Path: path, Offset: -1, Err: refusal.Reason(kind, text, args...)}
 }
 
 // unsupported is a FormatError about a file of a kind that is not read, and
 // what to do with it.
 func unsupported(path, text, todo string) error {
-	return &FormatError{Path: path, Offset: -1, Err: wire.Reason(ErrUnsupported, "%s", text), todo: todo}
+	return &FormatError{Path: path, Offset: -1, Err: refusal.Reason(ErrUnsupported, "%s", text), todo: todo}
 }
 
 // ModelError says why well-formed tensors are not one whole LLaMA model.

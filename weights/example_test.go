@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
@@ -18,7 +19,7 @@ func checkpoint() (path string, remove func()) {
 		log.Fatal(err)
 	}
 	path = filepath.Join(dir, "tiny.stream")
-	o := &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16, Values: modeltest.Tiny.Base}
+	o := &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: modeltest.Tiny.Base}
 	if err := modeltest.Tiny.Write(path, o); err != nil {
 		log.Fatal(err)
 	}
@@ -120,10 +121,10 @@ func ExampleSpec() {
 	spec := weights.Spec{
 		Format: weights.FormatSafetensors, // a Hugging Face directory
 		Config: weights.Config{Layers: 1, Dim: 8, FFN: 16, Vocab: 10, Heads: 2},
-		DTypes: map[weights.Param]weights.DType{},
+		DTypes: map[weights.Param]dtype.Type{},
 	}
 	for _, p := range spec.Config.Params() {
-		spec.DTypes[p] = weights.BF16
+		spec.DTypes[p] = dtype.BF16
 	}
 	plan, err := spec.Plan()
 	if err != nil {

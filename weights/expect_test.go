@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // advised is a file system that notes what it is told to expect, to begin to
@@ -70,7 +72,7 @@ func (f *advisedFile) Forget(off, n int64) {
 // before it is read and when it is done with.
 func TestExpect(t *testing.T) {
 	for _, o := range []*modeltest.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
-		o.DType, o.Values = weights.F16, modeltest.Tiny.Base
+		o.DType, o.Values = dtype.F16, modeltest.Tiny.Base
 		a := newAdvised()
 		c := open(t, model(t, o), &weights.OpenOptions{Heads: 4, FS: a})
 		p := weights.Param{Layer: 1, Role: weights.Down}

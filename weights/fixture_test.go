@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/fixture"
 )
 
 // digest is the sha256 of a weight as a layout stores it, read in blocks of
@@ -109,7 +111,7 @@ func TestRecoveredInEveryLayout(t *testing.T) {
 		}
 		for _, want := range fixture.Digests(t, "fixtures", shape, "expected", "recovered-bf16.gguf.digests.json") {
 			p := GGUF.Param(want.Name)
-			require.Equal(t, want.DType, string(GGUF.DType(p.Role, BF16)), want.Name)
+			require.Equal(t, want.DType, string(GGUF.DType(p.Role, dtype.BF16)), want.Name)
 			if want.DType == "BF16" {
 				require.Equal(t, want.SHA256, digest(t, c, p, GGUF, 16), want.Name)
 			}
@@ -143,7 +145,7 @@ func TestFloats(t *testing.T) {
 	defer narrow.Close()
 	for _, n := range narrow.Tensors {
 		w := wide.Tensor(n.Param)
-		require.Equal(t, F32, w.DType)
+		require.Equal(t, dtype.F32, w.DType)
 		a, b := make([]float32, n.Len()), make([]float32, n.Len())
 		require.NoError(t, n.Float32s(a, 0))
 		require.NoError(t, w.Float32s(b, 0))

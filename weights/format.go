@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/safetensors"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Format is a file format.
@@ -56,7 +57,7 @@ var magics = []struct {
 // detect tells the format from the first bytes.
 func detect(f vfs.File, path string) (Format, error) {
 	head := make([]byte, min(f.Size(), 24))
-	if err := wire.ReadFull(f, head, 0); err != nil {
+	if err := bounded.ReadFull(f, head, 0); err != nil {
 		return "", fmt.Errorf("reading %s: %w", path, err)
 	}
 	if bytes.HasPrefix(head[min(4, len(head)):], []byte("\x00\x00\x00\x00{")) {
@@ -90,7 +91,7 @@ func isArray(b byte) bool { return b&0xf0 == 0x90 || b == 0xdc || b == 0xdd }
 
 // header is what a file tells before its tensors are read.
 type header struct {
-	tensors  []wire.Tensor
+	tensors  []tensor.Tensor
 	metadata *gguf.Metadata      // of GGUF
 	storages []torchfile.Storage // of torch, with the checksums of what they hold
 }

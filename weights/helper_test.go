@@ -10,17 +10,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // tiny writes modeltest.Tiny into a directory of several shards, all zeros.
 func tiny(t *testing.T) string {
 	t.Helper()
-	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, ShardSize: 60_000})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, ShardSize: 60_000})
 }
 
 // model writes modeltest.Tiny.
@@ -40,7 +43,7 @@ const (
 
 // edit rewrites a safetensors file with other tensors. Those without data are
 // zero.
-func edit(t *testing.T, path string, change func([]wire.Tensor) []wire.Tensor) {
+func edit(t *testing.T, path string, change func([]tensor.Tensor) []tensor.Tensor) {
 	t.Helper()
 	old, err := os.Open(path)
 	require.NoError(t, err)
@@ -54,7 +57,7 @@ func edit(t *testing.T, path string, change func([]wire.Tensor) []wire.Tensor) {
 }
 
 // put writes a safetensors file.
-func put(t *testing.T, path string, tensors []wire.Tensor) {
+func put(t *testing.T, path string, tensors []tensor.Tensor) {
 	t.Helper()
 	header, offsets, size, err := safetensors.Header(tensors, nil)
 	require.NoError(t, err)
@@ -73,8 +76,8 @@ func put(t *testing.T, path string, tensors []wire.Tensor) {
 }
 
 // array describes a tensor of zeros.
-func array(name, dtype string, shape ...int64) wire.Tensor {
-	return wire.Tensor{Name: name, DType: dtype, Shape: shape}
+func array(name string, dt dtype.Type, shape ...int64) tensor.Tensor {
+	return tensor.Tensor{Name: name, DType: dt, Shape: shape}
 }
 
 // text writes a file.

@@ -7,10 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // TestTinyIsGood is the directory that the tests below damage.
@@ -113,7 +116,7 @@ func TestIndexAgainstShards(t *testing.T) {
 			editMap(t, dir, func(m map[string]any) { m["more.weight"] = shard1 })
 		}, indexFile, weights.ErrMalformed, `"more.weight" is in no shard`},
 		{"tensor in two shards", func(t *testing.T, dir string) {
-			edit(t, filepath.Join(dir, shard2), func(list []wire.Tensor) []wire.Tensor {
+			edit(t, filepath.Join(dir, shard2), func(list []tensor.Tensor) []tensor.Tensor {
 				return append(list, array(first, "F16", 128, 64))
 			})
 		}, indexFile, weights.ErrMalformed, `"` + first + `" is in two shards`},
@@ -130,7 +133,7 @@ func TestIndexAgainstShards(t *testing.T) {
 		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 bytes follow"},
 		{"shard is of another format", func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, shard2)))
-			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16}))
+			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))
 		}, shard2, weights.ErrMalformed, "header length"},
 		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "too many"},
 	} {
@@ -164,7 +167,7 @@ func cut(name string, n int64) func(t *testing.T, dir string) {
 func TestSingleFileWins(t *testing.T) {
 	dir := tiny(t)
 	text(t, dir, indexFile, "not even JSON")
-	put(t, filepath.Join(dir, single), []wire.Tensor{array("only.weight", "F32", 3)})
+	put(t, filepath.Join(dir, single), []tensor.Tensor{array("only.weight", "F32", 3)})
 	c := open(t, dir, nil)
 	require.Len(t, c.Tensors, 1)
 	require.Equal(t, "only.weight", c.Tensors[0].Name)

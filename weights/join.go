@@ -5,7 +5,7 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
 )
 
 // part is one of several arrays that make one: all of their rows, or of their
@@ -41,7 +41,7 @@ func (s stacked) ReadAt(p []byte, off int64) (int, error) {
 		}
 		x := find(s, at)
 		k := min(int64(len(p)-n), x.end-at)
-		if err := wire.ReadFull(x.data, p[n:n+int(k)], at-(x.end-x.bytes)); err != nil {
+		if err := bounded.ReadFull(x.data, p[n:n+int(k)], at-(x.end-x.bytes)); err != nil {
 			return n, err
 		}
 		n += int(k)
@@ -91,7 +91,7 @@ func (m *beside) ReadAt(p []byte, off int64) (int, error) {
 func (m *beside) readWithin(p []byte, row, at int64) (int64, error) {
 	x := find(m.parts, at)
 	n := min(int64(len(p)), x.end-at)
-	return n, wire.ReadFull(x.data, p[:n], row*x.bytes+at-(x.end-x.bytes))
+	return n, bounded.ReadFull(x.data, p[:n], row*x.bytes+at-(x.end-x.bytes))
 }
 
 // readRows reads whole rows, as many as are asked for and fit the buffer.
@@ -108,7 +108,7 @@ func (m *beside) readRows(p []byte, row, rows int64) (int64, error) {
 	defer gatherPool.Put(b)
 	for _, x := range m.parts {
 		piece := b[:rows*x.bytes]
-		if err := wire.ReadFull(x.data, piece, row*x.bytes); err != nil {
+		if err := bounded.ReadFull(x.data, piece, row*x.bytes); err != nil {
 			return 0, err
 		}
 		for r := range rows {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // count is n bytes of which each tells its place.
@@ -130,21 +132,21 @@ func TestWidened(t *testing.T) {
 		q8[i*blockSize+1] &= 0x3f
 	}
 	for _, c := range []struct {
-		from DType
+		from dtype.Type
 		data []byte
-	}{{F16, f16}, {BF16, bf16}, {Q8_0, q8}, {F32, count(4 * n)}} {
+	}{{dtype.F16, f16}, {dtype.BF16, bf16}, {dtype.Q8_0, q8}, {dtype.F32, count(4 * n)}} {
 		tensor := &Tensor{Name: "x", DType: c.from, Shape: []int64{n}, data: bytes.NewReader(c.data)}
 		values := make([]float32, n)
 		require.NoError(t, tensor.Float32s(values, 0))
-		if c.from == BF16 || c.from == F32 {
+		if c.from == dtype.BF16 || c.from == dtype.F32 {
 			continue // their patterns are compared by the others; F32 is copied
 		}
 		require.NotZero(t, values[1])
 		requireReader(t, floatBytes(values), widen(c.from, tensor.data, n))
 	}
 	raw := count(4 * n)
-	requireReader(t, raw, widen(F32, bytes.NewReader(raw), n))
-	_, err := widen(F16, bytes.NewReader(f16[:2*n-1]), n).ReadAt(make([]byte, 4*n), 0)
+	requireReader(t, raw, widen(dtype.F32, bytes.NewReader(raw), n))
+	_, err := widen(dtype.F16, bytes.NewReader(f16[:2*n-1]), n).ReadAt(make([]byte, 4*n), 0)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 

@@ -3,6 +3,8 @@ package weights
 import (
 	"strconv"
 	"strings"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // Layout is how a family of files stores the weights of a LLaMA model. The
@@ -134,9 +136,9 @@ func (l *Layout) Permuted(r Role) bool { return l.permutes && (r == Q || r == K)
 
 // DType is the type in which the layout stores a weight of a checkpoint that
 // is otherwise of type t.
-func (l *Layout) DType(r Role, t DType) DType {
+func (l *Layout) DType(r Role, t dtype.Type) dtype.Type {
 	if l.normsF32 && r.IsNorm() {
-		return F32
+		return dtype.F32
 	}
 	return t
 }

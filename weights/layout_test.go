@@ -6,10 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 var layouts = []*weights.Layout{weights.Meta, weights.EasyLM, weights.HuggingFace, weights.GGUF}
@@ -122,12 +125,12 @@ func TestShapes(t *testing.T) {
 				slices.Reverse(want)
 			}
 			require.Equal(t, want, l.Shape(role, &c), "%v %v", l, role)
-			for _, dtype := range []weights.DType{weights.F16, weights.BF16, weights.F32} {
-				want := dtype
+			for _, dt := range []dtype.Type{dtype.F16, dtype.BF16, dtype.F32} {
+				want := dt
 				if l == weights.GGUF && role.IsNorm() {
-					want = weights.F32
+					want = dtype.F32
 				}
-				require.Equal(t, want, l.DType(role, dtype), "%v %v", l, role)
+				require.Equal(t, want, l.DType(role, dt), "%v %v", l, role)
 			}
 		}
 	}
@@ -154,14 +157,14 @@ func TestReleasedSizes(t *testing.T) {
 		require.Equal(t, 128, c.HeadDim())
 		require.Equal(t, r.parameters, c.Parameters())
 		require.Len(t, c.Params(), r.tensors)
-		for dtype, want := range map[weights.DType]int64{weights.BF16: r.bf16, weights.F16: r.fp16} {
-			plan, err := (&weights.Spec{Format: weights.FormatEasyLM, Config: c, DTypes: types(&c, dtype)}).Plan()
+		for dt, want := range map[dtype.Type]int64{dtype.BF16: r.bf16, dtype.F16: r.fp16} {
+			plan, err := (&weights.Spec{Format: weights.FormatEasyLM, Config: c, DTypes: types(&c, dt)}).Plan()
 			require.NoError(t, err)
-			require.Equal(t, want, plan.Bytes(), "%s in %s", r.name, dtype)
+			require.Equal(t, want, plan.Bytes(), "%s in %s", r.name, dt)
 			require.Len(t, plan.Files, 1)
 			require.Len(t, plan.Files[0].Pieces, r.tensors)
 		}
-		directory, err := (&weights.Spec{Format: weights.FormatSafetensors, Config: c, DTypes: types(&c, weights.BF16)}).Plan()
+		directory, err := (&weights.Spec{Format: weights.FormatSafetensors, Config: c, DTypes: types(&c, dtype.BF16)}).Plan()
 		require.NoError(t, err)
 		for _, f := range directory.Files {
 			require.LessOrEqual(t, f.Size, int64(weights.DefaultShardSize)+1<<20, f.Name)
@@ -174,8 +177,8 @@ func TestReleasedSizes(t *testing.T) {
 }
 
 // types gives each weight of a model the same type.
-func types(c *weights.Config, t weights.DType) map[weights.Param]weights.DType {
-	m := map[weights.Param]weights.DType{}
+func types(c *weights.Config, t dtype.Type) map[weights.Param]dtype.Type {
+	m := map[weights.Param]dtype.Type{}
 	for _, p := range c.Params() {
 		m[p] = t
 	}
@@ -185,7 +188,7 @@ func types(c *weights.Config, t weights.DType) map[weights.Param]weights.DType {
 // TestInferredConfig takes the shape from the tensors, and the heads of a
 // released size from the table.
 func TestInferredConfig(t *testing.T) {
-	c := open(t, model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.F16}), nil)
+	c := open(t, model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}), nil)
 	require.Equal(t, []int{2, 64, 176, 128, 0, 0}, shape(c))
 	require.Equal(t, "other", c.Config.Size())
 	c = open(t, c.Path, &weights.OpenOptions{Heads: 8})
@@ -208,9 +211,9 @@ func shape(c *weights.Checkpoint) []int {
 }
 
 // sevenB lists the tensors of the 7B release.
-func sevenB() []wire.Tensor {
+func sevenB() []tensor.Tensor {
 	c := weights.Config{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000}
-	var list []wire.Tensor
+	var list []tensor.Tensor
 	for _, p := range c.Params() {
 		list = append(list, array(weights.HuggingFace.Name(p), "F16", weights.HuggingFace.Shape(p.Role, &c)...))
 	}
@@ -220,8 +223,8 @@ func sevenB() []wire.Tensor {
 // TestTiedEmbeddings has no output matrix, and config.json says so.
 func TestTiedEmbeddings(t *testing.T) {
 	dir := one(t)
-	edit(t, dir+"/"+single, func(list []wire.Tensor) []wire.Tensor {
-		return slices.DeleteFunc(list, func(w wire.Tensor) bool { return w.Name == "lm_head.weight" })
+	edit(t, dir+"/"+single, func(list []tensor.Tensor) []tensor.Tensor {
+		return slices.DeleteFunc(list, func(w tensor.Tensor) bool { return w.Name == "lm_head.weight" })
 	})
 	c := open(t, dir, nil)
 	requireModelError(t, c.Complete(), dir)

@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/weights"
 )
 
 // replace puts something else in a file's place; the file goes to elsewhere.

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // shardAxis is the axis along which Meta's shards divide a weight; -1 for
@@ -119,7 +119,7 @@ func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 		all.extents = append(all.extents, t.extents...)
 		all.Shape[axis] += t.Shape[axis]
 	}
-	if _, ok := wire.DataSize(string(all.DType), all.Shape); !ok {
+	if _, ok := all.DType.Bytes(all.Shape); !ok {
 		return nil, shardError(first, "has shards of too many elements")
 	}
 	all.data, all.turned = join(axis, pieces), nil
@@ -145,5 +145,5 @@ func join(axis int, pieces []*Tensor) io.ReaderAt {
 }
 
 func shardError(t *Tensor, text string, args ...any) error {
-	return &FormatError{Format: FormatTorch, Path: t.Path, Offset: t.Offset, Tensor: t.Name, Err: wire.Reason(ErrMalformed, text, args...)}
+	return &FormatError{Format: FormatTorch, Path: t.Path, Offset: t.Offset, Tensor: t.Name, Err: refusal.Reason(ErrMalformed, text, args...)}
 }

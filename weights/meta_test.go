@@ -9,17 +9,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // shardOf is a tensor of zeros in one of Meta's shards.
-func shardOf(name, dtype string, shape ...int64) wire.Tensor {
-	return wire.Tensor{Name: name, DType: dtype, Shape: shape}
+func shardOf(name string, dt dtype.Type, shape ...int64) tensor.Tensor {
+	return tensor.Tensor{Name: name, DType: dt, Shape: shape}
 }
 
 // putShard writes one of Meta's shards.
-func putShard(t *testing.T, path string, tensors []wire.Tensor) {
+func putShard(t *testing.T, path string, tensors []tensor.Tensor) {
 	t.Helper()
 	plan, err := torchfile.NewPlan("consolidated", tensors)
 	require.NoError(t, err)
@@ -39,19 +40,19 @@ func putShard(t *testing.T, path string, tensors []wire.Tensor) {
 // TestBadShards opens directories whose shards are not parts of one model.
 func TestBadShards(t *testing.T) {
 	const embed, gate, norm = "tok_embeddings.weight", "layers.0.feed_forward.w1.weight", "norm.weight"
-	first := []wire.Tensor{shardOf(embed, "F16", 8, 4), shardOf(gate, "F16", 6, 8), shardOf(norm, "F16", 8)}
+	first := []tensor.Tensor{shardOf(embed, "F16", 8, 4), shardOf(gate, "F16", 6, 8), shardOf(norm, "F16", 8)}
 	for name, c := range map[string]struct {
-		second []wire.Tensor
+		second []tensor.Tensor
 		tensor string
 		says   string
 	}{
 		"a tensor missing":           {first[:2], norm, "is not in every shard"},
-		"a tensor more":              {append([]wire.Tensor{shardOf("output.weight", "F16", 4, 8)}, first...), "output.weight", "is not in the first shard"},
-		"another type":               {[]wire.Tensor{first[0], shardOf(gate, "BF16", 6, 8), first[2]}, gate, "differs in type or shape"},
-		"another rank":               {[]wire.Tensor{first[0], shardOf(gate, "F16", 48), first[2]}, gate, "differs in type or shape"},
-		"other columns of a gate":    {[]wire.Tensor{first[0], shardOf(gate, "F16", 6, 9), first[2]}, gate, "does not fit"},
-		"other rows of an embedding": {[]wire.Tensor{shardOf(embed, "F16", 9, 4), first[1], first[2]}, embed, "does not fit"},
-		"another norm":               {[]wire.Tensor{first[0], first[1], shardOf(norm, "F16", 9)}, norm, "does not fit"},
+		"a tensor more":              {append([]tensor.Tensor{shardOf("output.weight", "F16", 4, 8)}, first...), "output.weight", "is not in the first shard"},
+		"another type":               {[]tensor.Tensor{first[0], shardOf(gate, "BF16", 6, 8), first[2]}, gate, "differs in type or shape"},
+		"another rank":               {[]tensor.Tensor{first[0], shardOf(gate, "F16", 48), first[2]}, gate, "differs in type or shape"},
+		"other columns of a gate":    {[]tensor.Tensor{first[0], shardOf(gate, "F16", 6, 9), first[2]}, gate, "does not fit"},
+		"other rows of an embedding": {[]tensor.Tensor{shardOf(embed, "F16", 9, 4), first[1], first[2]}, embed, "does not fit"},
+		"another norm":               {[]tensor.Tensor{first[0], first[1], shardOf(norm, "F16", 9)}, norm, "does not fit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -69,7 +70,7 @@ func TestBadShards(t *testing.T) {
 
 // TestMissingShards opens directories that lack some of Meta's files.
 func TestMissingShards(t *testing.T) {
-	tensors := []wire.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 4)}
+	tensors := []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 4)}
 	for _, present := range [][]int{{1}, {0, 2}, {0, 1, 3}} {
 		dir := t.TempDir()
 		for _, i := range present {
@@ -86,8 +87,8 @@ func TestMissingShards(t *testing.T) {
 func TestShardsJoin(t *testing.T) {
 	dir := t.TempDir()
 	buffer := shardOf("rope.freqs", "F32", 4)
-	putShard(t, filepath.Join(dir, shardName(0)), []wire.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 5), shardOf("output.weight", "F16", 3, 8), shardOf("norm.weight", "F16", 8), buffer})
-	putShard(t, filepath.Join(dir, shardName(1)), []wire.Tensor{shardOf("norm.weight", "F16", 8), shardOf("output.weight", "F16", 5, 8), shardOf("tok_embeddings.weight", "F16", 8, 3)})
+	putShard(t, filepath.Join(dir, shardName(0)), []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 5), shardOf("output.weight", "F16", 3, 8), shardOf("norm.weight", "F16", 8), buffer})
+	putShard(t, filepath.Join(dir, shardName(1)), []tensor.Tensor{shardOf("norm.weight", "F16", 8), shardOf("output.weight", "F16", 5, 8), shardOf("tok_embeddings.weight", "F16", 8, 3)})
 	c, err := Open(dir, nil)
 	require.NoError(t, err)
 	defer c.Close()
@@ -105,7 +106,7 @@ func TestShardsJoin(t *testing.T) {
 // TestCheckSums finds a changed byte of a tensor, which Open does not see.
 func TestCheckSums(t *testing.T) {
 	path := filepath.Join(t.TempDir(), shardName(0))
-	putShard(t, path, []wire.Tensor{shardOf("norm.weight", "F16", 8)})
+	putShard(t, path, []tensor.Tensor{shardOf("norm.weight", "F16", 8)})
 	c, err := Open(path, nil)
 	require.NoError(t, err)
 	offset := c.Tensors[0].Offset
@@ -135,7 +136,7 @@ func TestParamsJSON(t *testing.T) {
 		`{"n_heads": 2, "norm_eps": 1e-5, "extra": 1}`: "",
 	} {
 		dir := t.TempDir()
-		putShard(t, filepath.Join(dir, shardName(0)), []wire.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 8), shardOf("norm.weight", "F16", 8)})
+		putShard(t, filepath.Join(dir, shardName(0)), []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 8), shardOf("norm.weight", "F16", 8)})
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "params.json"), []byte(text), 0o644))
 		c, err := Open(dir, nil)
 		if says != "" {

@@ -8,16 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/stretchr/testify/require"
+
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // one writes modeltest.Tiny into a directory of one file, all zeros.
 func one(t *testing.T) string {
 	t.Helper()
-	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 }
 
 // TestBadConfig has a config.json that cannot be read, or that contradicts
@@ -111,7 +114,7 @@ func TestConfigOfTransformers(t *testing.T) {
 	require.Equal(t, 1e-5, c.Config.NormEps)
 	require.Equal(t, 4, c.Config.Heads)
 	require.False(t, c.Config.TiedEmbeddings, "the tensors count, not config.json")
-	hf, err := c.Config.HF(weights.BF16)
+	hf, err := c.Config.HF(dtype.BF16)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"factor":2}`, string(c.Config.Extra["rope_scaling"]))
 	require.Contains(t, string(hf), `"factor": 2`)
@@ -120,7 +123,7 @@ func TestConfigOfTransformers(t *testing.T) {
 	c = open(t, dir, nil)
 	require.NoError(t, c.Complete(), "config.json is not needed")
 	require.Zero(t, c.Config.Heads)
-	_, err = c.Config.HF(weights.BF16)
+	_, err = c.Config.HF(dtype.BF16)
 	var unknown *weights.ModelError
 	require.ErrorAs(t, err, &unknown)
 	require.ErrorContains(t, err, "the number of attention heads is unknown")
@@ -131,17 +134,17 @@ func TestIncomplete(t *testing.T) {
 	list := tensorsOf(t)
 	require.Len(t, list, 21)
 	for i, victim := range list {
-		for how, change := range map[string]func(*wire.Tensor){
+		for how, change := range map[string]func(*tensor.Tensor){
 			"missing":         nil,
-			"renamed":         func(w *wire.Tensor) { w.Name += ".more" },
-			"of integers":     func(w *wire.Tensor) { w.DType = "I64" },
-			"of F64":          func(w *wire.Tensor) { w.DType = "F64" },
-			"of F8":           func(w *wire.Tensor) { w.DType = "F8_E4M3" },
-			"a row short":     func(w *wire.Tensor) { w.Shape[0]-- },
-			"a column more":   func(w *wire.Tensor) { w.Shape[len(w.Shape)-1]++ },
-			"a dimension up":  func(w *wire.Tensor) { w.Shape = append(w.Shape, 1) },
-			"a scalar":        func(w *wire.Tensor) { w.Shape = nil },
-			"without columns": func(w *wire.Tensor) { w.Shape[len(w.Shape)-1] = 0 },
+			"renamed":         func(w *tensor.Tensor) { w.Name += ".more" },
+			"of integers":     func(w *tensor.Tensor) { w.DType = "I64" },
+			"of F64":          func(w *tensor.Tensor) { w.DType = "F64" },
+			"of F8":           func(w *tensor.Tensor) { w.DType = "F8_E4M3" },
+			"a row short":     func(w *tensor.Tensor) { w.Shape[0]-- },
+			"a column more":   func(w *tensor.Tensor) { w.Shape[len(w.Shape)-1]++ },
+			"a dimension up":  func(w *tensor.Tensor) { w.Shape = append(w.Shape, 1) },
+			"a scalar":        func(w *tensor.Tensor) { w.Shape = nil },
+			"without columns": func(w *tensor.Tensor) { w.Shape[len(w.Shape)-1] = 0 },
 		} {
 			t.Run(victim.Name+" "+how, func(t *testing.T) {
 				damaged := tensorsOf(t)
@@ -160,16 +163,16 @@ func TestIncomplete(t *testing.T) {
 }
 
 // tensorsOf lists Tiny's tensors in Hugging Face's layout.
-func tensorsOf(t *testing.T) []wire.Tensor {
+func tensorsOf(t *testing.T) []tensor.Tensor {
 	t.Helper()
-	plan, err := modeltest.Tiny.Plan(&modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16})
+	plan, err := modeltest.Tiny.Plan(&modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 	require.NoError(t, err)
-	var list []wire.Tensor
+	var list []tensor.Tensor
 	for p := range plan.Spec.DTypes {
 		at := plan.Place(p)
-		list = append(list, array(weights.HuggingFace.Name(p), string(at.DType), slices.Clone(at.Shape)...))
+		list = append(list, array(weights.HuggingFace.Name(p), at.DType, slices.Clone(at.Shape)...))
 	}
-	slices.SortFunc(list, func(a, b wire.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b tensor.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
@@ -183,7 +186,7 @@ func TestExtraTensor(t *testing.T) {
 		"lora_A.weight":                          false,
 	} {
 		dir := one(t)
-		edit(t, filepath.Join(dir, single), func(list []wire.Tensor) []wire.Tensor { return append(list, array(name, "F32", 64)) })
+		edit(t, filepath.Join(dir, single), func(list []tensor.Tensor) []tensor.Tensor { return append(list, array(name, "F32", 64)) })
 		require.NoError(t, os.Remove(filepath.Join(dir, "config.json")))
 		c := open(t, dir, nil)
 		require.Len(t, c.Tensors, 22)

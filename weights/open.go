@@ -5,9 +5,10 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/gguf"
+	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // OpenOptions are the choices of Open; nil means the zero value.
@@ -137,7 +138,7 @@ func (c *Checkpoint) readFile(f vfs.File, path string) ([]*Tensor, error) {
 	tensors := make([]*Tensor, len(h.tensors))
 	for i, t := range h.tensors {
 		tensors[i] = &Tensor{
-			Name: t.Name, DType: DType(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Turned,
+			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Transposed,
 		}
 		tensors[i].extents = []extent{{f, t.Offset, tensors[i].Bytes()}}
 	}
@@ -158,7 +159,7 @@ func (c *Checkpoint) index() error {
 		}
 		if twin := c.byParam[t.Param]; twin != nil {
 			return &FormatError{Format: c.Format, Path: t.Path, Offset: t.Offset, Tensor: t.Name,
-				Err: wire.Reason(ErrMalformed, "is the same weight as %q", twin.Name)}
+				Err: refusal.Reason(ErrMalformed, "is the same weight as %q", twin.Name)}
 		}
 		c.byParam[t.Param] = t
 	}

@@ -3,12 +3,13 @@ package weights
 import (
 	"fmt"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // Place is where a weight's bytes go, and as what.
 type Place struct {
-	DType DType
+	DType dtype.Type
 	Shape []int64
 	// Parts are where the bytes go: one part, or the shards' parts, which
 	// divide the weight along Axis. Of norms every shard has the whole, and
@@ -27,8 +28,8 @@ type Part struct {
 }
 
 // newPlace is a place of one part.
-func newPlace(file int, offset int64, t *wire.Tensor) Place {
-	at := Place{DType: DType(t.DType), Shape: t.Shape}
+func newPlace(file int, offset int64, t *tensor.Tensor) Place {
+	at := Place{DType: dtype.Type(t.DType), Shape: t.Shape}
 	rows, _ := at.grid()
 	at.Parts = []Part{{File: file, Offset: offset, Size: rows}}
 	return at
@@ -36,7 +37,7 @@ func newPlace(file int, offset int64, t *wire.Tensor) Place {
 
 // Bytes is the length of the weight's bytes.
 func (at Place) Bytes() int64 {
-	n, _ := wire.DataSize(string(at.DType), at.Shape)
+	n, _ := at.DType.Bytes(at.Shape)
 	return n
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 )
 
@@ -47,15 +48,15 @@ func (c *Checkpoint) grow(t *Tensor, more int64) (*Tensor, error) {
 		return nil, err
 	}
 	grown := *t
-	grown.DType, grown.turned, grown.Shape = F32, nil, slices.Clone(t.Shape)
+	grown.DType, grown.turned, grown.Shape = dtype.F32, nil, slices.Clone(t.Shape)
 	axis := 0
 	if t.layout.Transposed(t.Param.Role) {
 		axis = 1
 	}
 	grown.Shape[axis] += more
 	old := *t
-	old.DType, old.data = F32, widen(t.DType, t.data, t.Len())
-	added := Tensor{DType: F32, Shape: slices.Clone(t.Shape), data: bytes.NewReader(repeated(mean, more, axis))}
+	old.DType, old.data = dtype.F32, widen(t.DType, t.data, t.Len())
+	added := Tensor{DType: dtype.F32, Shape: slices.Clone(t.Shape), data: bytes.NewReader(repeated(mean, more, axis))}
 	added.Shape[axis] = more
 	grown.data = join(axis, []*Tensor{&old, &added})
 	return &grown, nil
@@ -88,7 +89,7 @@ func (c *Checkpoint) meanRow(p Param) ([]float32, error) {
 		if err := v.ReadRows(block[:n*v.RowBytes()], first, n, nil); err != nil {
 			return nil, err
 		}
-		half.Floats(values[:n*v.cols], block[:n*v.RowBytes()], v.DType.kernel())
+		half.Floats(values[:n*v.cols], block[:n*v.RowBytes()], v.DType)
 		for i, x := range values[:n*v.cols] {
 			sums[i%int(v.cols)] += float64(x)
 		}

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // DefaultShardSize is the largest size of a safetensors shard in bytes, 5 GB,
@@ -25,7 +26,7 @@ type Spec struct {
 	// DTypes gives each weight's type. Its keys are the weights to write: the
 	// Params of the Config. Q8_0 is for FormatGGUF alone, where weights whose
 	// rows are no whole blocks become F16.
-	DTypes map[Param]DType
+	DTypes map[Param]dtype.Type
 	// ShardSize bounds the tensors' bytes in one safetensors file; a tensor
 	// that is larger has a file of its own. 0 is DefaultShardSize.
 	ShardSize int64
@@ -73,8 +74,8 @@ func (p *Plan) Place(q Param) Place { return p.places[q] }
 // Plan lays out the files. Nothing is written.
 func (s *Spec) Plan() (*Plan, error) {
 	for q, t := range s.DTypes {
-		if !t.isFloat() && (t != Q8_0 || s.Format != FormatGGUF) {
-			return nil, fmt.Errorf("%v cannot be written as %q to %s, only as F16, BF16 or F32: %w", q, t, s.Format, ErrUnsupported)
+		if !t.IsFloat() && (t != dtype.Q8_0 || s.Format != FormatGGUF) {
+			return nil, fmt.Errorf("%v cannot be written as %q to %s, only as dtype.F16, dtype.BF16 or dtype.F32: %w", q, t, s.Format, ErrUnsupported)
 		}
 	}
 	p := &Plan{Spec: s, places: make(map[Param]Place, len(s.DTypes))}
@@ -115,7 +116,7 @@ func (p *Plan) IsDir() bool {
 
 // sorted lists the weights as tensors of the layout, by name; names are
 // compared key by key, as jax sorts a tree and transformers a state dict.
-func (p *Plan) sorted() ([]Param, []wire.Tensor) {
+func (p *Plan) sorted() ([]Param, []tensor.Tensor) {
 	layout := p.Spec.Layout()
 	params := slices.SortedFunc(maps.Keys(p.Spec.DTypes), func(a, b Param) int {
 		return slices.Compare(strings.Split(layout.Name(a), "/"), strings.Split(layout.Name(b), "/"))
@@ -124,16 +125,16 @@ func (p *Plan) sorted() ([]Param, []wire.Tensor) {
 }
 
 // tensors describes weights as the layout stores them.
-func (p *Plan) tensors(params []Param) []wire.Tensor {
+func (p *Plan) tensors(params []Param) []tensor.Tensor {
 	layout := p.Spec.Layout()
-	tensors := make([]wire.Tensor, len(params))
+	tensors := make([]tensor.Tensor, len(params))
 	for i, q := range params {
 		shape := layout.Shape(q.Role, &p.Spec.Config)
-		dtype := layout.DType(q.Role, p.Spec.DTypes[q])
-		if _, ok := wire.DataSize(string(dtype), shape); dtype == Q8_0 && !ok {
-			dtype = F16 // rows that are no whole blocks, as llama.cpp's converter does
+		dt := layout.DType(q.Role, p.Spec.DTypes[q])
+		if _, ok := dt.Bytes(shape); dt == dtype.Q8_0 && !ok {
+			dt = dtype.F16 // rows that are no whole blocks, as llama.cpp's converter does
 		}
-		tensors[i] = wire.Tensor{Name: layout.Name(q), DType: string(dtype), Shape: shape}
+		tensors[i] = tensor.Tensor{Name: layout.Name(q), DType: dt, Shape: shape}
 	}
 	return tensors
 }

@@ -3,6 +3,7 @@ package weights
 import (
 	"fmt"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/gguf"
 )
 
@@ -58,7 +59,7 @@ func (p *Plan) orderGGUF() []Param {
 }
 
 // fileTypes are llama.cpp's numbers for the type of most tensors.
-var fileTypes = map[DType]int{F32: 0, F16: 1, Q8_0: 7, BF16: 32}
+var fileTypes = map[dtype.Type]int{dtype.F32: 0, dtype.F16: 1, dtype.Q8_0: 7, dtype.BF16: 32}
 
 // pairs is the metadata that llama.cpp reads. Source: gguf's constants.py.
 func (p *Plan) pairs() ([]gguf.Pair, error) {
@@ -86,7 +87,7 @@ func (p *Plan) pairs() ([]gguf.Pair, error) {
 	if c.Theta() != defaultTheta {
 		pairs = append(pairs, gguf.Pair{Key: "llama.rope.freq_base", Value: gguf.Float(float32(c.Theta()))})
 	}
-	if p.mainDType() == Q8_0 {
+	if p.mainDType() == dtype.Q8_0 {
 		pairs = append(pairs, gguf.Pair{Key: "general.quantization_version", Value: gguf.Uint(uint32(2))})
 	}
 	return p.Spec.Vocabulary.appendPairs(pairs, c.Vocab)

@@ -7,8 +7,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // planDirectory lays out a Hugging Face directory.
@@ -43,7 +44,7 @@ func (p *Plan) planDirectory() error {
 type span struct{ from, to int }
 
 // split fills shards one after the other, as transformers does.
-func split(tensors []wire.Tensor, limit int64) []span {
+func split(tensors []tensor.Tensor, limit int64) []span {
 	var shards []span
 	filled := int64(0)
 	for i := range tensors {
@@ -58,7 +59,7 @@ func split(tensors []wire.Tensor, limit int64) []span {
 	return shards
 }
 
-func (p *Plan) addShard(name string, params []Param, tensors []wire.Tensor) error {
+func (p *Plan) addShard(name string, params []Param, tensors []tensor.Tensor) error {
 	header, offsets, size, err := safetensors.Header(tensors, map[string]string{"format": "pt"})
 	if err != nil {
 		return err
@@ -70,10 +71,10 @@ func (p *Plan) addShard(name string, params []Param, tensors []wire.Tensor) erro
 	return nil
 }
 
-func (p *Plan) addIndex(tensors []wire.Tensor, weightMap map[string]string) error {
+func (p *Plan) addIndex(tensors []tensor.Tensor, weightMap map[string]string) error {
 	var parameters, bytes int64
 	for i := range tensors {
-		n, _ := wire.Elements(tensors[i].Shape)
+		n, _ := dtype.Elements(tensors[i].Shape)
 		parameters, bytes = parameters+n, bytes+tensors[i].Bytes()
 	}
 	text, err := json.MarshalIndent(map[string]any{
@@ -98,7 +99,7 @@ func (p *Plan) addFile(name string, text []byte) {
 }
 
 // mainDType is the type of the matrices.
-func (p *Plan) mainDType() DType {
+func (p *Plan) mainDType() dtype.Type {
 	return p.Spec.DTypes[Param{Role: Embed}]
 }
 

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // plannedZip is a torch zip: a file whose directory holds checksums, which
@@ -15,7 +16,7 @@ import (
 type plannedZip struct {
 	file    int
 	plan    *torchfile.Plan
-	tensors []wire.Tensor
+	tensors []tensor.Tensor
 }
 
 // planShards lays out a directory of Meta's shards.
@@ -51,7 +52,7 @@ func (p *Plan) addZip(i int, shards int64, params []Param) error {
 	for k, q := range params {
 		place := p.places[q]
 		if i == 0 {
-			place = Place{DType: DType(tensors[k].DType), Shape: tensors[k].Shape, Axis: q.Role.shardAxis()}
+			place = Place{DType: dtype.Type(tensors[k].DType), Shape: tensors[k].Shape, Axis: q.Role.shardAxis()}
 		}
 		size := int64(1)
 		if place.Axis >= 0 {

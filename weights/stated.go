@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/gguf"
 )
 
@@ -187,7 +188,7 @@ func shortest(f float64) float64 {
 // HF is the config.json that transformers, vLLM and llama.cpp read for this
 // model with weights of type t. Fields that came from an earlier config.json
 // are kept.
-func (c *Config) HF(t DType) ([]byte, error) {
+func (c *Config) HF(t dtype.Type) ([]byte, error) {
 	if c.Heads == 0 {
 		return nil, headsError("config.json")
 	}
@@ -206,7 +207,7 @@ func (c *Config) HF(t DType) ([]byte, error) {
 		"num_hidden_layers": c.Layers, "hidden_size": c.Dim, "intermediate_size": c.FFN, "vocab_size": c.Vocab,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KeyHeads(),
 		"rms_norm_eps": c.Epsilon(), "tie_word_embeddings": c.TiedEmbeddings,
-		"torch_dtype": map[DType]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[t],
+		"torch_dtype": map[dtype.Type]string{dtype.F32: "float32", dtype.F16: "float16", dtype.BF16: "bfloat16"}[t],
 	})
 	text, err := json.MarshalIndent(fields, "", "  ")
 	return append(text, '\n'), err

@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/x448/float16"
 )
 
 // Tensor describes one array of a checkpoint and reads it.
 type Tensor struct {
 	Name  string // as the file calls it
 	Param Param  // what it is
-	DType DType
+	DType dtype.Type
 	Shape []int64 // as stored
 
 	Path   string // the file that holds it
@@ -34,13 +36,13 @@ type extent struct {
 
 // Len is the number of elements.
 func (t *Tensor) Len() int64 {
-	n, _ := wire.Elements(t.Shape)
+	n, _ := dtype.Elements(t.Shape)
 	return n
 }
 
 // Bytes is the number of bytes of the elements.
 func (t *Tensor) Bytes() int64 {
-	n, _ := wire.DataSize(string(t.DType), t.Shape)
+	n, _ := t.DType.Bytes(t.Shape)
 	return n
 }
 
@@ -51,7 +53,7 @@ func (t *Tensor) ReadAt(p []byte, off int64) (int, error) { return t.data.ReadAt
 // elements are the tensor's elements, row by row, in the type in which they
 // are read.
 func (t *Tensor) elements() io.ReaderAt {
-	if t.DType.Read() == t.DType {
+	if t.DType.Decoded() == t.DType {
 		return t.data
 	}
 	return widen(t.DType, t.data, t.Len())
@@ -60,9 +62,9 @@ func (t *Tensor) elements() io.ReaderAt {
 // read fills p from one of the tensor's readers, which has elements of the
 // type in which they are read, and names the file in its error.
 func (t *Tensor) read(from io.ReaderAt, p []byte, off int64) error {
-	err := wire.ReadFull(from, p, off)
+	err := bounded.ReadFull(from, p, off)
 	if err != nil {
-		at := t.Offset + int64(float64(off)*float64(t.Bytes())/float64(t.Len()*t.DType.Read().Size()))
+		at := t.Offset + int64(float64(off)*float64(t.Bytes())/float64(t.Len()*t.DType.Decoded().Size()))
 		return fmt.Errorf("reading tensor %q at byte %d of %s: %w", t.Name, at, t.Path, err)
 	}
 	return nil
@@ -77,9 +79,9 @@ func (t *Tensor) Float32s(dst []float32, first int64) error {
 // Float16s reads len(dst) elements from the first on. Elements of an F16
 // tensor are read as they are, others are rounded to nearest, ties to even.
 func (t *Tensor) Float16s(dst []float16.Float16, first int64) error {
-	return readValues(t, dst, first, func(dst []float16.Float16, src []byte, from half.Type) {
+	return readValues(t, dst, first, func(dst []float16.Float16, src []byte, from dtype.Type) {
 		bits := make([]byte, 2*len(dst))
-		half.Convert(bits, half.F16, src, from)
+		half.Convert(bits, dtype.F16, src, from)
 		for i := range dst {
 			dst[i] = float16.Frombits(uint16(bits[2*i]) | uint16(bits[2*i+1])<<8)
 		}
@@ -87,14 +89,14 @@ func (t *Tensor) Float16s(dst []float16.Float16, first int64) error {
 }
 
 // readValues reads elements in pieces of a few KiB and decodes them.
-func readValues[T any](t *Tensor, dst []T, first int64, decode func([]T, []byte, half.Type)) error {
+func readValues[T any](t *Tensor, dst []T, first int64, decode func([]T, []byte, dtype.Type)) error {
 	if !t.DType.IsWeight() {
 		return fmt.Errorf("tensor %q is of type %s, not one that weights come in: %w", t.Name, t.DType, ErrUnsupported)
 	}
 	if first < 0 || int64(len(dst)) > t.Len()-first {
 		return fmt.Errorf("elements %d to %d of tensor %q, which has %d: %w", first, first+int64(len(dst)), t.Name, t.Len(), io.ErrUnexpectedEOF)
 	}
-	from, size := t.DType.Read().kernel(), t.DType.Read().Size()
+	from, size := t.DType.Decoded(), t.DType.Decoded().Size()
 	elements := t.elements()
 	piece := make([]byte, min(int64(len(dst))*size, 8192))
 	for len(dst) > 0 {

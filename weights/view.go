@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 )
 
@@ -11,8 +12,8 @@ import (
 // rows of heads reordered, or just as it is. It reads blocks of its rows and
 // holds no data.
 type View struct {
-	Shape []int64 // in the view's layout
-	DType DType   // as it is read, see DType.Read: a view does not round
+	Shape []int64    // in the view's layout
+	DType dtype.Type // as it is read, see DType.Read: a view does not round
 
 	tensor     *Tensor
 	source     io.ReaderAt
@@ -35,9 +36,9 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 		return nil, &ModelError{fmt.Sprintf("tensor %q has shape %v where %v is due", t.Name, t.Shape, want), c.Path, "take a whole LLaMA checkpoint"}
 	}
 	out, in := t.features()
-	v := &View{DType: t.DType.Read(), tensor: t, source: t.elements(), rows: out, cols: in, orderCols: l.Transposed(p.Role)}
+	v := &View{DType: t.DType.Decoded(), tensor: t, source: t.elements(), rows: out, cols: in, orderCols: l.Transposed(p.Role)}
 	transposed := c.Layout.Transposed(role)
-	if t.turned != nil && t.DType.isFloat() {
+	if t.turned != nil && t.DType.IsFloat() {
 		v.source, transposed = t.turned, !transposed
 	}
 	v.turned = transposed != l.Transposed(p.Role)
@@ -199,7 +200,7 @@ func (v *View) Forget() {
 // Turned says whether the store has the view's rows as columns: ReadRows
 // gathers and transposes them then. Who combines several such views gathers
 // with ReadColumns, combines what is gathered, and transposes once.
-func (v *View) Turned() bool { return v.turned }
+func (v *View) Transposed() bool { return v.turned }
 
 // TurnedAlike says whether both views are Turned, and their gathered blocks
 // have the same elements at the same places.

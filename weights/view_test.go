@@ -8,11 +8,14 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/modeltest"
-	"github.com/koala-go/sdk/weights"
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // stored opens Tiny with its values, in each format.
@@ -20,7 +23,7 @@ func stored(t *testing.T) map[string]*weights.Checkpoint {
 	t.Helper()
 	list := map[string]*weights.Checkpoint{}
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
-		path := model(t, &modeltest.Options{Format: format, DType: weights.F16, Values: modeltest.Tiny.Base})
+		path := model(t, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base})
 		list[string(format)] = open(t, path, &weights.OpenOptions{Heads: 4})
 	}
 	return list
@@ -202,7 +205,7 @@ func TestValues(t *testing.T) {
 // TestValuesAreRounded reads other types as fp16: to nearest, ties to even.
 func TestValuesAreRounded(t *testing.T) {
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, single), []wire.Tensor{array("f32", "F32", 6), array("i64", "I64", 1)})
+	put(t, filepath.Join(dir, single), []tensor.Tensor{array("f32", "F32", 6), array("i64", "I64", 1)})
 	b, err := os.ReadFile(filepath.Join(dir, single))
 	require.NoError(t, err)
 	at := len(b) - 4*6 // F32 stands after I64

@@ -4,19 +4,20 @@ import (
 	"io"
 	"sync"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // widened reads elements of any type that weights come in as F32.
 type widened struct {
-	from  DType
+	from  dtype.Type
 	data  io.ReaderAt
 	count int64 // elements
 }
 
 // widen presents count elements, stored as the type, as F32.
-func widen(from DType, data io.ReaderAt, count int64) io.ReaderAt {
+func widen(from dtype.Type, data io.ReaderAt, count int64) io.ReaderAt {
 	return &widened{from, data, count}
 }
 
@@ -58,18 +59,18 @@ func (w *widened) ReadAt(p []byte, off int64) (int, error) {
 // step converts count elements from the first on, both multiples of a block
 // where blocks are stored.
 func (w *widened) step(wide []byte, b *widenBuffers, first, count int64) error {
-	if w.from == Q8_0 {
+	if w.from == dtype.Q8_0 {
 		raw := b.raw[:count/block*blockSize]
-		if err := wire.ReadFull(w.data, raw, first/block*blockSize); err != nil {
+		if err := bounded.ReadFull(w.data, raw, first/block*blockSize); err != nil {
 			return err
 		}
 		half.Dequantize8(wide, raw)
 		return nil
 	}
 	raw := b.raw[:count*w.from.Size()]
-	if err := wire.ReadFull(w.data, raw, first*w.from.Size()); err != nil {
+	if err := bounded.ReadFull(w.data, raw, first*w.from.Size()); err != nil {
 		return err
 	}
-	half.Convert(wide, half.F32, raw, w.from.kernel())
+	half.Convert(wide, dtype.F32, raw, w.from)
 	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"sync"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/torchfile"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 )
 
 // Writer writes the checkpoint of a Plan. Nothing stands at the output's path
@@ -173,7 +173,7 @@ func (w *Writer) ReadAt(p Param, b []byte, off int64) error {
 	if err := at.within(p, len(b), off); err != nil {
 		return err
 	}
-	return wire.ReadFull(at.reader(w.files), b, off)
+	return bounded.ReadFull(at.reader(w.files), b, off)
 }
 
 // Digest takes in the bytes that were written, or read back, for the sums of

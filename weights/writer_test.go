@@ -11,9 +11,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // formats are the outputs that can be written, by name.
@@ -30,11 +32,11 @@ func plan(t *testing.T, name string) *weights.Plan {
 	t.Helper()
 	spec := formats[name]
 	spec.Config = modeltest.Tiny.Config()
-	spec.DTypes = types(&spec.Config, weights.F16)
+	spec.DTypes = types(&spec.Config, dtype.F16)
 	if name == "two types" {
 		for p := range spec.DTypes {
 			if p.Role.IsNorm() {
-				spec.DTypes[p] = weights.F32
+				spec.DTypes[p] = dtype.F32
 			}
 		}
 	}
@@ -67,12 +69,12 @@ func requireFilled(t *testing.T, path string, p *weights.Plan) {
 	c := open(t, path, &weights.OpenOptions{Heads: modeltest.Tiny.Heads})
 	require.NoError(t, c.Complete())
 	require.Equal(t, shape(c), []int{2, 64, 176, 128, 4, 4})
-	for q, dtype := range p.Spec.DTypes {
+	for q, dt := range p.Spec.DTypes {
 		b := make([]byte, c.Tensor(q).Bytes())
 		_, err := c.Tensor(q).ReadAt(b, 0)
 		require.NoError(t, err)
 		require.Equal(t, bytes.Repeat([]byte{mark(q)}, len(b)), b, "%v", q)
-		require.Equal(t, dtype, c.Tensor(q).DType)
+		require.Equal(t, dt, c.Tensor(q).DType)
 	}
 }
 
@@ -245,7 +247,7 @@ func TestIndexOfShards(t *testing.T) {
 func TestFilesOfPlan(t *testing.T) {
 	spec := formats["one file"]
 	spec.Config = modeltest.Tiny.Config()
-	spec.DTypes = types(&spec.Config, weights.BF16)
+	spec.DTypes = types(&spec.Config, dtype.BF16)
 	spec.Files = map[string][]byte{"tokenizer.model": []byte("pieces"), "generation_config.json": []byte("{}"), "empty": nil}
 	out := filepath.Join(t.TempDir(), "out")
 	p, err := spec.Plan()
@@ -273,39 +275,39 @@ func TestFilesOfPlan(t *testing.T) {
 func TestBadPlans(t *testing.T) {
 	config := modeltest.Tiny.Config()
 	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {
-		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, weights.F16)}).Plan()
+		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.F16)}).Plan()
 		require.ErrorIs(t, err, weights.ErrUnsupported, format)
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
-		for _, dtype := range []weights.DType{"I64", "F64", "F4", "f16", "Q4_0", ""} {
-			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype)}).Plan()
-			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dtype)
+		for _, dt := range []dtype.Type{"I64", "F64", "F4", "f16", "Q4_0", ""} {
+			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dt)}).Plan()
+			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dt)
 		}
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch} {
-		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, weights.Q8_0)}).Plan()
+		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.Q8_0)}).Plan()
 		require.ErrorIs(t, err, weights.ErrUnsupported, format)
 	}
 	noHeads := config
 	noHeads.Heads = 0
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
-		_, err := (&weights.Spec{Format: format, Config: noHeads, DTypes: types(&config, weights.F16)}).Plan()
+		_, err := (&weights.Spec{Format: format, Config: noHeads, DTypes: types(&config, dtype.F16)}).Plan()
 		var unknown *weights.ModelError
 		require.ErrorAs(t, err, &unknown, format)
 	}
 	for _, shards := range []int{-1, 3, 5, 16} {
-		_, err := (&weights.Spec{Format: weights.FormatTorch, Config: config, DTypes: types(&config, weights.F16), Shards: shards}).Plan()
+		_, err := (&weights.Spec{Format: weights.FormatTorch, Config: config, DTypes: types(&config, dtype.F16), Shards: shards}).Plan()
 		require.ErrorIs(t, err, weights.ErrUnsupported, "%d shards", shards)
 	}
 	odd := config
 	odd.FFN = 177
-	_, err := (&weights.Spec{Format: weights.FormatTorch, Config: odd, DTypes: types(&config, weights.F16), Shards: 2}).Plan()
+	_, err := (&weights.Spec{Format: weights.FormatTorch, Config: odd, DTypes: types(&config, dtype.F16), Shards: 2}).Plan()
 	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] is not divided by 2 shards")
 
 	dir := t.TempDir()
 	_, err = plan(t, "stream").Create(filepath.Join(dir, "absent", "out"), nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	spec := weights.Spec{Format: weights.FormatSafetensors, Config: config, DTypes: types(&config, weights.F16), Files: map[string][]byte{"../escape": nil}}
+	spec := weights.Spec{Format: weights.FormatSafetensors, Config: config, DTypes: types(&config, dtype.F16), Files: map[string][]byte{"../escape": nil}}
 	p, err := spec.Plan()
 	require.NoError(t, err)
 	before := openFiles()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/tokenizer"
@@ -218,7 +219,7 @@ func TestOpen(t *testing.T) {
 	_, err = Open(t.Context(), path+"x", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	small := filepath.Join(t.TempDir(), "small")
-	require.NoError(t, modeltest.Tiny.Write(small, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: modeltest.Tiny.Base}))
+	require.NoError(t, modeltest.Tiny.Write(small, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 	_, err = Open(t.Context(), small, nil)
 	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": give the tokenizer")
 }
@@ -230,7 +231,7 @@ func TestSlow(t *testing.T) {
 	}
 	huge := modeltest.Model{Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64}
 	path := filepath.Join(t.TempDir(), "huge")
-	require.NoError(t, huge.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16}))
+	require.NoError(t, huge.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	_, err := Open(t.Context(), path, nil)
 	var slow *SlowError
 	require.ErrorAs(t, err, &slow)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/internal/memory"
@@ -65,7 +66,7 @@ func readingRate() float64 {
 		group.Go(func() {
 			sums := make([]float32, rows)
 			for range 2 {
-				half.FastMulRows(sums, rows, w, half.BF16, rows, cols, x, cols, 1)
+				half.FastMulRows(sums, rows, w, dtype.BF16, rows, cols, x, cols, 1)
 			}
 		})
 	}

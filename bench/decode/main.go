@@ -15,6 +15,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/modeltest"
@@ -25,7 +26,7 @@ func main() {
 	var err error
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "write":
-		err = write(os.Args[2], map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16}[os.Args[3]])
+		err = write(os.Args[2], map[string]dtype.Type{"bf16": dtype.BF16, "fp16": dtype.F16}[os.Args[3]])
 	case len(os.Args) == 3 && os.Args[1] == "run":
 		err = run(os.Args[2])
 	default:
@@ -38,8 +39,8 @@ func main() {
 }
 
 // write makes a GGUF file with LLaMA's vocabulary.
-func write(path string, dtype weights.DType) error {
-	s := modeltest.GGUFSpec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dtype)
+func write(path string, dt dtype.Type) error {
+	s := modeltest.GGUFSpec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dt)
 	plan, err := s.Plan()
 	if err != nil {
 		return err
@@ -61,13 +62,13 @@ func write(path string, dtype weights.DType) error {
 
 // random are the bytes of a weight: norms of one, and numbers between -0.04 and
 // 0.04.
-func random(at weights.Place, t weights.DType, seed uint64) []byte {
+func random(at weights.Place, t dtype.Type, seed uint64) []byte {
 	n := int64(1)
 	for _, side := range at.Shape {
 		n *= side
 	}
 	b := make([]byte, n*t.Size())
-	if t == weights.F32 {
+	if t == dtype.F32 {
 		for i := range n {
 			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(1))
 		}
@@ -80,7 +81,7 @@ func random(at weights.Place, t weights.DType, seed uint64) []byte {
 		x ^= x << 17
 		value := 0.04 * (float32(uint16(x))/0x8000 - 1)
 		bits := half.ToBF16(value)
-		if t == weights.F16 {
+		if t == dtype.F16 {
 			bits = half.ToF16(value)
 		}
 		binary.LittleEndian.PutUint16(b[2*i:], bits)

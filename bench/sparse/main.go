@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
@@ -26,8 +27,8 @@ func main() {
 		}
 	}
 	for name, o := range map[string]*modeltest.Options{
-		"base":        {Format: weights.FormatSafetensors, DType: weights.F16},
-		"diff.stream": {Format: weights.FormatEasyLM, DType: weights.BF16},
+		"base":        {Format: weights.FormatSafetensors, DType: dtype.F16},
+		"diff.stream": {Format: weights.FormatEasyLM, DType: dtype.BF16},
 	} {
 		if err := m.Write(filepath.Join(os.Args[1], name), o); err != nil {
 			log.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/strictjson"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -156,7 +156,7 @@ func (e *encoding) next(r *bufio.Reader) (string, error) {
 	if e.line++; e.In == "lines" {
 		return string(line), nil
 	}
-	j := wire.NewJSON(line, 0)
+	j := strictjson.New(line, 0)
 	text, err := j.String()
 	if err == nil {
 		err = j.End()

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -62,14 +63,14 @@ type inspectedConfig struct {
 }
 
 type inspectedTensor struct {
-	Name   string        `json:"name"`
-	Param  string        `json:"param"`
-	DType  weights.DType `json:"dtype"`
-	Shape  []int64       `json:"shape"`
-	Bytes  int64         `json:"bytes"`
-	File   string        `json:"file"`
-	Offset int64         `json:"offset"`
-	SHA256 string        `json:"sha256,omitempty"`
+	Name   string     `json:"name"`
+	Param  string     `json:"param"`
+	DType  dtype.Type `json:"dtype"`
+	Shape  []int64    `json:"shape"`
+	Bytes  int64      `json:"bytes"`
+	File   string     `json:"file"`
+	Offset int64      `json:"offset"`
+	SHA256 string     `json:"sha256,omitempty"`
 
 	is weights.Param
 }

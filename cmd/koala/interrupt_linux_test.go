@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 // TestInterruptedRecovery interrupts a recovery that has begun to write: it cleans up, or
@@ -21,8 +23,8 @@ func TestInterruptedRecovery(t *testing.T) {
 	m := modeltest.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place", "out")
 	require.NoError(t, os.Mkdir(filepath.Dir(out), 0o755))
-	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16}))
-	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16}))
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		for _, resume := range []bool{false, true} {
 			args := []string{"recover", "--base", base, "--diff", delta, "--out", out, "--workers", "1", "--quiet"}

@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
 )
 
 // asKoala makes the test binary be the command.
@@ -67,9 +69,9 @@ func mkmodel(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: mkmodel base|diff safetensors|easylm PATH")
 	}
-	o := &modeltest.Options{Format: weights.Format(args[1]), DType: weights.F16, Values: modeltest.Tiny.Base}
+	o := &modeltest.Options{Format: weights.Format(args[1]), DType: dtype.F16, Values: modeltest.Tiny.Base}
 	if args[0] == "diff" {
-		o.DType, o.Values = weights.BF16, modeltest.Tiny.Diff
+		o.DType, o.Values = dtype.BF16, modeltest.Tiny.Diff
 	}
 	ts.Check(modeltest.Tiny.Write(ts.MkAbs(args[2]), o))
 }

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -43,13 +44,13 @@ type sumFlags struct {
 }
 
 // dtypes are the names on the command line; keep is none.
-var dtypes = map[string]weights.DType{"bf16": weights.BF16, "fp16": weights.F16, "fp32": weights.F32, "q8_0": weights.Q8_0}
+var dtypes = map[string]dtype.Type{"bf16": dtype.BF16, "fp16": dtype.F16, "fp32": dtype.F32, "q8_0": dtype.Q8_0}
 
 // do makes the plan, and carries it out unless only the plan was asked for.
-func (f *outputFlags) do(a *app, dtype string, plan func(*diff.Options) (*diff.Plan, error)) error {
+func (f *outputFlags) do(a *app, dt string, plan func(*diff.Options) (*diff.Plan, error)) error {
 	bar := newProgress(a.stderr, f.Quiet)
 	p, err := plan(&diff.Options{
-		Format: weights.Format(f.Format), DType: dtypes[dtype], ShardSize: int64(f.ShardSize), Shards: f.Shards, Force: f.Force, Resume: f.Resume, Digests: diff.Digests(f.Digests),
+		Format: weights.Format(f.Format), DType: dtypes[dt], ShardSize: int64(f.ShardSize), Shards: f.Shards, Force: f.Force, Resume: f.Resume, Digests: diff.Digests(f.Digests),
 		AllowNonFinite: f.AllowNonfinite, Allow: f.Allow, Heads: f.Heads, FollowLinks: f.FollowLinks,
 		Workers: f.Workers, Memory: int64(f.Memory), Progress: bar.update,
 	})
@@ -106,11 +107,11 @@ func printSummary(w io.Writer, s diff.Summary) {
 	for _, in := range s.Inputs {
 		fmt.Fprintf(t, "%s\t%s\t%s, %s layout, %s, %s\n", in.Name, in.Path, in.Format, in.Layout, joined(in.DTypes), bytesText(in.Bytes))
 	}
-	dtype := string(s.DType)
-	if dtype == "" {
-		dtype = "types kept"
+	dt := string(s.DType)
+	if dt == "" {
+		dt = "types kept"
 	}
-	fmt.Fprintf(t, "out\t%s\t%s, %s, %s in %s\n", s.Out, s.Format, dtype, bytesText(s.WriteBytes), plural(len(s.Files), "file"))
+	fmt.Fprintf(t, "out\t%s\t%s, %s, %s in %s\n", s.Out, s.Format, dt, bytesText(s.WriteBytes), plural(len(s.Files), "file"))
 	fmt.Fprintf(t, "model\t%s\t%d tensors, %d parameters\n", s.Size, s.Tensors, s.Parameters)
 	fmt.Fprintf(t, "rule\t%s\t\n", s.Rule)
 	fmt.Fprintf(t, "memory\t%s\tof buffers, %s\n", bytesText(s.Memory), plural(s.Workers, "worker"))
@@ -122,7 +123,7 @@ func printSummary(w io.Writer, s diff.Summary) {
 	}
 }
 
-func joined(types []weights.DType) string {
+func joined(types []dtype.Type) string {
 	var words []string
 	for _, t := range types {
 		words = append(words, string(t))

@@ -6,9 +6,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/koala-go/sdk/diff"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/koala-go/sdk/diff"
 )
 
 // lineEvery is how often a line tells of progress where there is no terminal.

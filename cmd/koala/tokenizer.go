@@ -10,8 +10,9 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
 	"github.com/koala-go/sdk/internal/vfs"
-	"github.com/koala-go/sdk/internal/wire"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -94,11 +95,11 @@ func (c *decodeCmd) Run(a *app) error {
 
 // parseIDs reads a JSON array of whole numbers.
 func parseIDs(ids []tokenizer.Token, line []byte) ([]tokenizer.Token, error) {
-	j := wire.NewJSON(line, 0)
+	j := strictjson.New(line, 0)
 	err := j.Array(func() error {
 		id, err := j.Uint()
 		if err == nil && id > 1<<31-1 {
-			err = wire.Malformed(j.Offset(), "", "id %d is out of range", id)
+			err = refusal.Malformed(j.Offset(), "", "id %d is out of range", id)
 		}
 		ids = append(ids, tokenizer.Token(id))
 		return err

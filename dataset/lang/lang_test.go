@@ -5,8 +5,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/koala-go/sdk/dataset/lang"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dataset/lang"
 )
 
 const (

@@ -18,10 +18,12 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"github.com/x448/float16"
+
 	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/x448/float16"
 )
 
 func main() {
@@ -77,10 +79,10 @@ func demonstrate(ctx context.Context, w io.Writer) (err error) {
 	}()
 	model := modeltest.Small
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "diff"), filepath.Join(dir, "model")
-	if err := model.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: model.Base}); err != nil {
+	if err := model.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: model.Base}); err != nil {
 		return err
 	}
-	if err := model.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.BF16, Values: model.Diff}); err != nil {
+	if err := model.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: model.Diff}); err != nil {
 		return err
 	}
 	fmt.Fprintln(w, "Made a small model: a base in fp16 as Hugging Face lays it out, and a diff in bf16 as EasyLM does.")

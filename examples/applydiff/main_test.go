@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
-	"github.com/stretchr/testify/require"
 )
 
 func TestDemonstrationLeavesNothingBehind(t *testing.T) {
@@ -26,7 +28,7 @@ func TestDemonstrationLeavesNothingBehind(t *testing.T) {
 func TestVerifySeesOneWrongWeight(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{
-		Format: weights.FormatSafetensors, DType: weights.BF16,
+		Format: weights.FormatSafetensors, DType: dtype.BF16,
 		Values: func(p weights.Param, row, col int) uint16 {
 			v := sum(modeltest.Tiny.Base(p, row, col), modeltest.Tiny.Diff(p, row, col))
 			if p == (weights.Param{Layer: 1, Role: weights.Q}) && row == 5 && col == 7 {
@@ -43,8 +45,8 @@ func TestRealRun(t *testing.T) {
 	dir := t.TempDir()
 	m := modeltest.Tiny
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "diff"), filepath.Join(dir, "out")
-	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: weights.F16, Values: m.Base}))
-	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: weights.BF16, Values: m.Diff}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	var w bytes.Buffer
 	require.NoError(t, recoverReal(t.Context(), &w, base, delta, out))
 	n, err := verify(out, m)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // A msgpack writer of its own, with the widest lengths for all but short
@@ -47,8 +47,8 @@ func strs(s ...string) []byte {
 }
 
 // array is an ext of type 1; shape is a list already.
-func array(shape []byte, dtype string, data ...byte) []byte {
-	return ext(1, list(shape, str(dtype), bin(data)))
+func array(shape []byte, dt string, data ...byte) []byte {
+	return ext(1, list(shape, str(dt), bin(data)))
 }
 
 // record is one of a stream, with the key "x".
@@ -70,22 +70,22 @@ func read(b []byte) error {
 }
 
 // bad makes a row of the table.
-func bad(name string, input []byte, kind error, offset int, tensor string) wiretest.Bad {
-	return wiretest.Bad{Name: name, Bytes: input, Kind: kind, Offset: int64(offset), Tensor: tensor}
+func bad(name string, input []byte, kind error, offset int, tensor string) refusaltest.Bad {
+	return refusaltest.Bad{Name: name, Bytes: input, Kind: kind, Offset: int64(offset), Tensor: tensor}
 }
 
 // at makes the row of an input which is refused where the second part begins in it.
-func at(name string, input, where []byte, kind error, tensor string) wiretest.Bad {
+func at(name string, input, where []byte, kind error, tensor string) refusaltest.Bad {
 	return bad(name, input, kind, bytes.Index(input, where), tensor)
 }
 
 // within makes the row of a record's value.
-func within(name string, value, where []byte, kind error) wiretest.Bad {
+func within(name string, value, where []byte, kind error) refusaltest.Bad {
 	return at(name, record(value), where, kind, "x")
 }
 
 func TestBadLengths(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for mark, name := range map[byte]string{0xdd: "array32", 0xdf: "map32", 0xdb: "str32", 0xc6: "bin32", 0xc9: "ext32"} {
 		huge := greatest(mark)
 		first := at(name, huge, huge, io.ErrUnexpectedEOF, "")
@@ -118,7 +118,7 @@ func TestBadLengths(t *testing.T) {
 			bad(cut.name, cut.bytes, io.ErrUnexpectedEOF, cut.at, ""),
 			bad(cut.name+" in a record", record(cut.bytes), io.ErrUnexpectedEOF, 9+cut.at, "x"))
 	}
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 func TestBadNesting(t *testing.T) {
@@ -126,65 +126,65 @@ func TestBadNesting(t *testing.T) {
 	lists, maps := bytes.Repeat([]byte{0x91}, deep), bytes.Repeat(cat([]byte{0x81}, str("a")), deep)
 	names := "a" + string(bytes.Repeat([]byte("/a"), 64))
 	begin := 9 // of a record's value
-	wiretest.Run(t, []wiretest.Bad{
-		bad("lists", lists, wire.ErrMalformed, 0, ""),
-		bad("pairs", bytes.Repeat([]byte{0x92}, deep), wire.ErrMalformed, 2, ""),
-		bad("lists in a record", record(lists), wire.ErrMalformed, begin+65, "x"),
-		bad("maps", maps, wire.ErrMalformed, 3*65, names),
-		bad("maps in a record", record(maps), wire.ErrMalformed, begin+3*65, "x/"+names),
-		bad("lists in a map", cat(dict(str("k"), nil), lists), wire.ErrMalformed, 3+64, "k"),
-		bad("lists in a key", dict(lists, one), wire.ErrMalformed, 1, ""),
-		bad("lists in an array", record(ext(1, lists)), wire.ErrMalformed, begin+6, "x"),
-		bad("lists in a shape", record(ext(1, cat([]byte{0x93}, lists))), wire.ErrMalformed, begin+8, "x"),
+	refusaltest.Run(t, []refusaltest.Bad{
+		bad("lists", lists, refusal.ErrMalformed, 0, ""),
+		bad("pairs", bytes.Repeat([]byte{0x92}, deep), refusal.ErrMalformed, 2, ""),
+		bad("lists in a record", record(lists), refusal.ErrMalformed, begin+65, "x"),
+		bad("maps", maps, refusal.ErrMalformed, 3*65, names),
+		bad("maps in a record", record(maps), refusal.ErrMalformed, begin+3*65, "x/"+names),
+		bad("lists in a map", cat(dict(str("k"), nil), lists), refusal.ErrMalformed, 3+64, "k"),
+		bad("lists in a key", dict(lists, one), refusal.ErrMalformed, 1, ""),
+		bad("lists in an array", record(ext(1, lists)), refusal.ErrMalformed, begin+6, "x"),
+		bad("lists in a shape", record(ext(1, cat([]byte{0x93}, lists))), refusal.ErrMalformed, begin+8, "x"),
 	}, read)
 }
 
 func TestBadTokens(t *testing.T) {
 	never, invalid := []byte{0xc1}, []byte{0xa2, 'a', 0xff}
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		at("empty file", nil, nil, io.ErrUnexpectedEOF, ""),
-		at("0xc1", never, never, wire.ErrMalformed, ""),
-		at("0xc1 as a key path", list(never, bin(pair)), never, wire.ErrMalformed, ""),
-		at("0xc1 in a key path", list(list(never), bin(pair)), never, wire.ErrMalformed, ""),
-		at("0xc1 as a record's bytes", list(strs("x"), never), never, wire.ErrMalformed, "x"),
-		within("0xc1 as a value", never, never, wire.ErrMalformed),
-		within("0xc1 in a list", list(one, never), never, wire.ErrMalformed),
-		at("0xc1 as a map's key", dict(never, one), never, wire.ErrMalformed, ""),
-		at("0xc1 as a map's value", dict(str("k"), never), never, wire.ErrMalformed, "k"),
-		within("0xc1 as a shape", ext(1, list(never, str("float16"), bin())), never, wire.ErrMalformed),
-		within("0xc1 as a dimension", array(list(never), "float16"), never, wire.ErrMalformed),
-		within("0xc1 as a dtype", ext(1, list(list(), never, bin())), never, wire.ErrMalformed),
-		within("0xc1 as an array's bytes", ext(1, list(list(), str("float16"), never)), never, wire.ErrMalformed),
-		at("key path not UTF-8", list(list(invalid), bin(pair)), invalid, wire.ErrMalformed, ""),
-		at("map's key not UTF-8", dict(invalid, one), invalid, wire.ErrMalformed, ""),
-		at("inner map's key not UTF-8", dict(str("k"), dict(invalid, one)), invalid, wire.ErrMalformed, "k"),
-		at("text not UTF-8", dict(str("k"), invalid), invalid, wire.ErrMalformed, "k"),
-		within("text not UTF-8 in a record", invalid, invalid, wire.ErrMalformed),
-		within("dtype not UTF-8", ext(1, list(list(), invalid, bin())), invalid, wire.ErrMalformed),
-		at("root is a number", one, one, wire.ErrMalformed, ""),
-		at("root is nil", null, null, wire.ErrMalformed, ""),
-		at("root is text", str("x"), str("x"), wire.ErrMalformed, ""),
-		at("root is bytes", bin(pair), bin(pair), wire.ErrMalformed, ""),
-		at("root is an array", pair, pair, wire.ErrMalformed, ""),
+		at("0xc1", never, never, refusal.ErrMalformed, ""),
+		at("0xc1 as a key path", list(never, bin(pair)), never, refusal.ErrMalformed, ""),
+		at("0xc1 in a key path", list(list(never), bin(pair)), never, refusal.ErrMalformed, ""),
+		at("0xc1 as a record's bytes", list(strs("x"), never), never, refusal.ErrMalformed, "x"),
+		within("0xc1 as a value", never, never, refusal.ErrMalformed),
+		within("0xc1 in a list", list(one, never), never, refusal.ErrMalformed),
+		at("0xc1 as a map's key", dict(never, one), never, refusal.ErrMalformed, ""),
+		at("0xc1 as a map's value", dict(str("k"), never), never, refusal.ErrMalformed, "k"),
+		within("0xc1 as a shape", ext(1, list(never, str("float16"), bin())), never, refusal.ErrMalformed),
+		within("0xc1 as a dimension", array(list(never), "float16"), never, refusal.ErrMalformed),
+		within("0xc1 as a dtype", ext(1, list(list(), never, bin())), never, refusal.ErrMalformed),
+		within("0xc1 as an array's bytes", ext(1, list(list(), str("float16"), never)), never, refusal.ErrMalformed),
+		at("key path not UTF-8", list(list(invalid), bin(pair)), invalid, refusal.ErrMalformed, ""),
+		at("map's key not UTF-8", dict(invalid, one), invalid, refusal.ErrMalformed, ""),
+		at("inner map's key not UTF-8", dict(str("k"), dict(invalid, one)), invalid, refusal.ErrMalformed, "k"),
+		at("text not UTF-8", dict(str("k"), invalid), invalid, refusal.ErrMalformed, "k"),
+		within("text not UTF-8 in a record", invalid, invalid, refusal.ErrMalformed),
+		within("dtype not UTF-8", ext(1, list(list(), invalid, bin())), invalid, refusal.ErrMalformed),
+		at("root is a number", one, one, refusal.ErrMalformed, ""),
+		at("root is nil", null, null, refusal.ErrMalformed, ""),
+		at("root is text", str("x"), str("x"), refusal.ErrMalformed, ""),
+		at("root is bytes", bin(pair), bin(pair), refusal.ErrMalformed, ""),
+		at("root is an array", pair, pair, refusal.ErrMalformed, ""),
 	}, read)
 }
 
 func TestBadKeys(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for name, key := range map[string][]byte{
 		"number": {7}, "negative": {0xff}, "nil": {0xc0}, "true": {0xc3}, "float": {0xca, 0, 0, 0, 0}, "bytes": bin([]byte("k")), "list": list(str("k")),
 		"map": dict(str("k"), one), "ext": ext(1, str("k")),
 	} {
 		rows = append(rows,
-			at(name+" in a map", dict(key, one), key, wire.ErrMalformed, ""),
-			at(name+" in an inner map", dict(str("a"), dict(key, one)), key, wire.ErrMalformed, "a"),
-			at(name+" in a key path", list(list(key), bin(pair)), key, wire.ErrMalformed, ""),
-			at(name+" second in a key path", list(list(str("a"), key), bin(pair)), key, wire.ErrMalformed, ""),
-			within(name+" as a dtype", ext(1, list(list(), key, bin())), key, wire.ErrMalformed))
+			at(name+" in a map", dict(key, one), key, refusal.ErrMalformed, ""),
+			at(name+" in an inner map", dict(str("a"), dict(key, one)), key, refusal.ErrMalformed, "a"),
+			at(name+" in a key path", list(list(key), bin(pair)), key, refusal.ErrMalformed, ""),
+			at(name+" second in a key path", list(list(str("a"), key), bin(pair)), key, refusal.ErrMalformed, ""),
+			within(name+" as a dtype", ext(1, list(list(), key, bin())), key, refusal.ErrMalformed))
 	}
 	a, b := str("a"), str("b")
-	second := func(name string, input []byte, offset int, tensor string) wiretest.Bad {
-		return bad(name, input, wire.ErrMalformed, offset, tensor)
+	second := func(name string, input []byte, offset int, tensor string) refusaltest.Bad {
+		return bad(name, input, refusal.ErrMalformed, offset, tensor)
 	}
 	size := len(record(pair))
 	rows = append(rows,
@@ -196,7 +196,7 @@ func TestBadKeys(t *testing.T) {
 		second("twice in an inner map", dict(b, dict(a, one, a, two)), 7, "b/a"),
 		second("twice by a slash", dict(str("a/b"), one, a, dict(b, one)), 9, "a/b"),
 	)
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 	require.NoError(t, read(dict(a, dict(b, one), b, dict(b, two))), "the same name in two maps")
 }
 
@@ -204,31 +204,31 @@ func TestBadRecords(t *testing.T) {
 	x, value := strs("x"), bin(pair)
 	good := record(pair)
 	end := len(good)
-	first := func(name string, b []byte) wiretest.Bad { return at(name, b, b, wire.ErrMalformed, "") }
-	wiretest.Run(t, []wiretest.Bad{
+	first := func(name string, b []byte) refusaltest.Bad { return at(name, b, b, refusal.ErrMalformed, "") }
+	refusaltest.Run(t, []refusaltest.Bad{
 		first("no items", list()),
 		first("one item", list(x)),
 		first("three items", list(x, value, value)),
-		at("key path is text", list(str("x"), value), str("x"), wire.ErrMalformed, ""),
-		at("key path is a map", list(dict(str("x"), one), value), dict(str("x"), one), wire.ErrMalformed, ""),
-		at("key path is nil", list(null, value), null, wire.ErrMalformed, ""),
-		at("value is an array", list(x, pair), pair, wire.ErrMalformed, "x"),
-		at("value is text", list(x, str("v")), str("v"), wire.ErrMalformed, "x"),
-		at("value is a map", list(x, dict(str("v"), one)), dict(str("v"), one), wire.ErrMalformed, "x"),
-		at("value is nil", list(x, null), null, wire.ErrMalformed, "x"),
-		at("value and key path exchanged", list(value, x), value, wire.ErrMalformed, ""),
+		at("key path is text", list(str("x"), value), str("x"), refusal.ErrMalformed, ""),
+		at("key path is a map", list(dict(str("x"), one), value), dict(str("x"), one), refusal.ErrMalformed, ""),
+		at("key path is nil", list(null, value), null, refusal.ErrMalformed, ""),
+		at("value is an array", list(x, pair), pair, refusal.ErrMalformed, "x"),
+		at("value is text", list(x, str("v")), str("v"), refusal.ErrMalformed, "x"),
+		at("value is a map", list(x, dict(str("v"), one)), dict(str("v"), one), refusal.ErrMalformed, "x"),
+		at("value is nil", list(x, null), null, refusal.ErrMalformed, "x"),
+		at("value and key path exchanged", list(value, x), value, refusal.ErrMalformed, ""),
 		bad("no value in the bytes", record(), io.ErrUnexpectedEOF, 9, "x"),
-		bad("bytes after the value", record(pair, one), wire.ErrMalformed, end, "x"),
-		bad("two values", record(one, two), wire.ErrMalformed, 10, "x"),
-		bad("a number follows", cat(good, one), wire.ErrMalformed, end, ""),
-		bad("NUL follows", cat(good, []byte{0}), wire.ErrMalformed, end, ""),
-		bad("a map follows", cat(good, dict()), wire.ErrMalformed, end, ""),
-		bad("a list of three follows", cat(good, list(one, one, one)), wire.ErrMalformed, end, ""),
+		bad("bytes after the value", record(pair, one), refusal.ErrMalformed, end, "x"),
+		bad("two values", record(one, two), refusal.ErrMalformed, 10, "x"),
+		bad("a number follows", cat(good, one), refusal.ErrMalformed, end, ""),
+		bad("NUL follows", cat(good, []byte{0}), refusal.ErrMalformed, end, ""),
+		bad("a map follows", cat(good, dict()), refusal.ErrMalformed, end, ""),
+		bad("a list of three follows", cat(good, list(one, one, one)), refusal.ErrMalformed, end, ""),
 		bad("0x92 follows", cat(good, []byte{0x92}), io.ErrUnexpectedEOF, end, ""),
 		bad("half a record follows", cat(good, list(strs("y"), head(0xc6, 1))), io.ErrUnexpectedEOF, end+4, "y"),
-		bad("bytes follow a map", cat(dict(str("x"), pair), one), wire.ErrMalformed, len(pair)+3, ""),
-		bad("a record follows a map", cat(dict(), good), wire.ErrMalformed, 1, ""),
-		bad("a map follows a map", cat(dict(), dict()), wire.ErrMalformed, 1, ""),
+		bad("bytes follow a map", cat(dict(str("x"), pair), one), refusal.ErrMalformed, len(pair)+3, ""),
+		bad("a record follows a map", cat(dict(), good), refusal.ErrMalformed, 1, ""),
+		bad("a map follows a map", cat(dict(), dict()), refusal.ErrMalformed, 1, ""),
 	}, read)
 }
 
@@ -254,7 +254,7 @@ func TestEveryPrefixOfAStream(t *testing.T) {
 			require.Len(t, f.Tensors, records)
 			continue
 		}
-		e := wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+		e := refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 		require.LessOrEqual(t, e.Offset, int64(n))
 	}
 }
@@ -263,10 +263,10 @@ func TestEveryPrefixOfAMap(t *testing.T) {
 	whole := dict(str("params"), dict(str("x"), pair, str("y"), chunkedPair()), str("step"), []byte{0xcd, 1, 0}, str("empty"), dict())
 	require.NoError(t, read(whole))
 	for n := range whole {
-		wiretest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
 	}
 	for c := range 256 {
-		e := wiretest.Refused(t, read(append(whole, byte(c))), wire.ErrMalformed)
+		e := refusaltest.Refused(t, read(append(whole, byte(c))), refusal.ErrMalformed)
 		require.EqualValues(t, len(whole), e.Offset)
 	}
 }
@@ -275,16 +275,16 @@ func TestCut(t *testing.T) {
 	whole, _ := stream(6)
 	last := int64(bytes.Index(whole, []byte("layer5")))
 	for _, n := range []int{1, 500} {
-		e := wiretest.Refused(t, read(whole[:len(whole)-n]), io.ErrUnexpectedEOF)
+		e := refusaltest.Refused(t, read(whole[:len(whole)-n]), io.ErrUnexpectedEOF)
 		require.Equal(t, last+6, e.Offset, "the record's bytes are announced there")
 		require.Equal(t, "layer5", e.Tensor)
 	}
-	e := wiretest.Refused(t, read(whole[:len(whole)-1013]), io.ErrUnexpectedEOF)
+	e := refusaltest.Refused(t, read(whole[:len(whole)-1013]), io.ErrUnexpectedEOF)
 	require.Equal(t, "layer3", e.Tensor)
 
 	single := dict(str("a"), whole[last+11:])
 	require.NoError(t, read(single))
 	for _, n := range []int{1, 500} {
-		wiretest.Refused(t, read(single[:len(single)-n]), io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, read(single[:len(single)-n]), io.ErrUnexpectedEOF)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"io"
 	"sort"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // chunkedMark is the first key of the map that flax writes for an array of
@@ -15,12 +17,12 @@ const chunkedMark = "__msgpack_chunked_array__"
 // chunked reads the rest of such a map, after its first key.
 func (p *parser) chunked(t token, name string) error {
 	if t.n != 3 {
-		return wire.Malformed(t.at, name, "chunked array has %d keys, not 3", t.n)
+		return refusal.Malformed(t.at, name, "chunked array has %d keys, not 3", t.n)
 	}
 	if mark, err := p.token(); err != nil || mark.kind != kindBool || mark.n != 1 {
 		return orMalformed(err, mark, name, "chunked array's mark is %v, not true", mark)
 	}
-	whole := wire.Tensor{Name: name}
+	whole := tensor.Tensor{Name: name}
 	var chunks joined
 	for _, field := range []string{"shape", "chunks"} {
 		at := p.Offset()
@@ -36,17 +38,17 @@ func (p *parser) chunked(t token, name string) error {
 			return p.chunk(&whole, &chunks)
 		})
 		if err != nil {
-			return wire.Named(err, name)
+			return refusal.Named(err, name)
 		}
 		if len(whole.Shape) > maxRank {
-			return wire.Malformed(at, name, "chunked array has %d dimensions, not at most %d", len(whole.Shape), maxRank)
+			return refusal.Malformed(at, name, "chunked array has %d dimensions, not at most %d", len(whole.Shape), maxRank)
 		}
 	}
 	if len(chunks) == 0 {
-		return wire.Malformed(t.at, name, "chunked array has no chunks")
+		return refusal.Malformed(t.at, name, "chunked array has no chunks")
 	}
-	if want, ok := wire.DataSize(whole.DType, whole.Shape); !ok || want != chunks.size() {
-		return wire.Malformed(t.at, name, "chunks hold %d bytes, shape %v of %s does not", chunks.size(), whole.Shape, whole.DType)
+	if want, ok := whole.DType.Bytes(whole.Shape); !ok || want != chunks.size() {
+		return refusal.Malformed(t.at, name, "chunks hold %d bytes, shape %v of %s does not", chunks.size(), whole.Shape, whole.DType)
 	}
 	whole.Data = chunks
 	p.tensors.add(whole)
@@ -56,9 +58,9 @@ func (p *parser) chunked(t token, name string) error {
 // orMalformed is err, or a refusal of what stands at t.
 func orMalformed(err error, t token, name, format string, args ...any) error {
 	if err != nil {
-		return wire.Named(err, name)
+		return refusal.Named(err, name)
 	}
-	return wire.Malformed(t.at, name, format, args...)
+	return refusal.Malformed(t.at, name, format, args...)
 }
 
 // numbered reads a map with the keys "0", "1", … in that order, as a flax
@@ -69,7 +71,7 @@ func (p *parser) numbered(name string, item func() error) error {
 		return err
 	}
 	if t.kind != kindMap {
-		return wire.Malformed(t.at, name, "%v where a map of numbered items is due", t)
+		return refusal.Malformed(t.at, name, "%v where a map of numbered items is due", t)
 	}
 	for i := range t.n {
 		at := p.Offset()
@@ -84,13 +86,13 @@ func (p *parser) numbered(name string, item func() error) error {
 }
 
 // chunk reads one flat array, the next part of the whole.
-func (p *parser) chunk(whole *wire.Tensor, chunks *joined) error {
+func (p *parser) chunk(whole *tensor.Tensor, chunks *joined) error {
 	t, err := p.token()
 	if err != nil {
 		return err
 	}
 	if t.kind != kindExt || t.ext != extArray {
-		return wire.Malformed(t.at, whole.Name, "chunk is %v, not an array", t)
+		return refusal.Malformed(t.at, whole.Name, "chunk is %v, not an array", t)
 	}
 	a, err := p.array(t, whole.Name)
 	if err != nil {
@@ -100,7 +102,7 @@ func (p *parser) chunk(whole *wire.Tensor, chunks *joined) error {
 		whole.DType, whole.Offset = a.DType, a.Offset
 	}
 	if len(a.Shape) != 1 || a.DType != whole.DType {
-		return wire.Malformed(t.at, whole.Name, "chunk %d is %s %v, not flat or not of the first chunk's dtype", len(*chunks), a.DType, a.Shape)
+		return refusal.Malformed(t.at, whole.Name, "chunk %d is %s %v, not flat or not of the first chunk's dtype", len(*chunks), a.DType, a.Shape)
 	}
 	*chunks = append(*chunks, part{a.Data, chunks.size() + a.Bytes()})
 	return nil
@@ -129,7 +131,7 @@ func (j joined) ReadAt(b []byte, off int64) (n int, err error) {
 			begin = j[i-1].end
 		}
 		want := min(int64(len(b)-n), j[i].end-off)
-		if err := wire.ReadFull(j[i].data, b[n:n+int(want)], off-begin); err != nil {
+		if err := bounded.ReadFull(j[i].data, b[n:n+int(want)], off-begin); err != nil {
 			return n, err
 		}
 		n, off = n+int(want), off+want

@@ -14,14 +14,14 @@ import (
 
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // contents are the tensors of a file by name.
-func contents(t testing.TB, elem ...string) map[string]*wire.Tensor {
+func contents(t testing.TB, elem ...string) map[string]*tensor.Tensor {
 	t.Helper()
 	f := mustRead(t, fixture.Read(t, append([]string{"fixtures"}, elem...)...))
-	m := map[string]*wire.Tensor{}
+	m := map[string]*tensor.Tensor{}
 	for i := range f.Tensors {
 		m[f.Tensors[i].Name] = &f.Tensors[i]
 	}
@@ -30,7 +30,7 @@ func contents(t testing.TB, elem ...string) map[string]*wire.Tensor {
 }
 
 // requireSame compares two files tensor by tensor, bytes included.
-func requireSame(t testing.TB, want, got map[string]*wire.Tensor) {
+func requireSame(t testing.TB, want, got map[string]*tensor.Tensor) {
 	t.Helper()
 	require.NotEmpty(t, want)
 	require.Len(t, got, len(want))
@@ -150,7 +150,7 @@ func requirePieces(t testing.TB, want []byte, r io.ReaderAt) {
 
 func TestTrainState(t *testing.T) {
 	state := contents(t, "D/base/easylm-fp16.trainstate")
-	weights, moments, others := map[string]*wire.Tensor{}, map[string]int{}, []string{}
+	weights, moments, others := map[string]*tensor.Tensor{}, map[string]int{}, []string{}
 	for name, x := range state {
 		if key, ok := strings.CutPrefix(name, "params/params/"); ok {
 			weights[key] = x

@@ -18,7 +18,10 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 const (
@@ -40,13 +43,13 @@ const (
 // File is what a checkpoint holds.
 type File struct {
 	Stream  bool // EasyLM's stream, or else one map
-	Tensors []wire.Tensor
+	Tensors []tensor.Tensor
 }
 
 // Read indexes the checkpoint of size bytes in r; arrays' bytes are passed
 // over, not read.
 func Read(r io.ReaderAt, size int64) (*File, error) {
-	p := parser{Cursor: wire.NewCursor(r, 0, size), r: r, names: make(map[string]struct{})}
+	p := parser{Cursor: bounded.NewCursor(r, 0, size), r: r, names: make(map[string]struct{})}
 	p.nameBudget = 1<<19 + 16*size
 	first, err := p.peek()
 	if err != nil {
@@ -64,13 +67,13 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 		}
 	}
 	if p.Left() > 0 {
-		return nil, wire.Malformed(p.Offset(), "", "%d bytes follow the checkpoint's map", p.Left())
+		return nil, refusal.Malformed(p.Offset(), "", "%d bytes follow the checkpoint's map", p.Left())
 	}
 	return &File{Stream: stream, Tensors: p.tensors.all()}, nil
 }
 
 type parser struct {
-	*wire.Cursor
+	*bounded.Cursor
 	r       io.ReaderAt
 	tensors tensorList
 	names   map[string]struct{} // of records and of arrays
@@ -83,28 +86,28 @@ type parser struct {
 // tensorList grows by blocks: in growing one slice, append would allocate
 // five times its size.
 type tensorList struct {
-	blocks [][]wire.Tensor
+	blocks [][]tensor.Tensor
 	n      int
 }
 
-func (l *tensorList) add(a wire.Tensor) {
+func (l *tensorList) add(a tensor.Tensor) {
 	last := len(l.blocks) - 1
 	if last < 0 || len(l.blocks[last]) == cap(l.blocks[last]) {
-		l.blocks = append(l.blocks, make([]wire.Tensor, 0, min(max(l.n, 16), 1024)))
+		l.blocks = append(l.blocks, make([]tensor.Tensor, 0, min(max(l.n, 16), 1024)))
 		last++
 	}
 	l.blocks[last] = append(l.blocks[last], a)
 	l.n++
 }
 
-func (l *tensorList) all() []wire.Tensor { return slices.Concat(l.blocks...) }
+func (l *tensorList) all() []tensor.Tensor { return slices.Concat(l.blocks...) }
 
 // peek reads the first token of the file without moving on.
 func (p *parser) peek() (token, error) {
 	if p.Left() == 0 {
-		return token{}, wire.Truncated(0, "", "file is empty")
+		return token{}, refusal.Truncated(0, "", "file is empty")
 	}
-	ahead := parser{Cursor: wire.NewCursor(p.r, 0, p.Left())}
+	ahead := parser{Cursor: bounded.NewCursor(p.r, 0, p.Left())}
 	return ahead.token()
 }
 
@@ -123,12 +126,12 @@ func (p *parser) record() error {
 	}
 	t, err := p.token()
 	if err != nil {
-		return wire.Named(err, name)
+		return refusal.Named(err, name)
 	}
 	if t.kind != kindBin {
-		return wire.Malformed(t.at, name, "record holds %v, not bytes", t)
+		return refusal.Malformed(t.at, name, "record holds %v, not bytes", t)
 	}
-	return wire.Named(p.Within(t.n, func() error { return p.value(name, 0) }), name)
+	return refusal.Named(p.Within(t.n, func() error { return p.value(name, 0) }), name)
 }
 
 // keyPath reads a list of strings.
@@ -138,7 +141,7 @@ func (p *parser) keyPath() (string, error) {
 		return "", err
 	}
 	if t.kind != kindArray {
-		return "", wire.Malformed(t.at, "", "key path is %v, not a list", t)
+		return "", refusal.Malformed(t.at, "", "key path is %v, not a list", t)
 	}
 	var name []byte
 	for i := range t.n {
@@ -157,10 +160,10 @@ func (p *parser) keyPath() (string, error) {
 // claim makes sure that a name stands once.
 func (p *parser) claim(at int64, name string) error {
 	if _, dup := p.names[name]; dup {
-		return wire.Malformed(at, name, "key stands twice")
+		return refusal.Malformed(at, name, "key stands twice")
 	}
 	if p.nameBudget -= int64(len(name)) + nameCost; p.nameBudget < 0 {
-		return wire.Malformed(at, "", "keys are longer than any checkpoint's")
+		return refusal.Malformed(at, "", "keys are longer than any checkpoint's")
 	}
 	p.names[name] = struct{}{}
 	return nil
@@ -169,7 +172,7 @@ func (p *parser) claim(at int64, name string) error {
 // root reads the map of a flax file.
 func (p *parser) root(first token) error {
 	if first.kind != kindMap {
-		return wire.Malformed(0, "", "file begins with %v: neither a stream's record nor a map", first)
+		return refusal.Malformed(0, "", "file begins with %v: neither a stream's record nor a map", first)
 	}
 	return p.value("", 0)
 }
@@ -179,10 +182,10 @@ func (p *parser) root(first token) error {
 func (p *parser) value(name string, depth int) error {
 	t, err := p.token()
 	if err != nil {
-		return wire.Named(err, name)
+		return refusal.Named(err, name)
 	}
 	if depth > maxNesting {
-		return wire.Malformed(t.at, name, "nested deeper than %d", maxNesting)
+		return refusal.Malformed(t.at, name, "nested deeper than %d", maxNesting)
 	}
 	switch t.kind {
 	case kindMap:
@@ -193,7 +196,7 @@ func (p *parser) value(name string, depth int) error {
 		return p.ext(t, name)
 	case kindString:
 		_, err := p.text(t)
-		return wire.Named(err, name)
+		return refusal.Named(err, name)
 	case kindBin:
 		return p.Skip(t.n)
 	}
@@ -210,7 +213,7 @@ func (p *parser) list(t token, name string, depth int) error {
 		}
 	}
 	if p.tensors.n > before {
-		return wire.Unsupported(t.at, name, "an array inside a list has no name")
+		return refusal.Unsupported(t.at, name, "an array inside a list has no name")
 	}
 	return nil
 }
@@ -224,11 +227,11 @@ func (p *parser) ext(t token, name string) error {
 		}
 		return err
 	case extComplex:
-		return wire.Unsupported(t.at, name, "a complex number (ext type 2) is no weight")
+		return refusal.Unsupported(t.at, name, "a complex number (ext type 2) is no weight")
 	case extScalar:
-		return wire.Unsupported(t.at, name, "a numpy scalar (ext type 3) is no weight")
+		return refusal.Unsupported(t.at, name, "a numpy scalar (ext type 3) is no weight")
 	}
-	return wire.Unsupported(t.at, name, "msgpack ext type %d is not flax's", t.ext)
+	return refusal.Unsupported(t.at, name, "msgpack ext type %d is not flax's", t.ext)
 }
 
 // mapping reads a map: of named values, or of an array's chunks.
@@ -237,11 +240,11 @@ func (p *parser) mapping(t token, name string, depth int) error {
 		at := p.Offset()
 		key, err := p.key()
 		if err != nil {
-			return wire.Named(err, name)
+			return refusal.Named(err, name)
 		}
 		if key == chunkedMark {
 			if i > 0 {
-				return wire.Malformed(at, name, "chunked array's mark is not its first key")
+				return refusal.Malformed(at, name, "chunked array's mark is not its first key")
 			}
 			return p.chunked(t, name)
 		}
@@ -260,40 +263,40 @@ func (p *parser) mapping(t token, name string, depth int) error {
 }
 
 // array reads what lies in an ext of type 1: (shape, dtype name, bytes).
-func (p *parser) array(t token, name string) (wire.Tensor, error) {
+func (p *parser) array(t token, name string) (tensor.Tensor, error) {
 	end := p.Offset() + t.n
 	if err := p.expect(kindArray, 3, "an array's shape, dtype and bytes"); err != nil {
-		return wire.Tensor{}, wire.Named(err, name)
+		return tensor.Tensor{}, refusal.Named(err, name)
 	}
 	shape, err := p.shape()
 	if err != nil {
-		return wire.Tensor{}, wire.Named(err, name)
+		return tensor.Tensor{}, refusal.Named(err, name)
 	}
 	at := p.Offset()
 	numpy, err := p.key()
 	if err != nil {
-		return wire.Tensor{}, wire.Named(err, name)
+		return tensor.Tensor{}, refusal.Named(err, name)
 	}
-	dtype, ok := fromNumpy[numpy]
+	dt, ok := fromNumpy[numpy]
 	if !ok {
-		return wire.Tensor{}, wire.Unsupported(at, name, "numpy dtype %.40q is not a plain number type", numpy)
+		return tensor.Tensor{}, refusal.Unsupported(at, name, "numpy dtype %.40q is not a plain number type", numpy)
 	}
 	data, err := p.token()
 	if err != nil {
-		return wire.Tensor{}, wire.Named(err, name)
+		return tensor.Tensor{}, refusal.Named(err, name)
 	}
-	want, ok := wire.DataSize(dtype, shape)
+	want, ok := dt.Bytes(shape)
 	switch {
 	case data.kind != kindBin:
-		return wire.Tensor{}, wire.Malformed(data.at, name, "array holds %v where its bytes are due", data)
+		return tensor.Tensor{}, refusal.Malformed(data.at, name, "array holds %v where its bytes are due", data)
 	case !ok || want != data.n:
-		return wire.Tensor{}, wire.Malformed(data.at, name, "shape %v of %s does not take the %d bytes given", shape, numpy, data.n)
+		return tensor.Tensor{}, refusal.Malformed(data.at, name, "shape %v of %s does not take the %d bytes given", shape, numpy, data.n)
 	case p.Offset()+data.n != end:
-		return wire.Tensor{}, wire.Malformed(t.at, name, "array's parts do not fill its ext of %d bytes", t.n)
+		return tensor.Tensor{}, refusal.Malformed(t.at, name, "array's parts do not fill its ext of %d bytes", t.n)
 	}
-	a := wire.Tensor{Name: name, DType: dtype, Shape: shape, Offset: p.Offset()}
+	a := tensor.Tensor{Name: name, DType: dt, Shape: shape, Offset: p.Offset()}
 	a.Data = io.NewSectionReader(p.r, a.Offset, data.n)
-	return a, wire.Named(p.Skip(data.n), name)
+	return a, refusal.Named(p.Skip(data.n), name)
 }
 
 // shape reads a list of dimensions.
@@ -303,7 +306,7 @@ func (p *parser) shape() ([]int64, error) {
 		return nil, err
 	}
 	if t.kind != kindArray || t.n > maxRank {
-		return nil, wire.Malformed(t.at, "", "shape is %v, not a list of at most %d", t, maxRank)
+		return nil, refusal.Malformed(t.at, "", "shape is %v, not a list of at most %d", t, maxRank)
 	}
 	shape := make([]int64, t.n)
 	for i := range shape {
@@ -317,7 +320,7 @@ func (p *parser) shape() ([]int64, error) {
 func (p *parser) dimension() (int64, error) {
 	t, err := p.token()
 	if err == nil && (t.kind != kindInt || t.n < 0) {
-		err = wire.Malformed(t.at, "", "dimension is %v", t)
+		err = refusal.Malformed(t.at, "", "dimension is %v", t)
 	}
 	return t.n, err
 }
@@ -329,7 +332,7 @@ func (p *parser) key() (string, error) {
 		return "", err
 	}
 	if t.kind != kindString {
-		return "", wire.Malformed(t.at, "", "key is %v, not a string", t)
+		return "", refusal.Malformed(t.at, "", "key is %v, not a string", t)
 	}
 	return p.text(t)
 }
@@ -338,14 +341,14 @@ func (p *parser) key() (string, error) {
 func (p *parser) expect(k kind, n int64, what string) error {
 	t, err := p.token()
 	if err == nil && (t.kind != k || t.n != n) {
-		err = wire.Malformed(t.at, "", "%v where %s is due", t, what)
+		err = refusal.Malformed(t.at, "", "%v where %s is due", t, what)
 	}
 	return err
 }
 
 // fromNumpy maps numpy's dtype names to ours. Flax wrote dtype.str ("<f2")
 // until October 2020; bfloat16 had no such string of its own.
-var fromNumpy = map[string]string{
+var fromNumpy = map[string]dtype.Type{
 	"float16": "F16", "<f2": "F16", "bfloat16": "BF16", "float32": "F32", "<f4": "F32", "float64": "F64", "<f8": "F64",
 	"int8": "I8", "|i1": "I8", "int16": "I16", "<i2": "I16", "int32": "I32", "<i4": "I32", "int64": "I64", "<i8": "I64",
 	"uint8": "U8", "|u1": "U8", "uint16": "U16", "<u2": "U16", "uint32": "U32", "<u4": "U32", "uint64": "U64", "<u8": "U64",

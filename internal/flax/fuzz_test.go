@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
@@ -24,11 +24,11 @@ func FuzzRead(f *testing.F) {
 		f.Add(b)
 	}
 	for _, name := range []string{"easylm-fp16.stream", "easylm-fp16.chunked.stream", "easylm-fp16.trainstate"} {
-		f.Add(shrunk(f, wiretest.Seed(f, "fixtures", "D", "base", name)))
+		f.Add(shrunk(f, refusaltest.Seed(f, "fixtures", "D", "base", name)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var file *flax.File
-		err := wiretest.Lawful(t, len(b), func() (err error) {
+		err := refusaltest.Lawful(t, len(b), func() (err error) {
 			file, err = flax.Read(bytes.NewReader(b), int64(len(b)))
 			return err
 		})
@@ -78,7 +78,7 @@ func requireInside(t *testing.T, b []byte, f *flax.File) {
 // requireSameAgain writes those tensors that a stream may hold and reads them.
 func requireSameAgain(t *testing.T, f *flax.File) {
 	var again []byte
-	var want []*wire.Tensor
+	var want []*tensor.Tensor
 	for i := range f.Tensors {
 		switch x := &f.Tensors[i]; x.DType {
 		case "F16", "BF16", "F32":

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // summary is what a file holds.
@@ -102,14 +103,14 @@ func TestLargeFile(t *testing.T) {
 	const n, side = 120, 1 << 14
 	r := &sparse{heads: map[int64][]byte{}}
 	for i := range n {
-		x := wire.Tensor{Name: fmt.Sprint("layer/", i), DType: "F16", Shape: []int64{side, side >> 1}}
+		x := tensor.Tensor{Name: fmt.Sprint("layer/", i), DType: "F16", Shape: []int64{side, side >> 1}}
 		head, err := flax.AppendRecord(nil, &x)
 		require.NoError(t, err)
 		r.heads[r.size] = head
 		r.size += int64(len(head)) + x.Bytes()
 	}
 	var f *flax.File
-	require.Less(t, wiretest.Allocated(func() {
+	require.Less(t, refusaltest.Allocated(func() {
 		var err error
 		f, err = flax.Read(r, r.size)
 		require.NoError(t, err)
@@ -153,9 +154,9 @@ func TestAllocation(t *testing.T) {
 			"names": names, "long name above": dict(long, names), "long names nested": append(bytes.Repeat(cat([]byte{0x81}, long), 20), 1),
 			"long key path": list(cat(head(0xdd, n), bytes.Repeat(str("ab"), n)), bin(one)), "long text": dict(str("k"), cat(head(0xdb, n), bytes.Repeat([]byte("k"), n))),
 		} {
-			err := wiretest.Lawful(t, len(b), func() error { return read(b) })
+			err := refusaltest.Lawful(t, len(b), func() error { return read(b) })
 			if err != nil { // there is a bound on names
-				require.Equal(t, wire.ErrMalformed, wiretest.Kind(t, err), name)
+				require.Equal(t, refusal.ErrMalformed, refusaltest.Kind(t, err), name)
 			}
 		}
 	}

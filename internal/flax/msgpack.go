@@ -5,7 +5,7 @@ import (
 	"math"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 type kind uint8
@@ -62,7 +62,7 @@ func (p *parser) token() (token, error) {
 		need *= 2
 	}
 	if need > p.Left() {
-		return t, wire.Truncated(at, "", "%v announced, %d bytes left", t, p.Left())
+		return t, refusal.Truncated(at, "", "%v announced, %d bytes left", t, p.Left())
 	}
 	return t, nil
 }
@@ -81,7 +81,7 @@ func (p *parser) head(c byte) (token, error) {
 	case c == 0xc0:
 		return token{kind: kindNil}, nil
 	case c == 0xc1:
-		return token{}, wire.Malformed(p.Offset()-1, "", "byte 0xc1 is never used in msgpack")
+		return token{}, refusal.Malformed(p.Offset()-1, "", "byte 0xc1 is never used in msgpack")
 	case c <= 0xc3:
 		return token{kind: kindBool, n: int64(c & 1)}, nil
 	case c <= 0xc6:
@@ -112,7 +112,7 @@ func (p *parser) sized(k kind, size int64) (token, error) {
 	at := p.Offset()
 	n, err := p.BigEndian(size)
 	if err == nil && n > math.MaxInt64 {
-		err = wire.Malformed(at, "", "number %d is out of range", n)
+		err = refusal.Malformed(at, "", "number %d is out of range", n)
 	}
 	return token{kind: k, n: int64(n)}, err
 }
@@ -140,7 +140,7 @@ func (p *parser) text(t token) (string, error) {
 		return "", err
 	}
 	if !utf8.Valid(b) {
-		return "", wire.Malformed(t.at, "", "string is not UTF-8")
+		return "", refusal.Malformed(t.at, "", "string is not UTF-8")
 	}
 	return string(b), nil
 }

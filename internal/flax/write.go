@@ -6,7 +6,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // maxArray is the size over which flax splits an array into chunks; the
@@ -14,27 +16,27 @@ import (
 const maxArray = 1 << 30
 
 // toNumpy is the inverse of fromNumpy for the types that a weight may have.
-var toNumpy = map[string]string{"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+var toNumpy = map[dtype.Type]string{"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 // AppendRecord appends what stands in front of a tensor's bytes in a stream:
 // the key path (Name split at "/"), and the heads of the byte string, the ext
 // and the array. The tensor's bytes follow it, then the next record. Name,
 // DType and Shape are used.
-func AppendRecord(dst []byte, t *wire.Tensor) ([]byte, error) {
+func AppendRecord(dst []byte, t *tensor.Tensor) ([]byte, error) {
 	numpy, ok := toNumpy[t.DType]
 	if !ok {
-		return nil, wire.Unsupported(0, t.Name, "dtype %s is not written to a stream", t.DType)
+		return nil, refusal.Unsupported(0, t.Name, "dtype %s is not written to a stream", t.DType)
 	}
-	size, ok := wire.DataSize(t.DType, t.Shape)
+	size, ok := t.DType.Bytes(t.Shape)
 	switch {
 	case !ok:
-		return nil, wire.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
+		return nil, refusal.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
 	case size > maxArray:
-		return nil, wire.Unsupported(0, t.Name, "array of %d bytes is over flax's limit of 2^30 for one chunk", size)
+		return nil, refusal.Unsupported(0, t.Name, "array of %d bytes is over flax's limit of 2^30 for one chunk", size)
 	case len(t.Shape) > maxRank:
-		return nil, wire.Unsupported(0, t.Name, "array has %d dimensions, not at most %d", len(t.Shape), maxRank)
+		return nil, refusal.Unsupported(0, t.Name, "array has %d dimensions, not at most %d", len(t.Shape), maxRank)
 	case !utf8.ValidString(t.Name):
-		return nil, wire.Malformed(0, t.Name, "name is not UTF-8")
+		return nil, refusal.Malformed(0, t.Name, "name is not UTF-8")
 	}
 	array := appendList(nil, 3)
 	array = appendList(array, len(t.Shape))

@@ -9,13 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // appendTensor writes a whole record.
-func appendTensor(t testing.TB, dst []byte, x *wire.Tensor, data []byte) []byte {
+func appendTensor(t testing.TB, dst []byte, x *tensor.Tensor, data []byte) []byte {
 	t.Helper()
 	require.EqualValues(t, x.Bytes(), len(data))
 	dst, err := flax.AppendRecord(dst, x)
@@ -24,13 +26,13 @@ func appendTensor(t testing.TB, dst []byte, x *wire.Tensor, data []byte) []byte 
 }
 
 // requireRecord writes a tensor between two others and reads it back.
-func requireRecord(t testing.TB, x *wire.Tensor) {
+func requireRecord(t testing.TB, x *tensor.Tensor) {
 	t.Helper()
 	data := make([]byte, x.Bytes())
 	for i := range data {
 		data[i] = byte(i*7 + i>>8)
 	}
-	other := &wire.Tensor{Name: "before", DType: "F16", Shape: []int64{1}}
+	other := &tensor.Tensor{Name: "before", DType: "F16", Shape: []int64{1}}
 	b := appendTensor(t, nil, other, []byte{1, 2})
 	b = appendTensor(t, b, x, data)
 	other.Name = "after"
@@ -52,7 +54,7 @@ func requireRecord(t testing.TB, x *wire.Tensor) {
 func TestRecordBytes(t *testing.T) {
 	const want = "92" + "96" + "ab 7472616e73666f726d6572" + "a1 68" + "a1 30" + "a9 617474656e74696f6e" + "a2 7771" + "a6 6b65726e656c" +
 		"c6 0200001c" + "c9 02000016 01" + "93" + "92 cd1000 cd1000" + "a8 62666c6f61743136" + "c6 02000000"
-	got, err := flax.AppendRecord([]byte("dst"), &wire.Tensor{Name: "transformer/h/0/attention/wq/kernel", DType: "BF16", Shape: []int64{4096, 4096}})
+	got, err := flax.AppendRecord([]byte("dst"), &tensor.Tensor{Name: "transformer/h/0/attention/wq/kernel", DType: "BF16", Shape: []int64{4096, 4096}})
 	require.NoError(t, err)
 	require.Equal(t, "dst", string(got[:3]), "it appends")
 	require.Equal(t, strings.ReplaceAll(want, " ", ""), hex.EncodeToString(got[3:]))
@@ -62,7 +64,7 @@ func TestRecordBytes(t *testing.T) {
 // lengths.
 func TestRecordHeads(t *testing.T) {
 	for _, test := range []struct {
-		dtype string
+		dtype dtype.Type
 		shape []int64
 		want  string
 	}{
@@ -81,7 +83,7 @@ func TestRecordHeads(t *testing.T) {
 		{"F16", []int64{1 << 29}, "c64000001a c94000001401 93 91ce20000000 a7666c6f61743136 c640000000"},
 		{"F16", []int64{0, 65535, 65536, 1 << 32}, "c421 c71e01 93 9400cdffffce00010000cf0000000100000000 a7666c6f61743136 c400"},
 	} {
-		got, err := flax.AppendRecord(nil, &wire.Tensor{Name: "x", DType: test.dtype, Shape: test.shape})
+		got, err := flax.AppendRecord(nil, &tensor.Tensor{Name: "x", DType: test.dtype, Shape: test.shape})
 		require.NoError(t, err)
 		require.Equal(t, "9291a178"+strings.ReplaceAll(test.want, " ", ""), hex.EncodeToString(got), "%s %v", test.dtype, test.shape)
 	}
@@ -96,13 +98,13 @@ func TestRecordSizes(t *testing.T) {
 		lengths = append(lengths, n)
 	}
 	for _, n := range lengths {
-		for _, dtype := range []string{"F16", "BF16", "F32"} {
-			requireRecord(t, &wire.Tensor{Name: "x/kernel", DType: dtype, Shape: []int64{n}})
-			requireRecord(t, &wire.Tensor{Name: "x/kernel", DType: dtype, Shape: []int64{n, 1}})
+		for _, dt := range []dtype.Type{"F16", "BF16", "F32"} {
+			requireRecord(t, &tensor.Tensor{Name: "x/kernel", DType: dt, Shape: []int64{n}})
+			requireRecord(t, &tensor.Tensor{Name: "x/kernel", DType: dt, Shape: []int64{n, 1}})
 		}
 	}
 	for n := int64(16_370); n <= 16_390; n++ {
-		requireRecord(t, &wire.Tensor{Name: "x/kernel", DType: "F32", Shape: []int64{n}})
+		requireRecord(t, &tensor.Tensor{Name: "x/kernel", DType: "F32", Shape: []int64{n}})
 	}
 }
 
@@ -112,45 +114,45 @@ func TestRecordNamesAndShapes(t *testing.T) {
 		"", "a", "a/b", "/", "a//b", "é€😀/\x00", strings.Repeat("n", 31), strings.Repeat("n", 32), strings.Repeat("n", 255),
 		strings.Repeat("n", 256), strings.Repeat("n", 65535), strings.Repeat("n", 65536), parts(15), parts(16), parts(17), parts(32), parts(65535), parts(65536),
 	} {
-		requireRecord(t, &wire.Tensor{Name: name, DType: "F16", Shape: []int64{2, 3}})
+		requireRecord(t, &tensor.Tensor{Name: name, DType: "F16", Shape: []int64{2, 3}})
 	}
 	for rank := range 33 {
 		shape := bytes.Repeat([]byte{1}, rank)
-		x := &wire.Tensor{Name: "x", DType: "BF16", Shape: []int64{}}
+		x := &tensor.Tensor{Name: "x", DType: "BF16", Shape: []int64{}}
 		for range shape {
 			x.Shape = append(x.Shape, 1)
 		}
 		requireRecord(t, x)
 	}
 	for _, d := range []int64{127, 128, 255, 256, 65535, 65536, 1<<32 - 1, 1 << 32, 1 << 58} {
-		requireRecord(t, &wire.Tensor{Name: "x", DType: "F16", Shape: []int64{d, 0}})
+		requireRecord(t, &tensor.Tensor{Name: "x", DType: "F16", Shape: []int64{d, 0}})
 	}
 }
 
 func TestRecordRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		x    wire.Tensor
+		x    tensor.Tensor
 		kind error
 	}{
-		{"integers", wire.Tensor{DType: "I64", Shape: []int64{1}}, wire.ErrUnsupported},
-		{"F64", wire.Tensor{DType: "F64", Shape: []int64{1}}, wire.ErrUnsupported},
-		{"unknown dtype", wire.Tensor{DType: "F128", Shape: []int64{1}}, wire.ErrUnsupported},
-		{"numpy's name", wire.Tensor{DType: "float16", Shape: []int64{1}}, wire.ErrUnsupported},
-		{"no dtype", wire.Tensor{Shape: []int64{1}}, wire.ErrUnsupported},
-		{"over 2^30 bytes", wire.Tensor{DType: "F16", Shape: []int64{1<<29 + 1}}, wire.ErrUnsupported},
-		{"negative dimension", wire.Tensor{DType: "F16", Shape: []int64{-1}}, wire.ErrMalformed},
-		{"negative dimension times zero", wire.Tensor{DType: "F16", Shape: []int64{0, -1}}, wire.ErrMalformed},
-		{"size overflows", wire.Tensor{DType: "F16", Shape: []int64{1 << 32, 1 << 32}}, wire.ErrMalformed},
-		{"largest dimension twice", wire.Tensor{DType: "F16", Shape: []int64{math.MaxInt64, math.MaxInt64}}, wire.ErrMalformed},
-		{"33 dimensions", wire.Tensor{DType: "F16", Shape: make([]int64, 33)}, wire.ErrUnsupported},
-		{"name not UTF-8", wire.Tensor{Name: "\xff", DType: "F16"}, wire.ErrMalformed},
+		{"integers", tensor.Tensor{DType: "I64", Shape: []int64{1}}, refusal.ErrUnsupported},
+		{"F64", tensor.Tensor{DType: "F64", Shape: []int64{1}}, refusal.ErrUnsupported},
+		{"unknown dtype", tensor.Tensor{DType: "F128", Shape: []int64{1}}, refusal.ErrUnsupported},
+		{"numpy's name", tensor.Tensor{DType: "float16", Shape: []int64{1}}, refusal.ErrUnsupported},
+		{"no dtype", tensor.Tensor{Shape: []int64{1}}, refusal.ErrUnsupported},
+		{"over 2^30 bytes", tensor.Tensor{DType: "F16", Shape: []int64{1<<29 + 1}}, refusal.ErrUnsupported},
+		{"negative dimension", tensor.Tensor{DType: "F16", Shape: []int64{-1}}, refusal.ErrMalformed},
+		{"negative dimension times zero", tensor.Tensor{DType: "F16", Shape: []int64{0, -1}}, refusal.ErrMalformed},
+		{"size overflows", tensor.Tensor{DType: "F16", Shape: []int64{1 << 32, 1 << 32}}, refusal.ErrMalformed},
+		{"largest dimension twice", tensor.Tensor{DType: "F16", Shape: []int64{math.MaxInt64, math.MaxInt64}}, refusal.ErrMalformed},
+		{"33 dimensions", tensor.Tensor{DType: "F16", Shape: make([]int64, 33)}, refusal.ErrUnsupported},
+		{"name not UTF-8", tensor.Tensor{Name: "\xff", DType: "F16"}, refusal.ErrMalformed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.x.Name = "x/y" + test.x.Name
 			dst, err := flax.AppendRecord([]byte("dst"), &test.x)
 			require.Nil(t, dst)
-			require.Equal(t, test.x.Name, wiretest.Refused(t, err, test.kind).Tensor)
+			require.Equal(t, test.x.Name, refusaltest.Refused(t, err, test.kind).Tensor)
 		})
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/gguf"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // Numbers of types, as ggml gives them.
@@ -25,12 +25,12 @@ const (
 )
 
 // info is a tensor's description, with the innermost dimension first.
-func info(name string, dtype uint32, offset uint64, dims ...uint64) []byte {
+func info(name string, dt uint32, offset uint64, dims ...uint64) []byte {
 	b := cat(str(name), u32(uint32(len(dims))))
 	for _, d := range dims {
 		b = append(b, u64(d)...)
 	}
-	return cat(b, u32(dtype), u64(offset))
+	return cat(b, u32(dt), u64(offset))
 }
 
 // list is some pairs or descriptions.
@@ -67,11 +67,11 @@ const (
 )
 
 func TestBadDescriptions(t *testing.T) {
-	malformed, unsupported, short := wire.ErrMalformed, wire.ErrUnsupported, io.ErrUnexpectedEOF
-	one := func(name string, kind error, offset int64, tensor string, info []byte) wiretest.Bad {
-		return wiretest.Bad{Name: name, Bytes: model(32, nil, list{info}, numbered(64)), Kind: kind, Offset: offset, Tensor: tensor}
+	malformed, unsupported, short := refusal.ErrMalformed, refusal.ErrUnsupported, io.ErrUnexpectedEOF
+	one := func(name string, kind error, offset int64, tensor string, info []byte) refusaltest.Bad {
+		return refusaltest.Bad{Name: name, Bytes: model(32, nil, list{info}, numbered(64)), Kind: kind, Offset: offset, Tensor: tensor}
 	}
-	rows := []wiretest.Bad{
+	rows := []refusaltest.Bad{
 		one("long name", short, first, "", cat(u64(1<<62), make([]byte, 40))),
 		one("name of 64 bytes", unsupported, first, "", info(strings.Repeat("a", 64), f32, 0, 4)),
 		one("name of 65,536 bytes", unsupported, first, "", info(strings.Repeat("a", 1<<16), f32, 0, 4)),
@@ -104,11 +104,11 @@ func TestBadDescriptions(t *testing.T) {
 		{Name: "cut in the dimensions", Bytes: cat([]byte("GGUF"), u32(3), u64(1), u64(0), str("a"), u32(2), u64(1), make([]byte, 7)), Kind: short, Offset: dims + 4 + dim, Tensor: "a"},
 		{Name: "cut in the offset", Bytes: cat([]byte("GGUF"), u32(3), u64(1), u64(0), info("a", f32, 0, 1)[:30]), Kind: short, Offset: noType + dim + offsets, Tensor: "a"},
 	}
-	wiretest.Run(t, rows, readFile)
+	refusaltest.Run(t, rows, readFile)
 }
 
 func TestBadData(t *testing.T) {
-	malformed, short := wire.ErrMalformed, io.ErrUnexpectedEOF
+	malformed, short := refusal.ErrMalformed, io.ErrUnexpectedEOF
 	a, b := info("a", f32, 0, 4), func(offset uint64) []byte { return info("b", f16, offset, 3, 5) }
 	two := list{a, b(32)}
 	second := int64(first + len(a))
@@ -122,7 +122,7 @@ func TestBadData(t *testing.T) {
 		return b
 	}
 	aligned := func(n uint32) list { return list{pair("general.alignment", gguf.Uint32, u32(n))} }
-	rows := []wiretest.Bad{
+	rows := []refusaltest.Bad{
 		{Name: "duplicate tensor", Bytes: model(32, nil, list{a, a}, numbered(64)), Kind: malformed, Offset: second, Tensor: "a"},
 		{Name: "duplicate tensor of another shape", Bytes: model(32, nil, list{a, info("a", f16, 32, 2)}, numbered(64)), Kind: malformed, Offset: second, Tensor: "a"},
 		{Name: "alias", Bytes: model(32, nil, list{a, b(0)}, numbered(64)), Kind: malformed, Offset: second + 33, Tensor: "b"},
@@ -130,8 +130,8 @@ func TestBadData(t *testing.T) {
 		{Name: "hole", Bytes: model(32, nil, list{a, b(64)}, numbered(96)), Kind: malformed, Offset: second + 33, Tensor: "b"},
 		{Name: "in another order", Bytes: model(32, nil, list{info("a", f32, 32, 4), b(0)}, numbered(64)), Kind: malformed, Offset: first + 25, Tensor: "a"},
 		{Name: "aligned to 32 instead of 64", Bytes: model(64, aligned(64), two, numbered(64)), Kind: malformed, Offset: second + 33 + 33, Tensor: "b"},
-		{Name: "alignment of 131,072", Bytes: model(32, aligned(1<<17), nil, nil), Kind: wire.ErrUnsupported, Offset: first + 29},
-		{Name: "alignment of 2^31", Bytes: model(32, aligned(1<<31), nil, nil), Kind: wire.ErrUnsupported, Offset: first + 29},
+		{Name: "alignment of 131,072", Bytes: model(32, aligned(1<<17), nil, nil), Kind: refusal.ErrUnsupported, Offset: first + 29},
+		{Name: "alignment of 2^31", Bytes: model(32, aligned(1<<31), nil, nil), Kind: refusal.ErrUnsupported, Offset: first + 29},
 		{Name: "alignment of another type", Bytes: model(32, list{pair("general.alignment", gguf.Uint64, u64(32))}, nil, nil), Kind: malformed, Offset: first + 29},
 		{Name: "alignments", Bytes: model(32, list{array("general.alignment", gguf.Uint32, 1, u32(32))}, nil, nil), Kind: malformed, Offset: first + 29},
 		{Name: "no data", Bytes: whole[:begin], Kind: short, Offset: second + 9, Tensor: "b"},
@@ -151,7 +151,7 @@ func TestBadData(t *testing.T) {
 		{Name: "padding of the last", Bytes: spoilt(begin + 63), Kind: malformed, Offset: begin + 63, Tensor: "b"},
 	}
 	require.NoError(t, readFile(whole))
-	wiretest.Run(t, rows, readFile)
+	refusaltest.Run(t, rows, readFile)
 }
 
 // small is a file with a bit of everything: 4 tensors, of which the last one
@@ -173,14 +173,14 @@ func TestEveryPrefixIsRefused(t *testing.T) {
 	whole := small(8)
 	require.NoError(t, readFile(whole))
 	for n := range whole {
-		wiretest.Refused(t, readFile(whole[:n]), io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, readFile(whole[:n]), io.ErrUnexpectedEOF)
 	}
 	// Padding behind the last tensor may be missing, all of it.
 	padded := small(5)
 	require.NoError(t, readFile(padded))
 	for n := range padded {
 		if n != len(padded)-6 {
-			wiretest.Refused(t, readFile(padded[:n]), io.ErrUnexpectedEOF)
+			refusaltest.Refused(t, readFile(padded[:n]), io.ErrUnexpectedEOF)
 		}
 	}
 	require.NoError(t, readFile(padded[:len(padded)-6]))
@@ -189,7 +189,7 @@ func TestEveryPrefixIsRefused(t *testing.T) {
 func TestEveryTrailingByteIsRefused(t *testing.T) {
 	for _, whole := range [][]byte{small(8), small(5)} {
 		for c := range 256 {
-			e := wiretest.Refused(t, readFile(append(whole, byte(c))), wire.ErrMalformed)
+			e := refusaltest.Refused(t, readFile(append(whole, byte(c))), refusal.ErrMalformed)
 			require.EqualValues(t, len(whole), e.Offset)
 		}
 	}
@@ -215,7 +215,7 @@ func TestEveryFlipIsSeen(t *testing.T) {
 			b[i] ^= byte(flip)
 			f, err := gguf.Read(bytes.NewReader(b), int64(len(b)))
 			if err != nil {
-				wiretest.Kind(t, err)
+				refusaltest.Kind(t, err)
 				continue
 			}
 			if dump(t, f) == want {
@@ -232,7 +232,7 @@ func TestFileShrinks(t *testing.T) {
 	head := mustRead(t, whole).Tensors[0].Offset
 	for n := range head {
 		_, err := gguf.Read(bytes.NewReader(whole[:n]), int64(len(whole)))
-		wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 	}
 }
 
@@ -266,19 +266,19 @@ func TestHugeFiles(t *testing.T) {
 		kind   error
 		offset int64
 	}{
-		{"string", head(0, u32(uint32(gguf.String)), u64(1<<34)), wire.ErrUnsupported, 45},
-		{"key", cat([]byte("GGUF"), u32(3), u64(0), u64(1), u64(1<<34)), wire.ErrUnsupported, 32},
-		{"bytes", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.Uint8)), u64(1<<34)), wire.ErrUnsupported, 41},
-		{"numbers", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.Float64)), u64(1<<31)), wire.ErrUnsupported, 41},
-		{"numbers beyond the limit", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.Uint8)), u64(1<<28)), wire.ErrUnsupported, 49},
-		{"strings", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.String)), u64(1<<31)), wire.ErrUnsupported, 41},
-		{"tensors", head(1<<30, u32(uint32(gguf.Uint8)), []byte{1}), wire.ErrMalformed, 38 + 24},
+		{"string", head(0, u32(uint32(gguf.String)), u64(1<<34)), refusal.ErrUnsupported, 45},
+		{"key", cat([]byte("GGUF"), u32(3), u64(0), u64(1), u64(1<<34)), refusal.ErrUnsupported, 32},
+		{"bytes", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.Uint8)), u64(1<<34)), refusal.ErrUnsupported, 41},
+		{"numbers", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.Float64)), u64(1<<31)), refusal.ErrUnsupported, 41},
+		{"numbers beyond the limit", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.Uint8)), u64(1<<28)), refusal.ErrUnsupported, 49},
+		{"strings", head(0, u32(uint32(gguf.Array)), u32(uint32(gguf.String)), u64(1<<31)), refusal.ErrUnsupported, 41},
+		{"tensors", head(1<<30, u32(uint32(gguf.Uint8)), []byte{1}), refusal.ErrMalformed, 38 + 24},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := sparse{test.head, 26 << 30}
 			var err error
-			require.Less(t, wiretest.Allocated(func() { _, err = gguf.Read(file, file.size) }), uint64(1<<20))
-			require.Equal(t, test.offset, wiretest.Refused(t, err, test.kind).Offset, "%v", err)
+			require.Less(t, refusaltest.Allocated(func() { _, err = gguf.Read(file, file.size) }), uint64(1<<20))
+			require.Equal(t, test.offset, refusaltest.Refused(t, err, test.kind).Offset, "%v", err)
 		})
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/gguf"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
@@ -21,10 +21,10 @@ func FuzzRead(f *testing.F) {
 	f.Add(many(3))
 	f.Add(model(32, nil, list{info("a", f32, 0, 3, 0), info("b", f32, 0), info("c", q4k, 32, 256, 1, 1, 1)}, cat(numbered(4), numbered(144))))
 	f.Add(model(64, list{pair("general.alignment", gguf.Uint32, u32(64))}, nil, nil))
-	f.Add(shrunk(f, wiretest.Seed(f, "fixtures", "S", "recovered", "recovered-bf16.gguf")))
+	f.Add(shrunk(f, refusaltest.Seed(f, "fixtures", "S", "recovered", "recovered-bf16.gguf")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var file *gguf.File
-		err := wiretest.Lawful(t, len(b), func() (err error) {
+		err := refusaltest.Lawful(t, len(b), func() (err error) {
 			file, err = gguf.Read(bytes.NewReader(b), int64(len(b)))
 			return err
 		})
@@ -42,7 +42,7 @@ func shrunk(f *testing.F, whole []byte) []byte {
 		return nil
 	}
 	file := mustRead(f, whole)
-	var kept []wire.Tensor
+	var kept []tensor.Tensor
 	for _, x := range file.Tensors {
 		if x.Bytes() <= 256 {
 			kept = append(kept, x)
@@ -53,7 +53,7 @@ func shrunk(f *testing.F, whole []byte) []byte {
 }
 
 // write makes a whole file of tensors that have data.
-func write(t testing.TB, pairs []gguf.Pair, tensors []wire.Tensor) []byte {
+func write(t testing.TB, pairs []gguf.Pair, tensors []tensor.Tensor) []byte {
 	t.Helper()
 	head, offsets, size, err := gguf.Header(pairs, tensors)
 	require.NoError(t, err)

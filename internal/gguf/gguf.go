@@ -12,7 +12,7 @@
 // descriptions take at most 256 MiB. Arrays of arrays are not read.
 //
 // Files are untrusted: no length is believed before it is compared with what
-// is left. Errors are *wire.Error values.
+// is left. Errors are *refusal.Error values.
 package gguf
 
 import (
@@ -22,13 +22,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // File is all of a file but the tensors' data.
 type File struct {
 	*Metadata
-	Tensors []wire.Tensor // in the file's order
+	Tensors []tensor.Tensor // in the file's order
 }
 
 // The limits that llama.cpp sets for tensors.
@@ -41,7 +43,7 @@ const (
 // bytes and checks that they cover it; no tensor's data is touched. Shapes
 // have the outermost dimension first, though the file has it last.
 func Read(r io.ReaderAt, size int64) (*File, error) {
-	c := reader{wire.NewCursor(r, 0, size)}
+	c := reader{bounded.NewCursor(r, 0, size)}
 	m, err := c.metadata()
 	if err != nil {
 		return nil, err
@@ -70,9 +72,9 @@ func (c reader) tensors(f *File) error {
 		if err != nil {
 			return err
 		}
-		t := wire.Tensor{Name: name}
+		t := tensor.Tensor{Name: name}
 		if next, err = c.describe(&t, next, f.Alignment); err != nil {
-			return wire.Named(err, name)
+			return refusal.Named(err, name)
 		}
 		f.Tensors = append(f.Tensors, t)
 	}
@@ -90,7 +92,7 @@ func (c reader) name(seen map[string]struct{}) (string, error) {
 		return "", err
 	}
 	if _, dup := seen[name]; dup {
-		return "", wire.Malformed(at, name, "duplicate tensor")
+		return "", refusal.Malformed(at, name, "duplicate tensor")
 	}
 	seen[name] = struct{}{}
 	return name, nil
@@ -99,17 +101,17 @@ func (c reader) name(seen map[string]struct{}) (string, error) {
 // checkName refuses the names that llama.cpp does not load, or cuts off.
 func checkName(at int64, name string) error {
 	if len(name) > MaxName {
-		return wire.Unsupported(at, "", "a tensor's name of %d bytes, over %d", len(name), MaxName)
+		return refusal.Unsupported(at, "", "a tensor's name of %d bytes, over %d", len(name), MaxName)
 	}
 	if !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0 {
-		return wire.Malformed(at, "", "a tensor's name is not UTF-8 or has a NUL")
+		return refusal.Malformed(at, "", "a tensor's name is not UTF-8 or has a NUL")
 	}
 	return nil
 }
 
 // describe reads the shape, the type and the offset, and returns where the
 // data of the next tensor begin.
-func (c reader) describe(t *wire.Tensor, next, alignment int64) (int64, error) {
+func (c reader) describe(t *tensor.Tensor, next, alignment int64) (int64, error) {
 	at := c.Offset()
 	if err := c.shape(t); err != nil {
 		return 0, err
@@ -117,28 +119,28 @@ func (c reader) describe(t *wire.Tensor, next, alignment int64) (int64, error) {
 	if err := c.dtype(t); err != nil {
 		return 0, err
 	}
-	n, ok := wire.DataSize(t.DType, t.Shape)
+	n, ok := t.DType.Bytes(t.Shape)
 	if !ok {
-		return 0, wire.Malformed(at, "", "shape %v of %s has no valid size", t.Shape, t.DType)
+		return 0, refusal.Malformed(at, "", "shape %v of %s has no valid size", t.Shape, t.DType)
 	}
 	if err := c.offset(next); err != nil {
 		return 0, err
 	}
 	if left := c.Left(); n > left-next {
-		return 0, wire.Truncated(at, "", "the data of %d bytes begin at %d, the file has less than %d", n, next, left)
+		return 0, refusal.Truncated(at, "", "the data of %d bytes begin at %d, the file has less than %d", n, next, left)
 	}
 	return roundUp(next+n, alignment), nil
 }
 
 // shape reads the dimensions, of which the file has the innermost first.
-func (c reader) shape(t *wire.Tensor) error {
+func (c reader) shape(t *tensor.Tensor) error {
 	at := c.Offset()
 	n, err := c.number(4)
 	if err != nil {
 		return err
 	}
 	if n > MaxDims {
-		return wire.Malformed(at, "", "%d dimensions, the format has at most %d", n, MaxDims)
+		return refusal.Malformed(at, "", "%d dimensions, the format has at most %d", n, MaxDims)
 	}
 	t.Shape = make([]int64, n)
 	for i := range t.Shape {
@@ -148,7 +150,7 @@ func (c reader) shape(t *wire.Tensor) error {
 			return err
 		}
 		if d > math.MaxInt64 {
-			return wire.Malformed(at, "", "a dimension of %d", d)
+			return refusal.Malformed(at, "", "a dimension of %d", d)
 		}
 		t.Shape[i] = int64(d)
 	}
@@ -156,14 +158,14 @@ func (c reader) shape(t *wire.Tensor) error {
 	return nil
 }
 
-func (c reader) dtype(t *wire.Tensor) error {
+func (c reader) dtype(t *tensor.Tensor) error {
 	at := c.Offset()
 	n, err := c.number(4)
 	if err != nil {
 		return err
 	}
 	if t.DType = DType(uint32(n)); t.DType == "" {
-		return wire.Unsupported(at, "", "ggml type %d", n)
+		return refusal.Unsupported(at, "", "ggml type %d", n)
 	}
 	return nil
 }
@@ -174,7 +176,7 @@ func (c reader) offset(want int64) error {
 	at := c.Offset()
 	n, err := c.number(8)
 	if err == nil && n != uint64(want) {
-		err = wire.Malformed(at, "", "offset %d, but the data of the tensors before take %d bytes", n, want)
+		err = refusal.Malformed(at, "", "offset %d, but the data of the tensors before take %d bytes", n, want)
 	}
 	return err
 }
@@ -191,17 +193,17 @@ func (c reader) place(f *File) error {
 		t := &f.Tensors[i]
 		t.Offset = c.Offset()
 		if err := c.Skip(t.Bytes()); err != nil {
-			return wire.Named(err, t.Name)
+			return refusal.Named(err, t.Name)
 		}
 		if i == len(f.Tensors)-1 && c.Left() == 0 {
 			return nil
 		}
 		if err := c.padding(f.Alignment); err != nil {
-			return wire.Named(err, t.Name)
+			return refusal.Named(err, t.Name)
 		}
 	}
 	if c.Left() > 0 {
-		return wire.Malformed(c.Offset(), "", "%d bytes follow the last tensor", c.Left())
+		return refusal.Malformed(c.Offset(), "", "%d bytes follow the last tensor", c.Left())
 	}
 	return nil
 }
@@ -212,7 +214,7 @@ func (c reader) padding(alignment int64) error {
 	b, err := c.Bytes(roundUp(at, alignment) - at)
 	for i := range b {
 		if b[i] != 0 {
-			return wire.Malformed(at+int64(i), "", "padding that is not zero")
+			return refusal.Malformed(at+int64(i), "", "padding that is not zero")
 		}
 	}
 	return err

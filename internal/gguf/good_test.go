@@ -8,16 +8,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/gguf"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // mustRead reads a file that must be read.
 func mustRead(t testing.TB, b []byte) *gguf.File {
 	t.Helper()
 	var f *gguf.File
-	require.NoError(t, wiretest.Lawful(t, len(b), func() (err error) {
+	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
 		f, err = gguf.Read(bytes.NewReader(b), int64(len(b)))
 		return err
 	}))
@@ -28,10 +29,10 @@ func mustRead(t testing.TB, b []byte) *gguf.File {
 	return f
 }
 
-func dataOf(t testing.TB, x *wire.Tensor) []byte {
+func dataOf(t testing.TB, x *tensor.Tensor) []byte {
 	t.Helper()
 	data := make([]byte, x.Bytes())
-	require.NoError(t, wire.ReadFull(x.Data, data, 0), x.Name)
+	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
 	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
 	require.Zero(t, n, x.Name)
 	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
@@ -97,19 +98,19 @@ func TestVersions(t *testing.T) {
 func TestEveryDType(t *testing.T) {
 	known := 0
 	for number := range uint32(100) {
-		dtype := gguf.DType(number)
-		if dtype == "" {
+		dt := gguf.DType(number)
+		if dt == "" {
 			require.Error(t, readFile(model(32, nil, list{info("a", number, 0, 256)}, numbered(4096))))
 			continue
 		}
 		known++
-		size, ok := wire.DataSize(dtype, []int64{256})
-		require.True(t, ok, dtype)
+		size, ok := dt.Bytes([]int64{256})
+		require.True(t, ok, dt)
 		f := mustRead(t, model(32, nil, list{info("a", number, 0, 256)}, numbered(int(size))))
-		require.Equal(t, dtype, f.Tensors[0].DType)
+		require.Equal(t, dt, f.Tensors[0].DType)
 	}
 	require.Equal(t, 34, known)
-	require.Equal(t, "", gguf.DType(1<<32-1))
+	require.Empty(t, gguf.DType(1<<32-1))
 }
 
 // many is a file of n tensors of one element, named as layers are.
@@ -126,7 +127,7 @@ func TestTenThousandTensors(t *testing.T) {
 	whole := many(10_000)
 	f := mustRead(t, whole)
 	require.Equal(t, "blk.9999.attn_output.weight", f.Tensors[9999].Name)
-	require.Less(t, wiretest.Allocated(func() { _ = readFile(whole) }), uint64(32<<20))
+	require.Less(t, refusaltest.Allocated(func() { _ = readFile(whole) }), uint64(32<<20))
 }
 
 func BenchmarkReadTenThousand(b *testing.B) {
@@ -152,7 +153,7 @@ func TestAllocation(t *testing.T) {
 		"name":    model(32, nil, list{info(string(make([]byte, 1<<22)), f32, 0)}, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_ = wiretest.Lawful(t, len(b), func() error { return readFile(b) })
+			_ = refusaltest.Lawful(t, len(b), func() error { return readFile(b) })
 		})
 	}
 }
@@ -163,7 +164,7 @@ func TestLargeTensor(t *testing.T) {
 	file := sparse{b, int64(len(b)) + 1<<34}
 	var f *gguf.File
 	var err error
-	require.Less(t, wiretest.Allocated(func() { f, err = gguf.Read(file, file.size) }), uint64(1<<20))
+	require.Less(t, refusaltest.Allocated(func() { f, err = gguf.Read(file, file.size) }), uint64(1<<20))
 	require.NoError(t, err)
 	require.Equal(t, int64(1<<34), f.Tensors[0].Bytes())
 }

@@ -4,7 +4,8 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Metadata is what stands before the tensors' descriptions.
@@ -48,7 +49,7 @@ const (
 
 // ReadMetadata reads the metadata of a file of a size.
 func ReadMetadata(r io.ReaderAt, size int64) (*Metadata, error) {
-	return reader{wire.NewCursor(r, 0, size)}.metadata()
+	return reader{bounded.NewCursor(r, 0, size)}.metadata()
 }
 
 func (c reader) metadata() (*Metadata, error) {
@@ -76,21 +77,21 @@ func alignment(v *Value) (int64, error) {
 	}
 	n, ok := v.Int(0)
 	if !ok || v.List || v.Type != Uint32 || n == 0 || n&(n-1) != 0 {
-		return 0, wire.Malformed(v.Offset, "", "%s is no power of two of type uint32", alignmentKey)
+		return 0, refusal.Malformed(v.Offset, "", "%s is no power of two of type uint32", alignmentKey)
 	}
 	if n > maxAlignment {
-		return 0, wire.Unsupported(v.Offset, "", "an alignment of %d bytes, over %d", n, maxAlignment)
+		return 0, refusal.Unsupported(v.Offset, "", "an alignment of %d bytes, over %d", n, maxAlignment)
 	}
 	return n, nil
 }
 
 // reader reads little-endian numbers.
-type reader struct{ *wire.Cursor }
+type reader struct{ *bounded.Cursor }
 
 // take reads n bytes of the head.
 func (c reader) take(n int64) ([]byte, error) {
 	if n <= c.Left() && n > MaxHead-c.Offset() {
-		return nil, wire.Unsupported(c.Offset(), "", "metadata and descriptions of more than %d bytes", MaxHead)
+		return nil, refusal.Unsupported(c.Offset(), "", "metadata and descriptions of more than %d bytes", MaxHead)
 	}
 	return c.Bytes(n)
 }
@@ -112,7 +113,7 @@ func (c reader) header(m *Metadata) (uint64, error) {
 		return 0, err
 	}
 	if string(magic) != "GGUF" {
-		return 0, wire.Malformed(0, "", "the file does not begin with GGUF")
+		return 0, refusal.Malformed(0, "", "the file does not begin with GGUF")
 	}
 	version, err := c.number(4)
 	if err != nil {
@@ -120,9 +121,9 @@ func (c reader) header(m *Metadata) (uint64, error) {
 	}
 	switch {
 	case version > 1<<16:
-		return 0, wire.Unsupported(4, "", "a big-endian GGUF")
+		return 0, refusal.Unsupported(4, "", "a big-endian GGUF")
 	case version != 2 && version != 3:
-		return 0, wire.Unsupported(4, "", "GGUF version %d instead of 2 or 3", version)
+		return 0, refusal.Unsupported(4, "", "GGUF version %d instead of 2 or 3", version)
 	}
 	m.Version = uint32(version)
 	at := c.Offset()
@@ -135,10 +136,10 @@ func (c reader) header(m *Metadata) (uint64, error) {
 	}
 	left := uint64(c.Left())
 	if m.Count > left/minTensor {
-		return 0, wire.Truncated(at, "", "%d tensors announced, %d bytes left", m.Count, left)
+		return 0, refusal.Truncated(at, "", "%d tensors announced, %d bytes left", m.Count, left)
 	}
 	if pairs > left/minPair {
-		return 0, wire.Truncated(at+8, "", "%d pairs announced, %d bytes left", pairs, left)
+		return 0, refusal.Truncated(at+8, "", "%d pairs announced, %d bytes left", pairs, left)
 	}
 	return pairs, nil
 }
@@ -151,10 +152,10 @@ func (c reader) pair(m *Metadata) error {
 		return err
 	}
 	if !validKey(key) {
-		return wire.Malformed(at, "", "a key is empty, too long or not UTF-8")
+		return refusal.Malformed(at, "", "a key is empty, too long or not UTF-8")
 	}
 	if m.Values[key] != nil {
-		return wire.Malformed(at, "", "duplicate key %.100q", key)
+		return refusal.Malformed(at, "", "duplicate key %.100q", key)
 	}
 	v, err := c.value()
 	if err != nil {
@@ -176,7 +177,7 @@ func (c reader) text() (string, error) {
 		return "", err
 	}
 	if n > uint64(c.Left()) {
-		return "", wire.Truncated(at, "", "a string of %d bytes, %d left", n, c.Left())
+		return "", refusal.Truncated(at, "", "a string of %d bytes, %d left", n, c.Left())
 	}
 	b, err := c.take(int64(n))
 	return string(b), err
@@ -187,7 +188,7 @@ func (c reader) kind() (Type, error) {
 	at := c.Offset()
 	n, err := c.number(4)
 	if err == nil && n >= uint64(len(sizes)) {
-		err = wire.Malformed(at, "", "unknown type %d", n)
+		err = refusal.Malformed(at, "", "unknown type %d", n)
 	}
 	return Type(n), err
 }
@@ -217,7 +218,7 @@ func (c reader) list(v *Value) (err error) {
 		return err
 	}
 	if v.Type == Array {
-		return wire.Unsupported(v.Offset, "", "an array of arrays")
+		return refusal.Unsupported(v.Offset, "", "an array of arrays")
 	}
 	at := c.Offset()
 	n, err := c.number(8)
@@ -230,9 +231,9 @@ func (c reader) list(v *Value) (err error) {
 	}
 	switch left := uint64(c.Left()); {
 	case n > left/least:
-		return wire.Truncated(at, "", "an array of %d items, %d bytes left", n, left)
+		return refusal.Truncated(at, "", "an array of %d items, %d bytes left", n, left)
 	case n > MaxHead/least:
-		return wire.Unsupported(at, "", "an array of %d items, over %d bytes", n, MaxHead)
+		return refusal.Unsupported(at, "", "an array of %d items, over %d bytes", n, MaxHead)
 	}
 	v.Len = int(n)
 	return nil
@@ -262,7 +263,7 @@ func (c reader) numbers(v *Value) error {
 	}
 	for i, truth := range v.raw {
 		if truth > 1 {
-			return wire.Malformed(at+int64(i), "", "a truth value of %d", truth)
+			return refusal.Malformed(at+int64(i), "", "a truth value of %d", truth)
 		}
 	}
 	return nil

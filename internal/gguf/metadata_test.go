@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/gguf"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
@@ -40,8 +40,8 @@ func read(b []byte) error {
 var small8 = pair("a", gguf.Uint8, []byte{1})
 
 func TestBad(t *testing.T) {
-	malformed, unsupported, short := wire.ErrMalformed, wire.ErrUnsupported, io.ErrUnexpectedEOF
-	wiretest.Run(t, []wiretest.Bad{
+	malformed, unsupported, short := refusal.ErrMalformed, refusal.ErrUnsupported, io.ErrUnexpectedEOF
+	refusaltest.Run(t, []refusaltest.Bad{
 		{Name: "empty", Kind: short},
 		{Name: "magic", Bytes: cat([]byte("GGML"), u32(3), u64(0), u64(0)), Kind: malformed},
 		{Name: "version 0", Bytes: cat([]byte("GGUF"), u32(0), u64(0), u64(0)), Kind: unsupported, Offset: 4},
@@ -97,7 +97,7 @@ func FuzzReadMetadata(f *testing.F) {
 	f.Add([]byte(strings.Repeat("GGUF\x03", 20)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m *gguf.Metadata
-		err := wiretest.Lawful(t, len(b), func() (err error) {
+		err := refusaltest.Lawful(t, len(b), func() (err error) {
 			m, err = gguf.ReadMetadata(bytes.NewReader(b), int64(len(b)))
 			return err
 		})

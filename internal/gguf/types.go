@@ -1,11 +1,15 @@
 package gguf
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 // dtypes are the types of tensors by their numbers; those between, which ggml
 // has given up, are "". Source: GGMLQuantizationType in constants.py of gguf
 // 0.19.
-var dtypes = [...]string{
+var dtypes = [...]dtype.Type{
 	0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
 	10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K",
 	16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
@@ -15,7 +19,7 @@ var dtypes = [...]string{
 
 // DType is the name of the type that ggml gives a number, "" when there is
 // none.
-func DType(number uint32) string {
+func DType(number uint32) dtype.Type {
 	if number >= uint32(len(dtypes)) {
 		return ""
 	}
@@ -23,7 +27,7 @@ func DType(number uint32) string {
 }
 
 // number is the other way round.
-func number(dtype string) (n uint32, ok bool) {
-	i := slices.Index(dtypes[:], dtype)
-	return uint32(i), i >= 0 && dtype != ""
+func number(dt dtype.Type) (n uint32, ok bool) {
+	i := slices.Index(dtypes[:], dt)
+	return uint32(i), i >= 0 && dt != ""
 }

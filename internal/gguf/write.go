@@ -3,7 +3,8 @@ package gguf
 import (
 	"math"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // maxSize keeps sums of sizes far from overflow.
@@ -16,7 +17,7 @@ const maxSize = math.MaxInt64 / 4
 // the file, and the file's length with the padding behind the last tensor.
 // Whoever writes the data fills the gaps with zeros. Name, DType and Shape are
 // used of each tensor.
-func Header(pairs []Pair, tensors []wire.Tensor) (head []byte, offsets []int64, size int64, err error) {
+func Header(pairs []Pair, tensors []tensor.Tensor) (head []byte, offsets []int64, size int64, err error) {
 	align, err := alignmentAmong(pairs)
 	if err != nil {
 		return nil, nil, 0, err
@@ -32,7 +33,7 @@ func Header(pairs []Pair, tensors []wire.Tensor) (head []byte, offsets []int64, 
 	for i := range tensors {
 		t := &tensors[i]
 		if _, dup := names[t.Name]; dup {
-			return nil, nil, 0, wire.Malformed(0, t.Name, "two tensors have this name")
+			return nil, nil, 0, refusal.Malformed(0, t.Name, "two tensors have this name")
 		}
 		names[t.Name] = struct{}{}
 		offsets[i] = size
@@ -62,10 +63,10 @@ func appendPairs(head []byte, pairs []Pair) ([]byte, error) {
 	for i := range pairs {
 		key, v := pairs[i].Key, &pairs[i].Value
 		if _, dup := seen[key]; dup {
-			return nil, wire.Malformed(0, "", "two pairs have the key %q", key)
+			return nil, refusal.Malformed(0, "", "two pairs have the key %q", key)
 		}
 		if !validKey(key) || !v.whole() {
-			return nil, wire.Malformed(0, "", "the key %.100q is empty, too long or not UTF-8, or has no value", key)
+			return nil, refusal.Malformed(0, "", "the key %.100q is empty, too long or not UTF-8, or has no value", key)
 		}
 		seen[key] = struct{}{}
 		head = v.append(appendText(head, key))
@@ -106,19 +107,19 @@ func appendText(dst []byte, s string) []byte {
 
 // appendTensor describes a tensor whose data begin at an offset, and returns
 // where they end.
-func appendTensor(dst []byte, t *wire.Tensor, offset int64) ([]byte, int64, error) {
+func appendTensor(dst []byte, t *tensor.Tensor, offset int64) ([]byte, int64, error) {
 	if err := checkName(0, t.Name); err != nil {
-		return nil, 0, wire.Named(err, t.Name)
+		return nil, 0, refusal.Named(err, t.Name)
 	}
 	kind, known := number(t.DType)
-	n, ok := wire.DataSize(t.DType, t.Shape)
+	n, ok := t.DType.Bytes(t.Shape)
 	switch {
 	case !known:
-		return nil, 0, wire.Unsupported(0, t.Name, "GGUF has no type %q", t.DType)
+		return nil, 0, refusal.Unsupported(0, t.Name, "GGUF has no type %q", t.DType)
 	case len(t.Shape) > MaxDims:
-		return nil, 0, wire.Unsupported(0, t.Name, "%d dimensions, GGUF has at most %d", len(t.Shape), MaxDims)
+		return nil, 0, refusal.Unsupported(0, t.Name, "%d dimensions, GGUF has at most %d", len(t.Shape), MaxDims)
 	case !ok || n > maxSize-offset:
-		return nil, 0, wire.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
+		return nil, 0, refusal.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
 	}
 	dst = le.AppendUint32(appendText(dst, t.Name), uint32(len(t.Shape)))
 	for i := range t.Shape {

@@ -8,9 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/gguf"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // every is a pair of each kind that can be made.
@@ -30,7 +32,7 @@ func TestHeader(t *testing.T) {
 		array("texts", gguf.String, 3, str("a"), str(""), str("é")), array("floats", gguf.Float32, 2, u32(0x3f000000), u32(0xc0000000)),
 		array("ints", gguf.Int32, 2, u32(math.MaxUint32), u32(7)), array("none", gguf.String, 0),
 	}, list{info("w", bf16, 0, 3, 2), info("q", q8, 32, 64), info("none", f32, 128, 0, 4), info("s", f32, 128)}, nil)
-	tensors := []wire.Tensor{
+	tensors := []tensor.Tensor{
 		{Name: "w", DType: "BF16", Shape: []int64{2, 3}}, {Name: "q", DType: "Q8_0", Shape: []int64{64}},
 		{Name: "none", DType: "F32", Shape: []int64{4, 0}}, {Name: "s", DType: "F32"},
 	}
@@ -63,7 +65,7 @@ func TestValuesThatAreMade(t *testing.T) {
 }
 
 func TestHeaderAligns(t *testing.T) {
-	tensors := []wire.Tensor{{Name: "a", DType: "F16", Shape: []int64{3}}, {Name: "b", DType: "F16", Shape: []int64{3}}}
+	tensors := []tensor.Tensor{{Name: "a", DType: "F16", Shape: []int64{3}}, {Name: "b", DType: "F16", Shape: []int64{3}}}
 	for _, alignment := range []int64{1, 2, 8, 32, 64, 4096, 65536} {
 		head, offsets, size, err := gguf.Header([]gguf.Pair{{"general.alignment", gguf.Uint(uint32(alignment))}}, tensors)
 		require.NoError(t, err)
@@ -85,15 +87,15 @@ func TestEmptyFile(t *testing.T) {
 }
 
 func TestWriteRefuses(t *testing.T) {
-	malformed, unsupported := wire.ErrMalformed, wire.ErrUnsupported
-	one := func(name, dtype string, shape ...int64) []wire.Tensor {
-		return []wire.Tensor{{Name: "before", DType: "F16", Shape: []int64{1 << 57}}, {Name: name, DType: dtype, Shape: shape}}
+	malformed, unsupported := refusal.ErrMalformed, refusal.ErrUnsupported
+	one := func(name string, dt dtype.Type, shape ...int64) []tensor.Tensor {
+		return []tensor.Tensor{{Name: "before", DType: "F16", Shape: []int64{1 << 57}}, {Name: name, DType: dt, Shape: shape}}
 	}
 	keyed := func(key string, v gguf.Value) []gguf.Pair { return []gguf.Pair{{"a", gguf.Uint(1)}, {key, v}} }
 	for _, test := range []struct {
 		name    string
 		pairs   []gguf.Pair
-		tensors []wire.Tensor
+		tensors []tensor.Tensor
 		kind    error
 		tensor  string
 	}{
@@ -128,13 +130,13 @@ func TestWriteRefuses(t *testing.T) {
 			require.Empty(t, head)
 			require.Empty(t, offsets)
 			require.Zero(t, size)
-			require.Equal(t, test.tensor, wiretest.Refused(t, err, test.kind).Tensor)
+			require.Equal(t, test.tensor, refusaltest.Refused(t, err, test.kind).Tensor)
 		})
 	}
 }
 
 func TestWriteLargest(t *testing.T) {
-	tensors := []wire.Tensor{
+	tensors := []tensor.Tensor{
 		{Name: strings.Repeat("n", gguf.MaxName), DType: "BF16", Shape: []int64{1, 1, 1 << 20, 1 << 20}}, {Name: "a", DType: "Q8_0", Shape: []int64{1 << 20, 1 << 20}},
 	}
 	head, offsets, size, err := gguf.Header(nil, tensors)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // large is the size in bytes of the arrays of the benchmarks that measure
@@ -16,7 +18,7 @@ const large = 256 << 20
 // arrays are two sources and a destination of the same number of elements.
 func arrays(n int) (a, b, dst []byte) {
 	r := rand.New(rand.NewPCG(7, 8))
-	few := smallHalves(r, 1<<16, F16)
+	few := smallHalves(r, 1<<16, dtype.F16)
 	a, b, dst = make([]byte, 4*n), make([]byte, 4*n), make([]byte, 4*n)
 	for i := 0; i < len(a); i += copy(a[i:], few) {
 		copy(b[i:], few)
@@ -49,19 +51,19 @@ func BenchmarkMemory(b *testing.B) {
 	x, y, dst := arrays(n)
 	rooflines(b, n, x, y, dst)
 	for _, c := range []struct {
-		out, a, b Type
-		op        func([]byte, Type, []byte, Type, []byte, Type)
+		out, a, b dtype.Type
+		op        func([]byte, dtype.Type, []byte, dtype.Type, []byte, dtype.Type)
 		name      string
 	}{
-		{BF16, F16, BF16, Add, "add"}, {F16, F16, F16, Add, "add"}, {BF16, BF16, F16, Sub, "sub"}, {F16, F16, F16, Sub, "sub"},
+		{dtype.BF16, dtype.F16, dtype.BF16, Add, "add"}, {dtype.F16, dtype.F16, dtype.F16, Add, "add"}, {dtype.BF16, dtype.BF16, dtype.F16, Sub, "sub"}, {dtype.F16, dtype.F16, dtype.F16, Sub, "sub"},
 	} {
 		eachKernel(b, fmt.Sprintf("%s %s %s to %s", c.name, c.a, c.b, c.out), 2*n, func() {
 			c.op(dst[:2*n], c.out, x[:2*n], c.a, y[:2*n], c.b)
 		})
 	}
-	for _, c := range [][2]Type{{F16, BF16}, {BF16, F16}, {F16, F32}, {BF16, F32}} {
-		eachKernel(b, fmt.Sprintf("convert %s to %s", c[0], c[1]), n*c[1].Size(), func() {
-			Convert(dst[:n*c[1].Size()], c[1], x[:2*n], c[0])
+	for _, c := range [][2]dtype.Type{{dtype.F16, dtype.BF16}, {dtype.BF16, dtype.F16}, {dtype.F16, dtype.F32}, {dtype.BF16, dtype.F32}} {
+		eachKernel(b, fmt.Sprintf("convert %s to %s", c[0], c[1]), n*int(c[1].Size()), func() {
+			Convert(dst[:n*int(c[1].Size())], c[1], x[:2*n], c[0])
 		})
 	}
 }
@@ -70,15 +72,15 @@ func BenchmarkMemory(b *testing.B) {
 func BenchmarkCache(b *testing.B) {
 	x, y, dst := arrays(1 << 18)
 	for _, n := range []int{4 << 10, 256 << 10} {
-		eachKernel(b, fmt.Sprintf("add F16 BF16 to BF16/%d KiB", n>>9), 2*n, func() {
-			Add(dst[:2*n], BF16, x[:2*n], F16, y[:2*n], BF16)
+		eachKernel(b, fmt.Sprintf("add dtype.F16 dtype.BF16 to dtype.BF16/%d KiB", n>>9), 2*n, func() {
+			Add(dst[:2*n], dtype.BF16, x[:2*n], dtype.F16, y[:2*n], dtype.BF16)
 		})
 	}
 	b.Run("plain Go loop", func(b *testing.B) {
 		const n = 4 << 10
 		b.SetBytes(2 * n)
 		for b.Loop() {
-			combineReference(dst[:2*n], BF16, x[:2*n], F16, y[:2*n], BF16, add)
+			combineReference(dst[:2*n], dtype.BF16, x[:2*n], dtype.F16, y[:2*n], dtype.BF16, add)
 		}
 	})
 	b.Run("x448", func(b *testing.B) {
@@ -105,7 +107,7 @@ func BenchmarkThreads(b *testing.B) {
 				for from := 0; from < n; from += n / threads {
 					group.Go(func() {
 						to := from + n/threads
-						Add(dst[from:to], BF16, x[from:to], F16, y[from:to], BF16)
+						Add(dst[from:to], dtype.BF16, x[from:to], dtype.F16, y[from:to], dtype.BF16)
 					})
 				}
 				group.Wait()

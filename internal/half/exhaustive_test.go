@@ -7,8 +7,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/fixture"
 )
 
 // TestAllPairs adds all 2^32 pairs of 16-bit numbers, with every kernel of
@@ -19,8 +21,8 @@ func TestAllPairs(t *testing.T) {
 	}
 	var golden struct{ Blocks map[string][]string }
 	fixture.JSON(t, &golden, "fixtures", "arith", "exhaustive.json")
-	for name, c := range map[string][3]Type{
-		"add.f16_bf16.bf16": {F16, BF16, BF16}, "add.f16_f16.f16": {F16, F16, F16}, "add.bf16_bf16.bf16": {BF16, BF16, BF16},
+	for name, c := range map[string][3]dtype.Type{
+		"add.f16_bf16.bf16": {dtype.F16, dtype.BF16, dtype.BF16}, "add.f16_f16.f16": {dtype.F16, dtype.F16, dtype.F16}, "add.bf16_bf16.bf16": {dtype.BF16, dtype.BF16, dtype.BF16},
 	} {
 		digests := golden.Blocks[name]
 		require.Len(t, digests, 256, name)
@@ -31,7 +33,7 @@ func TestAllPairs(t *testing.T) {
 }
 
 // allPairs takes the blocks, each of 256 first operands, on all cores.
-func allPairs(t *testing.T, c [3]Type, digests []string) {
+func allPairs(t *testing.T, c [3]dtype.Type, digests []string) {
 	var group sync.WaitGroup
 	blocks := make(chan int)
 	for range runtime.GOMAXPROCS(0) {

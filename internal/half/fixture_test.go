@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/fixture"
 )
 
 // TestArithmeticGoldens compares with numpy and ml_dtypes on 69,632 pairs of
@@ -26,19 +28,19 @@ func TestArithmeticGoldens(t *testing.T) {
 	}
 	for _, g := range []struct {
 		file   string
-		x, y   Type
-		out    Type
-		second Type // the type of a second rounding
-		op     func([]byte, Type, []byte, Type, []byte, Type)
+		x, y   dtype.Type
+		out    dtype.Type
+		second dtype.Type // the type of a second rounding
+		op     func([]byte, dtype.Type, []byte, dtype.Type, []byte, dtype.Type)
 	}{
-		{file: "add.f16_bf16.bf16.u16", x: F16, y: BF16, out: BF16, op: Add},
-		{file: "add.f16_bf16.f16.u16", x: F16, y: BF16, out: F16, op: Add},
-		{file: "add.f16_f16.f16.u16", x: F16, y: F16, out: F16, op: Add},
-		{file: "add.f16_f16.f16_then_bf16.u16", x: F16, y: F16, out: BF16, op: Add},
-		{file: "add.bf16_bf16.bf16.u16", x: BF16, y: BF16, out: BF16, op: Add},
-		{file: "add.bf16_bf16.bf16_then_f16.u16", x: BF16, y: BF16, out: F16, op: Add},
-		{file: "sub.bf16_f16.bf16.u16", x: BF16, y: F16, out: BF16, op: Sub},
-		{file: "sub.f16_f16.f16.u16", x: F16, y: F16, out: F16, op: Sub},
+		{file: "add.f16_bf16.bf16.u16", x: dtype.F16, y: dtype.BF16, out: dtype.BF16, op: Add},
+		{file: "add.f16_bf16.f16.u16", x: dtype.F16, y: dtype.BF16, out: dtype.F16, op: Add},
+		{file: "add.f16_f16.f16.u16", x: dtype.F16, y: dtype.F16, out: dtype.F16, op: Add},
+		{file: "add.f16_f16.f16_then_bf16.u16", x: dtype.F16, y: dtype.F16, out: dtype.BF16, op: Add},
+		{file: "add.bf16_bf16.bf16.u16", x: dtype.BF16, y: dtype.BF16, out: dtype.BF16, op: Add},
+		{file: "add.bf16_bf16.bf16_then_f16.u16", x: dtype.BF16, y: dtype.BF16, out: dtype.F16, op: Add},
+		{file: "sub.bf16_f16.bf16.u16", x: dtype.BF16, y: dtype.F16, out: dtype.BF16, op: Sub},
+		{file: "sub.f16_f16.f16.u16", x: dtype.F16, y: dtype.F16, out: dtype.F16, op: Sub},
 	} {
 		t.Run(g.file, func(t *testing.T) {
 			first, second := a, b
@@ -52,7 +54,7 @@ func TestArithmeticGoldens(t *testing.T) {
 	}
 	t.Run("f32 sum", func(t *testing.T) {
 		got := make([]byte, 4*n)
-		Add(got, F32, a, F16, b, BF16)
+		Add(got, dtype.F32, a, dtype.F16, b, dtype.BF16)
 		requireDigest(t, got, "nan_as_7fc00000", "add.f16_bf16.f32.u32")
 	})
 }
@@ -63,13 +65,13 @@ func TestConversionGoldens(t *testing.T) {
 		le.PutUint16(all[2*i:], uint16(i))
 	}
 	got := make([]byte, len(all))
-	Convert(got, BF16, all, F16)
-	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.f16_bf16.u16"), got, BF16)
-	Convert(got, F16, all, BF16)
-	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.bf16_f16.u16"), got, F16)
+	Convert(got, dtype.BF16, all, dtype.F16)
+	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.f16_bf16.u16"), got, dtype.BF16)
+	Convert(got, dtype.F16, all, dtype.BF16)
+	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.bf16_f16.u16"), got, dtype.F16)
 
 	wide := make([]byte, 1<<18)
-	Convert(wide, F32, all, F16)
+	Convert(wide, dtype.F32, all, dtype.F16)
 	requireDigest(t, wide, "nan_as_7fc00000", "conv.f16_f32.u32")
 }
 
@@ -81,8 +83,8 @@ func TestRoundingEdges(t *testing.T) {
 		}
 	}
 	got := make([]byte, len(src)/2)
-	Convert(got, BF16, src, F32)
-	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.f32_bf16.edges.u16"), got, BF16)
+	Convert(got, dtype.BF16, src, dtype.F32)
+	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.f32_bf16.edges.u16"), got, dtype.BF16)
 
 	src = src[:0]
 	for _, sign := range []uint32{0, 1 << 31} {
@@ -98,11 +100,11 @@ func TestRoundingEdges(t *testing.T) {
 		}
 	}
 	got = make([]byte, len(src)/2)
-	Convert(got, F16, src, F32)
-	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.f32_f16.edges.u16"), got, F16)
+	Convert(got, dtype.F16, src, dtype.F32)
+	requireSame16(t, fixture.Read(t, "fixtures", "arith", "conv.f32_f16.edges.u16"), got, dtype.F16)
 }
 
-func requireSame16(t *testing.T, want, got []byte, typ Type) {
+func requireSame16(t *testing.T, want, got []byte, typ dtype.Type) {
 	t.Helper()
 	require.Equal(t, len(want), len(got))
 	for i := 0; i < len(want); i += 2 {
@@ -110,7 +112,7 @@ func requireSame16(t *testing.T, want, got []byte, typ Type) {
 		if w != g && !(isNaN16(w, typ) && isNaN16(g, typ)) {
 			t.Fatalf("element %d is %#04x, the reference has %#04x", i/2, g, w)
 		}
-		if isNaN16(g, typ) && g != map[Type]uint16{F16: nan16, BF16: nanBF16}[typ] {
+		if isNaN16(g, typ) && g != map[dtype.Type]uint16{dtype.F16: nan16, dtype.BF16: nanBF16}[typ] {
 			t.Fatalf("element %d is the NaN %#04x, not the canonical one", i/2, g)
 		}
 	}

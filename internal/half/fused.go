@@ -3,6 +3,8 @@ package half
 import (
 	"math"
 	"unsafe"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // The sums that recoveries are made of, in Go, four elements at a time.
@@ -53,7 +55,7 @@ func combineF16(dst, a, b *byte, n int, op operation) {
 				uint64(fp16Sum(uint32(p>>32), uint32(q>>32), op))<<32|
 				uint64(fp16Sum(uint32(p>>48), uint32(q>>48), op))<<48)
 		} else {
-			combineReference(d[:8], F16, x, F16, y, F16, op)
+			combineReference(d[:8], dtype.F16, x, dtype.F16, y, dtype.F16, op)
 		}
 		d, x, y = d[8:], x[8:], y[8:]
 	}

@@ -1,25 +1,29 @@
 package half
 
-import "math"
+import (
+	"math"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 // convertGeneric converts by way of fp32, between any two types.
-func convertGeneric(dst []byte, to Type, src []byte, from Type) {
+func convertGeneric(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	switch {
-	case from == F16 && to == F32:
+	case from == dtype.F16 && to == dtype.F32:
 		widenF16(dst, src)
-	case from == BF16 && to == F32:
+	case from == dtype.BF16 && to == dtype.F32:
 		widenBF16(dst, src)
-	case from == F32 && to == F16:
+	case from == dtype.F32 && to == dtype.F16:
 		convertReference(dst, to, src, from)
-	case from == F32 && to == BF16:
+	case from == dtype.F32 && to == dtype.BF16:
 		narrowBF16(dst, src)
 	default:
 		s := scratches.Get().(*scratch)
 		defer scratches.Put(s)
 		for len(dst) > 0 {
 			n := min(tileLen, len(dst)/2)
-			convertGeneric(s.z[:4*n], F32, src[:2*n], from)
-			convertGeneric(dst[:2*n], to, s.z[:4*n], F32)
+			convertGeneric(s.z[:4*n], dtype.F32, src[:2*n], from)
+			convertGeneric(dst[:2*n], to, s.z[:4*n], dtype.F32)
 			dst, src = dst[2*n:], src[2*n:]
 		}
 	}
@@ -50,11 +54,11 @@ func widenF16(dst, src []byte) {
 			le.PutUint64(dst, uint64(normalF16(uint32(x)))|uint64(normalF16(uint32(x>>16)))<<32)
 			le.PutUint64(dst[8:], uint64(normalF16(uint32(x>>32)))|uint64(normalF16(uint32(x>>48)))<<32)
 		} else {
-			convertReference(dst[:16], F32, src, F16)
+			convertReference(dst[:16], dtype.F32, src, dtype.F16)
 		}
 		dst, src = dst[16:], src[8:]
 	}
-	convertReference(dst, F32, src, F16)
+	convertReference(dst, dtype.F32, src, dtype.F16)
 }
 
 // normal16 says whether four fp16 numbers are all normal. A carry into the
@@ -78,11 +82,11 @@ func widenBF16(dst, src []byte) {
 			le.PutUint64(dst, x<<16&0xffff0000|x<<32&^0xffffffffffff)
 			le.PutUint64(dst[8:], x>>16&0xffff0000|x&^0xffffffffffff)
 		} else {
-			convertReference(dst[:16], F32, src, BF16)
+			convertReference(dst[:16], dtype.F32, src, dtype.BF16)
 		}
 		dst, src = dst[16:], src[8:]
 	}
-	convertReference(dst, F32, src, BF16)
+	convertReference(dst, dtype.F32, src, dtype.BF16)
 }
 
 // finiteBF16 says whether four bf16 numbers are all finite: the exponent of
@@ -97,15 +101,15 @@ func narrowBF16(dst, src []byte) {
 		le.PutUint64(dst, halfBF16(uint32(x))|halfBF16(uint32(x>>32))<<16|halfBF16(uint32(y))<<32|halfBF16(uint32(y>>32))<<48)
 		src, dst = src[16:], dst[8:]
 	}
-	convertReference(dst, BF16, src, F32)
+	convertReference(dst, dtype.BF16, src, dtype.F32)
 }
 
 func halfBF16(bits uint32) uint64 { return uint64(ToBF16(math.Float32frombits(bits))) }
 
 // FirstNonFinite is the index of the first element that is infinite or NaN,
 // -1 when there is none.
-func FirstNonFinite(src []byte, t Type) int {
-	if t == F32 {
+func FirstNonFinite(src []byte, t dtype.Type) int {
+	if t == dtype.F32 {
 		for i := 0; i+4 <= len(src); i += 4 {
 			if le.Uint32(src[i:])&inf32 == inf32 {
 				return i / 4
@@ -114,7 +118,7 @@ func FirstNonFinite(src []byte, t Type) int {
 		return -1
 	}
 	exponent := uint16(exponent16)
-	if t == BF16 {
+	if t == dtype.BF16 {
 		exponent = exponentBF16
 	}
 	skip := 0

@@ -21,23 +21,15 @@ package half
 import (
 	"encoding/binary"
 	"sync"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 var le = binary.LittleEndian
 
-// Type names a type of number as safetensors does.
-type Type string
-
-// The types that weights are stored in.
-const (
-	F32  Type = "F32"
-	F16  Type = "F16"
-	BF16 Type = "BF16"
-)
-
-// Size is the number of bytes that one element takes.
-func (t Type) Size() int {
-	if t == F32 {
+// size returns the number of bytes of one element of F32, F16 or BF16.
+func size(t dtype.Type) int {
+	if t == dtype.F32 {
 		return 4
 	}
 	return 2
@@ -45,32 +37,32 @@ func (t Type) Size() int {
 
 // Sum is the type that a sum or difference of a and b has before it is
 // rounded to the result's.
-func Sum(a, b Type) Type {
+func Sum(a, b dtype.Type) dtype.Type {
 	if a == b {
 		return a
 	}
-	return F32
+	return dtype.F32
 }
 
-// Add writes a + b to dst: len(dst)/out.Size() elements, as many as a and b
+// Add writes a + b to dst: len(dst)/size(out) elements, as many as a and b
 // have.
-func Add(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
+func Add(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type) {
 	combine(dst, out, a, at, b, bt, add)
 }
 
 // Sub writes a - b to dst, otherwise as Add.
-func Sub(dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
+func Sub(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type) {
 	combine(dst, out, a, at, b, bt, sub)
 }
 
 // Convert writes the elements of src to dst.
-func Convert(dst []byte, to Type, src []byte, from Type) {
-	checkLengths(len(dst)/to.Size(), len(src)/from.Size())
+func Convert(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
+	checkLengths(len(dst)/size(to), len(src)/size(from))
 	if to == from {
 		copy(dst, src)
 		return
 	}
-	k := active.convert[from.index()][to.index()]
+	k := active.convert[index(from)][index(to)]
 	if k.cached == nil {
 		convertGeneric(dst, to, src, from)
 		return
@@ -78,43 +70,43 @@ func Convert(dst []byte, to Type, src []byte, from Type) {
 	s := split(dst, to, k.stream != nil)
 	run := k.cached
 	if s.stream {
-		convertFew(run, dst[:s.head*to.Size()], to, src, from)
+		convertFew(run, dst[:s.head*size(to)], to, src, from)
 		run = k.stream
 	}
 	if s.body > 0 {
-		run(&dst[s.head*to.Size()], &src[s.head*from.Size()], s.body)
+		run(&dst[s.head*size(to)], &src[s.head*size(from)], s.body)
 	}
 	if s.stream {
 		active.fence()
 	}
 	done := s.head + s.body
-	convertFew(k.cached, dst[done*to.Size():], to, src[done*from.Size():], from)
+	convertFew(k.cached, dst[done*size(to):], to, src[done*size(from):], from)
 }
 
 // convertFew runs a kernel on fewer elements than its block, in a copy.
-func convertFew(run unaryKernel, dst []byte, to Type, src []byte, from Type) {
+func convertFew(run unaryKernel, dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	if len(dst) == 0 {
 		return
 	}
 	s := scratches.Get().(*scratch)
-	copy(s.x[:], src[:len(dst)/to.Size()*from.Size()])
+	copy(s.x[:], src[:len(dst)/size(to)*size(from)])
 	run(&s.z[0], &s.x[0], kernelBlock)
 	copy(dst, s.z[:])
 	scratches.Put(s)
 }
 
 // Floats writes the elements of src to dst, which is exact.
-func Floats(dst []float32, src []byte, from Type) {
-	checkLengths(len(dst), len(src)/from.Size())
+func Floats(dst []float32, src []byte, from dtype.Type) {
+	checkLengths(len(dst), len(src)/size(from))
 	for i := range dst {
-		dst[i] = load(src[i*from.Size():], from)
+		dst[i] = load(src[i*size(from):], from)
 	}
 }
 
 // combine runs the kernel of an operation, or puts it together from others.
-func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation) {
-	checkLengths(len(dst)/out.Size(), len(a)/at.Size())
-	checkLengths(len(dst)/out.Size(), len(b)/bt.Size())
+func combine(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, op operation) {
+	checkLengths(len(dst)/size(out), len(a)/size(at))
+	checkLengths(len(dst)/size(out), len(b)/size(bt))
 	k := active.find(op, at, bt, out)
 	if k.cached == nil && op == add { // the other way round it may have one
 		a, at, b, bt = b, bt, a, at
@@ -127,28 +119,28 @@ func combine(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op oper
 	s := split(dst, out, k.stream != nil)
 	run := k.cached
 	if s.stream {
-		combineFew(run, dst[:s.head*out.Size()], out, a, at, b, bt)
+		combineFew(run, dst[:s.head*size(out)], out, a, at, b, bt)
 		run = k.stream
 	}
 	if s.body > 0 {
-		run(&dst[s.head*out.Size()], &a[s.head*at.Size()], &b[s.head*bt.Size()], s.body)
+		run(&dst[s.head*size(out)], &a[s.head*size(at)], &b[s.head*size(bt)], s.body)
 	}
 	if s.stream {
 		active.fence()
 	}
 	done := s.head + s.body
-	combineFew(k.cached, dst[done*out.Size():], out, a[done*at.Size():], at, b[done*bt.Size():], bt)
+	combineFew(k.cached, dst[done*size(out):], out, a[done*size(at):], at, b[done*size(bt):], bt)
 }
 
 // combineFew runs a kernel on fewer elements than its block, in a copy.
-func combineFew(run binaryKernel, dst []byte, out Type, a []byte, at Type, b []byte, bt Type) {
+func combineFew(run binaryKernel, dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type) {
 	if len(dst) == 0 {
 		return
 	}
-	n := len(dst) / out.Size()
+	n := len(dst) / size(out)
 	s := scratches.Get().(*scratch)
-	copy(s.x[:], a[:n*at.Size()])
-	copy(s.y[:], b[:n*bt.Size()])
+	copy(s.x[:], a[:n*size(at)])
+	copy(s.y[:], b[:n*size(bt)])
 	run(&s.z[0], &s.x[0], &s.y[0], kernelBlock)
 	copy(dst, s.z[:])
 	scratches.Put(s)
@@ -164,26 +156,26 @@ type scratch struct{ x, y, z [4 * tileLen]byte }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-func combineTiles(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation) {
+func combineTiles(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, op operation) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	for len(dst) > 0 {
-		n := min(tileLen, len(dst)/out.Size())
+		n := min(tileLen, len(dst)/size(out))
 		x, y := s.x[:4*n], s.y[:4*n]
-		Convert(x, F32, a[:n*at.Size()], at)
-		Convert(y, F32, b[:n*bt.Size()], bt)
-		if active.find(op, F32, F32, F32).cached != nil {
-			combine(x, F32, x, F32, y, F32, op)
+		Convert(x, dtype.F32, a[:n*size(at)], at)
+		Convert(y, dtype.F32, b[:n*size(bt)], bt)
+		if active.find(op, dtype.F32, dtype.F32, dtype.F32).cached != nil {
+			combine(x, dtype.F32, x, dtype.F32, y, dtype.F32, op)
 		} else {
 			combineGeneric(x, y, op)
 		}
-		if sum := Sum(at, bt); sum != F32 && sum != out {
-			rounded := s.z[:n*sum.Size()]
-			Convert(rounded, sum, x, F32)
-			Convert(x, F32, rounded, sum)
+		if sum := Sum(at, bt); sum != dtype.F32 && sum != out {
+			rounded := s.z[:n*size(sum)]
+			Convert(rounded, sum, x, dtype.F32)
+			Convert(x, dtype.F32, rounded, sum)
 		}
-		Convert(dst[:n*out.Size()], out, x, F32)
-		a, b, dst = a[n*at.Size():], b[n*bt.Size():], dst[n*out.Size():]
+		Convert(dst[:n*size(out)], out, x, dtype.F32)
+		a, b, dst = a[n*size(at):], b[n*size(bt):], dst[n*size(out):]
 	}
 }
 

@@ -10,11 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // isNaN16 says whether a pattern of the type is a NaN.
-func isNaN16(h uint16, t Type) bool {
-	if t == F16 {
+func isNaN16(h uint16, t dtype.Type) bool {
+	if t == dtype.F16 {
 		return h&0x7fff > 0x7c00
 	}
 	return h&0x7fff > 0x7f80
@@ -79,36 +81,36 @@ func TestToBF16IsNearestEven(t *testing.T) {
 
 // oracle is the definition of the slice operations, one element at a time,
 // with x448/float16 for fp16 and the words of the standard for bf16.
-func oracle(out Type, a []byte, at Type, b []byte, bt Type, sign float32) []byte {
+func oracle(out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, sign float32) []byte {
 	var dst []byte
 	for len(a) > 0 {
 		s := value(a, at) + sign*value(b, bt)
-		if Sum(at, bt) != F32 {
+		if Sum(at, bt) != dtype.F32 {
 			s = value(pattern(nil, s, Sum(at, bt)), Sum(at, bt))
 		}
 		dst = pattern(dst, s, out)
-		a, b = a[at.Size():], b[bt.Size():]
+		a, b = a[size(at):], b[size(bt):]
 	}
 	return dst
 }
 
-func value(b []byte, t Type) float32 {
+func value(b []byte, t dtype.Type) float32 {
 	switch t {
-	case F16:
+	case dtype.F16:
 		return float16.Frombits(le.Uint16(b)).Float32()
-	case BF16:
+	case dtype.BF16:
 		return math.Float32frombits(uint32(le.Uint16(b)) << 16)
 	}
 	return math.Float32frombits(le.Uint32(b))
 }
 
-func pattern(dst []byte, f float32, t Type) []byte {
+func pattern(dst []byte, f float32, t dtype.Type) []byte {
 	switch {
-	case t == F16 && f != f:
+	case t == dtype.F16 && f != f:
 		return le.AppendUint16(dst, nan16)
-	case t == F16:
+	case t == dtype.F16:
 		return le.AppendUint16(dst, float16.Fromfloat32(f).Bits())
-	case t == BF16:
+	case t == dtype.BF16:
 		return le.AppendUint16(dst, ToBF16(f)) // proven by TestToBF16IsNearestEven
 	case f != f:
 		return le.AppendUint32(dst, nan32)
@@ -116,7 +118,7 @@ func pattern(dst []byte, f float32, t Type) []byte {
 	return le.AppendUint32(dst, math.Float32bits(f))
 }
 
-var types = []Type{F32, F16, BF16}
+var types = []dtype.Type{dtype.F32, dtype.F16, dtype.BF16}
 
 func randomBytes(r *rand.Rand, n int) []byte {
 	b := make([]byte, n)
@@ -173,8 +175,8 @@ func TestSlices(t *testing.T) {
 			for _, at := range types {
 				for _, bt := range types {
 					for _, out := range types {
-						a, b := randomBytes(r, n*at.Size()+1)[1:], randomBytes(r, n*bt.Size()+3)[3:]
-						dst := guard(n*out.Size(), 2*(n%32))
+						a, b := randomBytes(r, n*size(at)+1)[1:], randomBytes(r, n*size(bt)+3)[3:]
+						dst := guard(n*size(out), 2*(n%32))
 						Add(dst.part, out, a, at, b, bt)
 						require.True(t, bytes.Equal(oracle(out, a, at, b, bt, 1), dst.part), "%d: %s+%s→%s", n, at, bt, out)
 						Sub(dst.part, out, a, at, b, bt)
@@ -202,7 +204,7 @@ func TestLengthsAndAlignments(t *testing.T) {
 		a, b := randomBytes(r, 4*most+64), randomBytes(r, 4*most+64)
 		for _, x := range types {
 			for _, out := range types {
-				if active.convert[x.index()][out.index()].cached != nil {
+				if active.convert[index(x)][index(out)].cached != nil {
 					eachLength(t, most, step, x, x, out, a, b, func(dst []byte, a, _ []byte) { Convert(dst, out, a, x) },
 						func(dst []byte, a, _ []byte) { convertReference(dst, out, a, x) })
 				}
@@ -222,18 +224,18 @@ func TestLengthsAndAlignments(t *testing.T) {
 }
 
 // eachLength compares an operation with its reference.
-func eachLength(t *testing.T, most, step int, x, y, out Type, a, b []byte, run, reference func(dst, a, b []byte)) {
+func eachLength(t *testing.T, most, step int, x, y, out dtype.Type, a, b []byte, run, reference func(dst, a, b []byte)) {
 	t.Helper()
 	for _, streamFrom = range []int{0, math.MaxInt} {
 		for alignment := range 64 {
 			a, b := a[63-alignment:], b[alignment/2:]
-			want := make([]byte, most*out.Size())
-			reference(want, a[:most*x.Size()], b[:most*y.Size()])
-			dst := guard(most*out.Size(), alignment)
+			want := make([]byte, most*size(out))
+			reference(want, a[:most*size(x)], b[:most*size(y)])
+			dst := guard(most*size(out), alignment)
 			canaries := bytes.Repeat([]byte{canary}, len(dst.part))
 			for n := alignment % step; n <= most; n += step {
-				part := dst.part[: n*out.Size() : n*out.Size()]
-				run(part, a[:n*x.Size()], b[:n*y.Size()])
+				part := dst.part[: n*size(out) : n*size(out)]
+				run(part, a[:n*size(x)], b[:n*size(y)])
 				if !bytes.Equal(want[:len(part)], part) {
 					t.Fatalf("%d elements of %s and %s to %s at alignment %d", n, x, y, out, alignment)
 				}
@@ -261,17 +263,17 @@ func TestConversions(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		for _, from := range types {
 			src := all16
-			if from == F32 {
+			if from == dtype.F32 {
 				src = edges
 			}
-			n := len(src) / from.Size()
+			n := len(src) / size(from)
 			for _, to := range types {
 				if to == from {
 					continue
 				}
-				want := make([]byte, n*to.Size())
+				want := make([]byte, n*size(to))
 				convertReference(want, to, src, from)
-				got := make([]byte, n*to.Size())
+				got := make([]byte, n*size(to))
 				Convert(got, to, src, from)
 				require.True(t, bytes.Equal(want, got), "%s to %s", from, to)
 			}
@@ -295,23 +297,23 @@ func TestAddInPlace(t *testing.T) { forEachKernel(t, testAddInPlace) }
 func testAddInPlace(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	a, b := randomBytes(r, 5000), randomBytes(r, 5000)
-	want := oracle(BF16, a, F16, b, BF16, 1)
+	want := oracle(dtype.BF16, a, dtype.F16, b, dtype.BF16, 1)
 	inA, inB := bytes.Clone(a), bytes.Clone(b)
-	Add(inA, BF16, inA, F16, b, BF16)
+	Add(inA, dtype.BF16, inA, dtype.F16, b, dtype.BF16)
 	require.Equal(t, want, inA)
-	Add(inB, BF16, a, F16, inB, BF16)
+	Add(inB, dtype.BF16, a, dtype.F16, inB, dtype.BF16)
 	require.Equal(t, want, inB)
 }
 
 func TestLengthsMustAgree(t *testing.T) {
-	require.Panics(t, func() { Add(make([]byte, 4), F16, make([]byte, 4), F16, make([]byte, 6), F16) })
-	require.Panics(t, func() { Convert(make([]byte, 4), F16, make([]byte, 4), F32) })
+	require.Panics(t, func() { Add(make([]byte, 4), dtype.F16, make([]byte, 4), dtype.F16, make([]byte, 6), dtype.F16) })
+	require.Panics(t, func() { Convert(make([]byte, 4), dtype.F16, make([]byte, 4), dtype.F32) })
 }
 
 func TestConvertToSameTypeCopies(t *testing.T) {
 	src := []byte{0x01, 0xfc, 0xff, 0x7f} // two NaNs with payloads
 	dst := make([]byte, 4)
-	Convert(dst, F16, src, F16)
+	Convert(dst, dtype.F16, src, dtype.F16)
 	require.Equal(t, src, dst)
 }
 
@@ -320,15 +322,15 @@ func TestFirstNonFinite(t *testing.T) { forEachKernel(t, testFirstNonFinite) }
 func testFirstNonFinite(t *testing.T) {
 	for _, typ := range types {
 		for _, n := range []int{0, 1, 31, 32, 33, 64, 100} {
-			src := make([]byte, n*typ.Size())
+			src := make([]byte, n*size(typ))
 			for i := range n { // the largest finite number everywhere
-				store(src[i*typ.Size():], typ, map[Type]float32{F16: 65504, BF16: 0x1.fep127, F32: math.MaxFloat32}[typ])
+				store(src[i*size(typ):], typ, map[dtype.Type]float32{dtype.F16: 65504, dtype.BF16: 0x1.fep127, dtype.F32: math.MaxFloat32}[typ])
 			}
 			require.Equal(t, -1, FirstNonFinite(src, typ))
 			for i := range n {
 				for _, bad := range []float64{math.Inf(1), math.Inf(-1), math.NaN()} {
 					one := bytes.Clone(src)
-					store(one[i*typ.Size():], typ, float32(bad))
+					store(one[i*size(typ):], typ, float32(bad))
 					require.Equal(t, i, FirstNonFinite(one, typ))
 				}
 			}
@@ -337,7 +339,7 @@ func testFirstNonFinite(t *testing.T) {
 }
 
 // smallHalves are values as weights have them: around ±0.02.
-func smallHalves(r *rand.Rand, n int, t Type) []byte {
+func smallHalves(r *rand.Rand, n int, t dtype.Type) []byte {
 	var b []byte
 	for range n {
 		b = pattern(b, float32(r.NormFloat64()*0.02), t)

@@ -5,6 +5,8 @@ package half
 import (
 	"os"
 	"unsafe"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // Indices of the types in the tables of kernels.
@@ -14,11 +16,12 @@ const (
 	iBF16
 )
 
-func (t Type) index() int {
+// index returns the index of a type in the tables of kernels.
+func index(t dtype.Type) int {
 	switch t {
-	case F32:
+	case dtype.F32:
 		return iF32
-	case F16:
+	case dtype.F16:
 		return iF16
 	}
 	return iBF16
@@ -58,12 +61,12 @@ type kernels struct {
 }
 
 // find is the kernel of an operation.
-func (k *kernels) find(op operation, a, b, out Type) pair[binaryKernel] {
+func (k *kernels) find(op operation, a, b, out dtype.Type) pair[binaryKernel] {
 	table := &k.add
 	if op == sub {
 		table = &k.sub
 	}
-	return table[a.index()][b.index()][out.index()]
+	return table[index(a)][index(b)][index(out)]
 }
 
 // generic is the table without assembly.
@@ -101,14 +104,14 @@ type parts struct {
 	stream     bool
 }
 
-func split(dst []byte, t Type, canStream bool) parts {
+func split(dst []byte, t dtype.Type, canStream bool) parts {
 	var p parts
 	if len(dst) >= streamFrom && canStream {
 		gap := int(-uintptr(unsafe.Pointer(unsafe.SliceData(dst))) % 64)
-		if p.stream = gap%t.Size() == 0; p.stream {
-			p.head = min(gap, len(dst)) / t.Size()
+		if p.stream = gap%size(t) == 0; p.stream {
+			p.head = min(gap, len(dst)) / size(t)
 		}
 	}
-	p.body = (len(dst)/t.Size() - p.head) &^ (kernelBlock - 1)
+	p.body = (len(dst)/size(t) - p.head) &^ (kernelBlock - 1)
 	return p
 }

@@ -3,6 +3,8 @@ package half
 import (
 	"sync"
 	"unsafe"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // MulRows multiplies rows of weights with vectors: dst[t·dstStride+r] is the
@@ -16,15 +18,15 @@ import (
 // is j modulo 16, in the order of the columns, starting from +0; then the
 // lanes are folded: lane j takes lane j+8, then j+4, j+2, and j+1. A NaN is
 // the one of fp32.
-func MulRows(dst []float32, dstStride int, w []byte, wt Type, rows, cols int, x []float32, xStride, tokens int) {
-	m := product{&active.exact[wt.index()], w, wt.Size(), cols, x, xStride}
+func MulRows(dst []float32, dstStride int, w []byte, wt dtype.Type, rows, cols int, x []float32, xStride, tokens int) {
+	m := product{&active.exact[index(wt)], w, size(wt), cols, x, xStride}
 	m.rows(dst, dstStride, rows, tokens)
 }
 
 // FastMulRows is MulRows to within rounding: it may fuse a product with its
 // addition, and is the same on one machine.
-func FastMulRows(dst []float32, dstStride int, w []byte, wt Type, rows, cols int, x []float32, xStride, tokens int) {
-	m := product{&active.fast[wt.index()], w, wt.Size(), cols, x, xStride}
+func FastMulRows(dst []float32, dstStride int, w []byte, wt dtype.Type, rows, cols int, x []float32, xStride, tokens int) {
+	m := product{&active.fast[index(wt)], w, size(wt), cols, x, xStride}
 	m.rows(dst, dstStride, rows, tokens)
 }
 
@@ -35,7 +37,7 @@ func Dot(a, b []float32) float32 {
 		return 0
 	}
 	var sum [1]float32
-	MulRows(sum[:], 1, bytesOf(a), F32, 1, len(a), b, len(b), 1)
+	MulRows(sum[:], 1, bytesOf(a), dtype.F32, 1, len(a), b, len(b), 1)
 	return sum[0]
 }
 

@@ -7,9 +7,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
-type mulFunc func(dst []float32, dstStride int, w []byte, wt Type, rows, cols int, x []float32, xStride, tokens int)
+type mulFunc func(dst []float32, dstStride int, w []byte, wt dtype.Type, rows, cols int, x []float32, xStride, tokens int)
 
 var mulFuncs = []struct {
 	name string
@@ -17,9 +19,9 @@ var mulFuncs = []struct {
 }{{"exact", MulRows}, {"fast", FastMulRows}}
 
 // weightsOf fills large arrays with weights, and vectors beside them.
-func weightsOf(wt Type, n int, vectors int) ([]byte, []float32) {
+func weightsOf(wt dtype.Type, n int, vectors int) ([]byte, []float32) {
 	few, x := matrices(rand.New(rand.NewPCG(15, 16)), wt, 1, 1<<16, vectors, 1)
-	w := make([]byte, n*wt.Size())
+	w := make([]byte, n*size(wt))
 	for i := 0; i < len(w); {
 		i += copy(w[i:], few)
 	}
@@ -43,9 +45,9 @@ func onThreads(threads, n int, run func(from, to int)) {
 func BenchmarkMulRows(b *testing.B) {
 	defer func(k *kernels) { active = k }(active)
 	const cols = 4096
-	for _, wt := range []Type{BF16, F16} {
+	for _, wt := range []dtype.Type{dtype.BF16, dtype.F16} {
 		w, x := weightsOf(wt, large/2, cols)
-		rows := len(w) / wt.Size() / cols
+		rows := len(w) / size(wt) / cols
 		dst := make([]float32, rows)
 		for threads := 1; threads <= 2; threads++ {
 			for _, m := range mulFuncs {

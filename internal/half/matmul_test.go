@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // matrices are weights at an odd address, and vectors.
-func matrices(r *rand.Rand, wt Type, rows, cols, xStride, tokens int) ([]byte, []float32) {
-	w := make([]byte, 1, 1+rows*cols*wt.Size())
+func matrices(r *rand.Rand, wt dtype.Type, rows, cols, xStride, tokens int) ([]byte, []float32) {
+	w := make([]byte, 1, 1+rows*cols*size(wt))
 	for range rows * cols {
 		w = pattern(w, float32(r.NormFloat64()*0.02), wt)
 	}
@@ -23,7 +25,7 @@ func matrices(r *rand.Rand, wt Type, rows, cols, xStride, tokens int) ([]byte, [
 
 // checkMulRows compares every sum with the reference: bit for bit for MulRows,
 // and for FastMulRows within 2^-20 of the sum of the products' magnitudes.
-func checkMulRows(t *testing.T, w []byte, wt Type, rows, cols int, x []float32, xStride, tokens int) {
+func checkMulRows(t *testing.T, w []byte, wt dtype.Type, rows, cols int, x []float32, xStride, tokens int) {
 	t.Helper()
 	stride := rows + 3
 	dst, fast := make([]float32, tokens*stride), make([]float32, tokens*stride)
@@ -38,14 +40,14 @@ func checkMulRows(t *testing.T, w []byte, wt Type, rows, cols int, x []float32, 
 			require.True(t, dst[i] == canary && fast[i] == canary, "written beside the result")
 			continue
 		}
-		weights, vector := w[row*cols*wt.Size():(row+1)*cols*wt.Size()], x[token*xStride:][:cols]
+		weights, vector := w[row*cols*size(wt):(row+1)*cols*size(wt)], x[token*xStride:][:cols]
 		want := dotReference(weights, wt, vector)
 		if math.Float32bits(dst[i]) != math.Float32bits(want) {
 			t.Fatalf("%s %d×%d, %d tokens: row %d, token %d: %x, not %x", wt, rows, cols, tokens, row, token, dst[i], want)
 		}
 		var magnitude float64
 		for c, v := range vector {
-			magnitude += math.Abs(float64(value(weights[c*wt.Size():], wt)) * float64(v))
+			magnitude += math.Abs(float64(value(weights[c*size(wt):], wt)) * float64(v))
 		}
 		if d := math.Abs(float64(fast[i] - want)); d > magnitude*0x1p-20 {
 			t.Fatalf("%s %d×%d, %d tokens: row %d, token %d: the fast sum is off by %g of %g", wt, rows, cols, tokens, row, token, d, magnitude)
@@ -99,7 +101,7 @@ func TestMulRowsOfAllHalves(t *testing.T) {
 		x[i] = []float32{1, -0x1p-120, 0, 3.5, -0x1p120}[i%5]
 	}
 	forEachKernel(t, func(t *testing.T) {
-		for _, wt := range []Type{F16, BF16} {
+		for _, wt := range []dtype.Type{dtype.F16, dtype.BF16} {
 			rows := len(w) / 2 / cols
 			dst := make([]float32, 3*rows)
 			MulRows(dst, rows, w, wt, rows, cols, x, cols, 3)
@@ -119,14 +121,14 @@ func TestMulRowsSplits(t *testing.T) {
 		const rows, cols, tokens = 45, 80, 11
 		for _, wt := range types {
 			w, x := matrices(r, wt, rows, cols, cols, tokens)
-			for name, mul := range map[string]func([]float32, int, []byte, Type, int, int, []float32, int, int){"exact": MulRows, "fast": FastMulRows} {
+			for name, mul := range map[string]func([]float32, int, []byte, dtype.Type, int, int, []float32, int, int){"exact": MulRows, "fast": FastMulRows} {
 				whole, parts := make([]float32, tokens*rows), make([]float32, tokens*rows)
 				mul(whole, rows, w, wt, rows, cols, x, cols, tokens)
 				for from := 0; from < rows; {
 					height := min(1+r.IntN(20), rows-from)
 					for first := 0; first < tokens; {
 						width := min(1+r.IntN(7), tokens-first)
-						mul(parts[first*rows+from:], rows, w[from*cols*wt.Size():(from+height)*cols*wt.Size()], wt, height, cols, x[first*cols:], cols, width)
+						mul(parts[first*rows+from:], rows, w[from*cols*size(wt):(from+height)*cols*size(wt)], wt, height, cols, x[first*cols:], cols, width)
 						first += width
 					}
 					from += height
@@ -141,10 +143,10 @@ func TestDot(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(11, 12))
 		for n := range 300 {
-			w, x := matrices(r, F32, 1, n, n, 1)
+			w, x := matrices(r, dtype.F32, 1, n, n, 1)
 			a := make([]float32, n)
-			Floats(a, w, F32)
-			require.Equal(t, math.Float32bits(dotReference(w, F32, x)), math.Float32bits(Dot(a, x)), n)
+			Floats(a, w, dtype.F32)
+			require.Equal(t, math.Float32bits(dotReference(w, dtype.F32, x)), math.Float32bits(Dot(a, x)), n)
 		}
 	})
 }
@@ -153,7 +155,7 @@ func TestAddScaled(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 14))
 		for n := range 300 {
-			_, x := matrices(r, F32, 0, 0, n+2, 2)
+			_, x := matrices(r, dtype.F32, 0, 0, n+2, 2)
 			dst, src := x[:n], x[n+2:][:n]
 			if n > 3 {
 				src[n-1], src[n-2], dst[n-3] = float32(math.Inf(1)), float32(math.NaN()), float32(math.Inf(-1))
@@ -171,21 +173,25 @@ func TestAddScaled(t *testing.T) {
 }
 
 func TestMulRowsChecksLengths(t *testing.T) {
-	require.Panics(t, func() { MulRows(make([]float32, 2), 2, make([]byte, 15), BF16, 2, 4, make([]float32, 4), 4, 1) })
-	require.Panics(t, func() { MulRows(make([]float32, 1), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 4), 4, 1) })
-	require.Panics(t, func() { MulRows(make([]float32, 2), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 3), 4, 1) })
-	require.Panics(t, func() { MulRows(make([]float32, 2, 9), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 8), 4, 2) })
-	require.Panics(t, func() { MulRows(make([]float32, 4), 2, make([]byte, 16), BF16, 2, 4, make([]float32, 7, 9), 4, 2) })
+	require.Panics(t, func() { MulRows(make([]float32, 2), 2, make([]byte, 15), dtype.BF16, 2, 4, make([]float32, 4), 4, 1) })
+	require.Panics(t, func() { MulRows(make([]float32, 1), 2, make([]byte, 16), dtype.BF16, 2, 4, make([]float32, 4), 4, 1) })
+	require.Panics(t, func() { MulRows(make([]float32, 2), 2, make([]byte, 16), dtype.BF16, 2, 4, make([]float32, 3), 4, 1) })
+	require.Panics(t, func() {
+		MulRows(make([]float32, 2, 9), 2, make([]byte, 16), dtype.BF16, 2, 4, make([]float32, 8), 4, 2)
+	})
+	require.Panics(t, func() {
+		MulRows(make([]float32, 4), 2, make([]byte, 16), dtype.BF16, 2, 4, make([]float32, 7, 9), 4, 2)
+	})
 	require.Panics(t, func() { Dot(make([]float32, 2), make([]float32, 3)) })
 	require.Panics(t, func() { AddScaled(make([]float32, 2), make([]float32, 3), 1) })
 }
 
 func TestMulRowsAllocatesNothing(t *testing.T) {
-	w, x := matrices(rand.New(rand.NewPCG(1, 1)), BF16, 64, 64, 64, 5)
+	w, x := matrices(rand.New(rand.NewPCG(1, 1)), dtype.BF16, 64, 64, 64, 5)
 	dst := make([]float32, 64*5)
 	for name, run := range map[string]func(){
-		"MulRows":     func() { MulRows(dst, 64, w, BF16, 64, 64, x, 64, 5) },
-		"FastMulRows": func() { FastMulRows(dst, 64, w, BF16, 64, 64, x, 64, 1) },
+		"MulRows":     func() { MulRows(dst, 64, w, dtype.BF16, 64, 64, x, 64, 5) },
+		"FastMulRows": func() { FastMulRows(dst, 64, w, dtype.BF16, 64, 64, x, 64, 1) },
 		"Dot":         func() { dst[0] = Dot(x[:64], x[64:128]) },
 		"AddScaled":   func() { AddScaled(dst[:64], x[:64], 2) },
 	} {

@@ -1,6 +1,10 @@
 package half
 
-import "math"
+import (
+	"math"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 // Magnitude says how large the elements of an array are.
 type Magnitude struct {
@@ -11,15 +15,15 @@ type Magnitude struct {
 }
 
 // Measure looks at every element once.
-func Measure(src []byte, t Type) Magnitude {
-	m := Magnitude{Count: len(src) / t.Size()}
+func Measure(src []byte, t dtype.Type) Magnitude {
+	m := Magnitude{Count: len(src) / size(t)}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	for len(src) >= t.Size() {
-		n := min(tileLen, len(src)/t.Size())
-		Convert(s.x[:4*n], F32, src[:n*t.Size()], t)
+	for len(src) >= size(t) {
+		n := min(tileLen, len(src)/size(t))
+		Convert(s.x[:4*n], dtype.F32, src[:n*size(t)], t)
 		m.addTile(s.x[:4*n])
-		src = src[n*t.Size():]
+		src = src[n*size(t):]
 	}
 	return m
 }

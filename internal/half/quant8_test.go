@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // quantizeReference is the definition of Q8_0, in the words of gguf's
@@ -68,7 +70,7 @@ func requireQuantized(t *testing.T, src []byte) {
 	dst.check(t)
 	for i := 0; i < len(src)/floats8; i++ {
 		block := make([]float32, Block8)
-		Floats(block, src[i*floats8:(i+1)*floats8], F32)
+		Floats(block, src[i*floats8:(i+1)*floats8], dtype.F32)
 		want, got := quantizeReference(block), dst.part[i*Block8Bytes:(i+1)*Block8Bytes]
 		if !bytes.Equal(want, got) {
 			t.Fatalf("block %d: %v gives %v, not %v", i, block, got, want)
@@ -227,7 +229,7 @@ func TestQuantize8Again(t *testing.T) {
 func BenchmarkQ8(b *testing.B) {
 	r := rand.New(rand.NewPCG(29, 30))
 	for _, n := range []int{16 << 10, 64 << 20} {
-		src := bytes.Repeat(smallHalves(r, 4<<10, F32), n/(16<<10))
+		src := bytes.Repeat(smallHalves(r, 4<<10, dtype.F32), n/(16<<10))
 		blocks := make([]byte, n/floats8*Block8Bytes)
 		b.Run(fmt.Sprintf("quantize/%d KiB", n>>10), func(b *testing.B) {
 			b.SetBytes(int64(n))

@@ -1,6 +1,10 @@
 package half
 
-import "math"
+import (
+	"math"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 // One NaN for each type; an operation's sign and payload bits would differ
 // between processors.
@@ -78,22 +82,22 @@ func canonical(f float32) uint32 {
 }
 
 // load is the first element of b.
-func load(b []byte, t Type) float32 {
+func load(b []byte, t dtype.Type) float32 {
 	switch t {
-	case F16:
+	case dtype.F16:
 		return FromF16(le.Uint16(b))
-	case BF16:
+	case dtype.BF16:
 		return FromBF16(le.Uint16(b))
 	}
 	return math.Float32frombits(le.Uint32(b))
 }
 
 // store rounds f to the first element of b.
-func store(b []byte, t Type, f float32) {
+func store(b []byte, t dtype.Type, f float32) {
 	switch t {
-	case F16:
+	case dtype.F16:
 		le.PutUint16(b, ToF16(f))
-	case BF16:
+	case dtype.BF16:
 		le.PutUint16(b, ToBF16(f))
 	default:
 		le.PutUint32(b, canonical(f))
@@ -101,11 +105,11 @@ func store(b []byte, t Type, f float32) {
 }
 
 // round is f rounded to a type.
-func round(f float32, t Type) float32 {
+func round(f float32, t dtype.Type) float32 {
 	switch t {
-	case F16:
+	case dtype.F16:
 		return FromF16(ToF16(f))
-	case BF16:
+	case dtype.BF16:
 		return FromBF16(ToBF16(f))
 	}
 	return f
@@ -129,17 +133,17 @@ func (op operation) turn(x float32) float32 {
 
 // combineReference is Add and Sub, one element at a time: the definition of
 // what every kernel does.
-func combineReference(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, op operation) {
-	for i := range len(dst) / out.Size() {
-		r := op.of(load(a[i*at.Size():], at), load(b[i*bt.Size():], bt))
-		store(dst[i*out.Size():], out, round(r, Sum(at, bt)))
+func combineReference(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, op operation) {
+	for i := range len(dst) / size(out) {
+		r := op.of(load(a[i*size(at):], at), load(b[i*size(bt):], bt))
+		store(dst[i*size(out):], out, round(r, Sum(at, bt)))
 	}
 }
 
 // convertReference is Convert to another type, one element at a time.
-func convertReference(dst []byte, to Type, src []byte, from Type) {
-	for i := range len(dst) / to.Size() {
-		store(dst[i*to.Size():], to, load(src[i*from.Size():], from))
+func convertReference(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
+	for i := range len(dst) / size(to) {
+		store(dst[i*size(to):], to, load(src[i*size(from):], from))
 	}
 }
 
@@ -148,10 +152,10 @@ func canonicalFloat(f float32) float32 { return math.Float32frombits(canonical(f
 
 // dotReference is the sum of the products of two rows by the rule of MulRows:
 // the definition of what every kernel does.
-func dotReference(w []byte, wt Type, x []float32) float32 {
+func dotReference(w []byte, wt dtype.Type, x []float32) float32 {
 	var lanes [sumLanes]float32
 	for c, v := range x {
-		product := float32(load(w[c*wt.Size():], wt) * v) // rounded, not fused
+		product := float32(load(w[c*size(wt):], wt) * v) // rounded, not fused
 		lanes[c%sumLanes] += product
 	}
 	for half := sumLanes / 2; half > 0; half /= 2 {

@@ -2,7 +2,11 @@
 
 package half
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 // rooflines measures what the machine moves: the kernels' loops with the
 // arithmetic left out, storing both ways.
@@ -35,7 +39,7 @@ func rooflines(b *testing.B, n int, x, y, dst []byte) {
 }
 
 // aligned drops bytes up to an aligned place.
-func aligned(b []byte) []byte { return b[split(b, F16, true).head*2:] }
+func aligned(b []byte) []byte { return b[split(b, dtype.F16, true).head*2:] }
 
 // readOnly reads and does nothing else.
 func readOnly(w []byte) {

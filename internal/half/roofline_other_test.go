@@ -2,9 +2,13 @@
 
 package half
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 func rooflines(b *testing.B, n int, x, y, dst []byte) {}
 
 // readOnly reads the weights in Go.
-func readOnly(w []byte) { FirstNonFinite(w, F16) }
+func readOnly(w []byte) { FirstNonFinite(w, dtype.F16) }

@@ -1,6 +1,10 @@
 package half
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/koala-go/sdk/dtype"
+)
 
 // Matrices are turned in blocks: long enough on both sides that a piece of a
 // row is worth the visit to its page, and small enough for the L2 cache. The
@@ -42,31 +46,31 @@ func TransposeColumns(dst, src []byte, rows, stride, size int, order []int32) {
 // AddTransposed writes a + b to dst, where b is as src is to Transpose and
 // dst and a are as dst is: b is rows × cols, the others cols × rows. The
 // rules of Add hold, and dst must not overlap b.
-func AddTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32) {
+func AddTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32) {
 	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, add)
 }
 
 // SubTransposed writes a - b, otherwise as AddTransposed.
-func SubTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32) {
+func SubTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32) {
 	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, sub)
 }
 
-func combineTransposed(dst []byte, out Type, a []byte, at Type, b []byte, bt Type, rows, cols int, order []int32, op operation) {
-	checkLengths(len(dst)/out.Size(), rows*cols)
-	checkLengths(len(a)/at.Size(), rows*cols)
+func combineTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32, op operation) {
+	checkLengths(len(dst)/size(out), rows*cols)
+	checkLengths(len(a)/size(at), rows*cols)
 	stream := active.find(op, at, bt, out).stream
 	if p := split(dst, out, stream != nil); !p.stream || p.head > 0 || rows%kernelBlock != 0 {
 		stream = nil // some piece would not be aligned, or not whole blocks
 	}
-	checkLengths(len(b), rows*cols*bt.Size())
-	eachTurned(b, rows, cols, cols, bt.Size(), order, func(first int, row []byte) {
-		end := first + len(row)/bt.Size()
-		ask(a, at.Size(), first+rowsAhead*rows, end-first)
+	checkLengths(len(b), rows*cols*size(bt))
+	eachTurned(b, rows, cols, cols, size(bt), order, func(first int, row []byte) {
+		end := first + len(row)/size(bt)
+		ask(a, size(at), first+rowsAhead*rows, end-first)
 		if stream != nil {
-			stream(&dst[first*out.Size()], &a[first*at.Size()], &row[0], end-first)
+			stream(&dst[first*size(out)], &a[first*size(at)], &row[0], end-first)
 			return
 		}
-		combine(dst[first*out.Size():end*out.Size()], out, a[first*at.Size():end*at.Size()], at, row, bt, op)
+		combine(dst[first*size(out):end*size(out)], out, a[first*size(at):end*size(at)], at, row, bt, op)
 	})
 	if stream != nil {
 		active.fence()

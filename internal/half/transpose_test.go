@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // shapes stand around the edges of the tiles and of the kernel's squares.
@@ -89,19 +91,19 @@ func testCombineTransposed(t *testing.T, shapes [][2]int) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for _, shape := range shapes {
-			for _, c := range [][3]Type{{F16, BF16, BF16}, {F16, F16, F16}, {F32, F16, BF16}, {BF16, F32, F32}} {
+			for _, c := range [][3]dtype.Type{{dtype.F16, dtype.BF16, dtype.BF16}, {dtype.F16, dtype.F16, dtype.F16}, {dtype.F32, dtype.F16, dtype.BF16}, {dtype.BF16, dtype.F32, dtype.F32}} {
 				for _, permuted := range []bool{false, true} {
 					rows, cols := shape[0], shape[1]
-					a, b := randomBytes(r, rows*cols*c[0].Size()), randomBytes(r, rows*cols*c[1].Size())
+					a, b := randomBytes(r, rows*cols*int(c[0].Size())), randomBytes(r, rows*cols*int(c[1].Size()))
 					order := permutation(r, cols, permuted)
 					turned := make([]byte, len(b)) // b as dst has it
-					size := c[1].Size()
+					size := int(c[1].Size())
 					for y := range rows {
 						for x := range cols {
 							copy(turned[(at(order, x)*rows+y)*size:][:size], b[(y*cols+x)*size:])
 						}
 					}
-					dst := guard(rows*cols*c[2].Size(), 0)
+					dst := guard(rows*cols*int(c[2].Size()), 0)
 					AddTransposed(dst.part, c[2], a, c[0], b, c[1], rows, cols, order)
 					require.True(t, bytes.Equal(oracle(c[2], a, c[0], turned, c[1], 1), dst.part), "%v %v", shape, c)
 					SubTransposed(dst.part, c[2], a, c[0], b, c[1], rows, cols, order)
@@ -123,10 +125,10 @@ func BenchmarkTransposed(b *testing.B) {
 		rows, cols := shape[0], shape[1]
 		n := 2 * rows * cols
 		eachKernel(b, fmt.Sprintf("%d×%d/sum of turned", rows, cols), n, func() {
-			AddTransposed(dst[:n], BF16, x[:n], F16, y[:n], BF16, cols, rows, nil)
+			AddTransposed(dst[:n], dtype.BF16, x[:n], dtype.F16, y[:n], dtype.BF16, cols, rows, nil)
 		})
 		eachKernel(b, fmt.Sprintf("%d×%d/sum", rows, cols), n, func() {
-			Add(dst[:n], BF16, x[:n], F16, y[:n], BF16)
+			Add(dst[:n], dtype.BF16, x[:n], dtype.F16, y[:n], dtype.BF16)
 		})
 		eachKernel(b, fmt.Sprintf("%d×%d/turned", rows, cols), n, func() {
 			Transpose(dst[:n], y[:n], cols, rows, 2, nil)

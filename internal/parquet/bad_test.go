@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // A small writer of Thrift's compact protocol, which writes what it is told.
@@ -135,48 +135,48 @@ var badFiles = map[string]struct {
 	kind   error
 	says   string
 }{
-	"rows more than there are":   {func(m *made) { m.rows = 2 }, wire.ErrMalformed, "another number of rows"},
+	"rows more than there are":   {func(m *made) { m.rows = 2 }, refusal.ErrMalformed, "another number of rows"},
 	"rows less than there are":   {func(m *made) { m.rows = 0; m.values = 0 }, nil, ""},
 	"values more than there are": {func(m *made) { m.values = 2; m.rows = 2 }, io.ErrUnexpectedEOF, "1 values of the column are missing"},
-	"2^62 rows":                  {func(m *made) { m.rows = 1 << 62 }, wire.ErrMalformed, "row group"},
+	"2^62 rows":                  {func(m *made) { m.rows = 1 << 62 }, refusal.ErrMalformed, "row group"},
 	"2^40 rows and values":       {func(m *made) { m.rows = 1 << 40; m.values = 1 << 40 }, io.ErrUnexpectedEOF, "missing"},
-	"negative rows":              {func(m *made) { m.rows = -1 }, wire.ErrMalformed, "negative"},
-	"a page of 2 GiB":            {pageOf(math.MaxInt32, 6, 1, encPlain), wire.ErrMalformed, "up to"},
-	"a page of 128 MiB":          {pageOf(maxPage, 6, 1, encPlain), wire.ErrMalformed, "6 bytes where 134217728 were announced"},
+	"negative rows":              {func(m *made) { m.rows = -1 }, refusal.ErrMalformed, "negative"},
+	"a page of 2 GiB":            {pageOf(math.MaxInt32, 6, 1, encPlain), refusal.ErrMalformed, "up to"},
+	"a page of 128 MiB":          {pageOf(maxPage, 6, 1, encPlain), refusal.ErrMalformed, "6 bytes where 134217728 were announced"},
 	"packed of 2 GiB":            {pageOf(6, math.MaxInt32, 1, encPlain), io.ErrUnexpectedEOF, "2147483647"},
-	"negative page":              {pageOf(-1, 6, 1, encPlain), wire.ErrMalformed, "-1"},
-	"values of a page":           {pageOf(6, 6, math.MaxInt32, encPlain), wire.ErrMalformed, "2147483647 values"},
-	"gzip that is none":          {func(m *made) { m.codec = codecGzip }, wire.ErrMalformed, "damaged"},
-	"zstd that is none":          {func(m *made) { m.codec = codecZstd }, wire.ErrMalformed, "damaged"},
-	"snappy that is none":        {func(m *made) { m.codec = codecSnappy }, wire.ErrMalformed, "snappy"},
+	"negative page":              {pageOf(-1, 6, 1, encPlain), refusal.ErrMalformed, "-1"},
+	"values of a page":           {pageOf(6, 6, math.MaxInt32, encPlain), refusal.ErrMalformed, "2147483647 values"},
+	"gzip that is none":          {func(m *made) { m.codec = codecGzip }, refusal.ErrMalformed, "damaged"},
+	"zstd that is none":          {func(m *made) { m.codec = codecZstd }, refusal.ErrMalformed, "damaged"},
+	"snappy that is none":        {func(m *made) { m.codec = codecSnappy }, refusal.ErrMalformed, "snappy"},
 	"snappy of 128 MiB": {func(m *made) {
 		ofData(encPlain, 1, "\x80\x80\x80\x40xx")(m)
 		m.page[1] = i32(2, maxPage)
 		m.codec = codecSnappy
-	}, wire.ErrMalformed, "snappy"},
+	}, refusal.ErrMalformed, "snappy"},
 	"zstd of 128 MiB": {func(m *made) {
 		ofData(encPlain, 1, "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x08\x01\x00\x00")(m)
 		m.page[1] = i32(2, maxPage)
 		m.codec = codecZstd
-	}, wire.ErrMalformed, ""},
-	"an unknown codec":          {func(m *made) { m.codec = 77 }, wire.ErrUnsupported, "unknown"},
-	"Brotli":                    {func(m *made) { m.codec = 4 }, wire.ErrUnsupported, "Brotli"},
-	"no codec":                  {func(m *made) { m.codec = -1 }, wire.ErrMalformed, "-1"},
-	"column past the end":       {func(m *made) { m.start = 1 << 40 }, wire.ErrMalformed, "of a file of"},
-	"column of 2^62 bytes":      {func(m *made) { m.size = 1 << 62 }, wire.ErrMalformed, "of a file of"},
-	"column into the footer":    {func(m *made) { m.size = 100; m.values = 9; m.rows = 9 }, wire.ErrMalformed, "type 9 where 5"},
-	"another type":              {func(m *made) { m.typ = typeInt64 }, wire.ErrMalformed, "type"},
+	}, refusal.ErrMalformed, ""},
+	"an unknown codec":          {func(m *made) { m.codec = 77 }, refusal.ErrUnsupported, "unknown"},
+	"Brotli":                    {func(m *made) { m.codec = 4 }, refusal.ErrUnsupported, "Brotli"},
+	"no codec":                  {func(m *made) { m.codec = -1 }, refusal.ErrMalformed, "-1"},
+	"column past the end":       {func(m *made) { m.start = 1 << 40 }, refusal.ErrMalformed, "of a file of"},
+	"column of 2^62 bytes":      {func(m *made) { m.size = 1 << 62 }, refusal.ErrMalformed, "of a file of"},
+	"column into the footer":    {func(m *made) { m.size = 100; m.values = 9; m.rows = 9 }, refusal.ErrMalformed, "type 9 where 5"},
+	"another type":              {func(m *made) { m.typ = typeInt64 }, refusal.ErrMalformed, "type"},
 	"a text longer than a page": {ofData(encPlain, 1, "\xff\xff\xff\xffhi"), io.ErrUnexpectedEOF, "4294967295"},
 	"half a length":             {ofData(encPlain, 1, "\x01\x00"), io.ErrUnexpectedEOF, "fewer values"},
-	"no dictionary":             {ofData(encRLEDictionary, 1, "\x01\x02\x00"), wire.ErrMalformed, "no dictionary"},
-	"a wide dictionary":         {func(m *made) { ofData(encRLEDictionary, 1, "\x28\x02\x00")(m); m.values = 1 }, wire.ErrMalformed, "dictionary"},
-	"an unknown encoding":       {ofData(99, 1, "x"), wire.ErrUnsupported, "encoding 99"},
-	"deltas of text":            {ofData(encDeltaBinary, 1, "x"), wire.ErrUnsupported, "encoding 5"},
-	"delta blocks of 2^60":      {ofData(encDeltaLength, 1, "\x80\x80\x80\x80\x80\x80\x80\x80\x10\x01\x01\x00"), wire.ErrMalformed, "blocks"},
-	"delta lengths of 2^60":     {ofData(encDeltaLength, 1, "\x80\x01\x04\x80\x80\x80\x80\x80\x80\x80\x80\x10\x00"), wire.ErrMalformed, "lengths"},
-	"delta of no block":         {ofData(encDeltaLength, 1, "\x00\x01\x01\x00"), wire.ErrMalformed, "blocks"},
+	"no dictionary":             {ofData(encRLEDictionary, 1, "\x01\x02\x00"), refusal.ErrMalformed, "no dictionary"},
+	"a wide dictionary":         {func(m *made) { ofData(encRLEDictionary, 1, "\x28\x02\x00")(m); m.values = 1 }, refusal.ErrMalformed, "dictionary"},
+	"an unknown encoding":       {ofData(99, 1, "x"), refusal.ErrUnsupported, "encoding 99"},
+	"deltas of text":            {ofData(encDeltaBinary, 1, "x"), refusal.ErrUnsupported, "encoding 5"},
+	"delta blocks of 2^60":      {ofData(encDeltaLength, 1, "\x80\x80\x80\x80\x80\x80\x80\x80\x10\x01\x01\x00"), refusal.ErrMalformed, "blocks"},
+	"delta lengths of 2^60":     {ofData(encDeltaLength, 1, "\x80\x01\x04\x80\x80\x80\x80\x80\x80\x80\x80\x10\x00"), refusal.ErrMalformed, "lengths"},
+	"delta of no block":         {ofData(encDeltaLength, 1, "\x00\x01\x01\x00"), refusal.ErrMalformed, "blocks"},
 	"delta text too long":       {ofData(encDeltaLength, 1, "\x80\x01\x04\x01\x10x"), io.ErrUnexpectedEOF, "8 bytes"},
-	"delta prefix":              {ofData(encDeltaBytes, 1, "\x80\x01\x04\x01\x02\x80\x01\x04\x01\x02x"), wire.ErrMalformed, "1 bytes of a text of 0"},
+	"delta prefix":              {ofData(encDeltaBytes, 1, "\x80\x01\x04\x01\x02\x80\x01\x04\x01\x02x"), refusal.ErrMalformed, "1 bytes of a text of 0"},
 	"levels longer than a page": {func(m *made) {
 		ofData(encPlain, 1, "\xff\xff\x00\x00x")(m)
 		m.schema = optionalText
@@ -185,28 +185,28 @@ var badFiles = map[string]struct {
 		data := "\x02\x00\x00\x00\x02\x03"
 		ofData(encPlain, 1, data)(m)
 		m.schema = optionalText
-	}, wire.ErrMalformed, "a level of 3"},
+	}, refusal.ErrMalformed, "a level of 3"},
 	"no levels": {func(m *made) {
 		ofData(encPlain, 1, "\x00\x00\x00\x00")(m)
 		m.schema = optionalText
 	}, io.ErrUnexpectedEOF, "fewer"},
-	"no schema":        {func(m *made) { m.schema = nil }, wire.ErrMalformed, "schema"},
-	"schema too short": {func(m *made) { m.schema = [][]byte{element("s", -1, 0, 2), oneText[1]} }, wire.ErrMalformed, "too early"},
-	"schema too long":  {func(m *made) { m.schema = append(oneText[:2:2], oneText[1]) }, wire.ErrMalformed, "in no group"},
-	"schema too deep":  {func(m *made) { m.schema = deep() }, wire.ErrMalformed, "deep"},
-	"2^31 children":    {func(m *made) { m.schema = [][]byte{element("s", -1, 0, math.MaxInt32), oneText[1]} }, wire.ErrMalformed, "too early"},
-	"two of a name":    {func(m *made) { m.schema = [][]byte{element("s", -1, 0, 2), oneText[1], oneText[1]} }, wire.ErrMalformed, "two columns"},
-	"an empty group":   {func(m *made) { m.schema = [][]byte{element("s", -1, 0, 1), element("g", -1, 0, 0)} }, wire.ErrMalformed, "empty"},
+	"no schema":        {func(m *made) { m.schema = nil }, refusal.ErrMalformed, "schema"},
+	"schema too short": {func(m *made) { m.schema = [][]byte{element("s", -1, 0, 2), oneText[1]} }, refusal.ErrMalformed, "too early"},
+	"schema too long":  {func(m *made) { m.schema = append(oneText[:2:2], oneText[1]) }, refusal.ErrMalformed, "in no group"},
+	"schema too deep":  {func(m *made) { m.schema = deep() }, refusal.ErrMalformed, "deep"},
+	"2^31 children":    {func(m *made) { m.schema = [][]byte{element("s", -1, 0, math.MaxInt32), oneText[1]} }, refusal.ErrMalformed, "too early"},
+	"two of a name":    {func(m *made) { m.schema = [][]byte{element("s", -1, 0, 2), oneText[1], oneText[1]} }, refusal.ErrMalformed, "two columns"},
+	"an empty group":   {func(m *made) { m.schema = [][]byte{element("s", -1, 0, 1), element("g", -1, 0, 0)} }, refusal.ErrMalformed, "empty"},
 	"a list of nothing": {func(m *made) {
 		m.schema = [][]byte{element("s", -1, 0, 1), element("g", -1, 0, 1, i32(6, 3)), oneText[1]}
-	}, wire.ErrMalformed, "repeated child"},
-	"a repetition": {func(m *made) { m.schema = [][]byte{oneText[0], element("a", typeByteArray, 3, 0)} }, wire.ErrMalformed, "repetition 3"},
-	"a type":       {func(m *made) { m.schema, m.typ = [][]byte{oneText[0], element("a", 9, 0, 0)}, 9 }, wire.ErrUnsupported, "neither text"},
-	"INT96":        {func(m *made) { m.schema, m.typ = [][]byte{oneText[0], element("a", typeInt96, 0, 0)}, typeInt96 }, wire.ErrUnsupported, "neither text"},
+	}, refusal.ErrMalformed, "repeated child"},
+	"a repetition": {func(m *made) { m.schema = [][]byte{oneText[0], element("a", typeByteArray, 3, 0)} }, refusal.ErrMalformed, "repetition 3"},
+	"a type":       {func(m *made) { m.schema, m.typ = [][]byte{oneText[0], element("a", 9, 0, 0)}, 9 }, refusal.ErrUnsupported, "neither text"},
+	"INT96":        {func(m *made) { m.schema, m.typ = [][]byte{oneText[0], element("a", typeInt96, 0, 0)}, typeInt96 }, refusal.ErrUnsupported, "neither text"},
 	"a column more": {func(m *made) {
 		m.schema = [][]byte{element("s", -1, 0, 2), oneText[1], element("b", typeByteArray, required, 0)}
-	}, wire.ErrMalformed, "1 columns where the schema has 2"},
-	"a name": {func(m *made) { m.schema = [][]byte{oneText[0], element("\xff", typeByteArray, required, 0)} }, wire.ErrMalformed, "UTF-8"},
+	}, refusal.ErrMalformed, "1 columns where the schema has 2"},
+	"a name": {func(m *made) { m.schema = [][]byte{oneText[0], element("\xff", typeByteArray, required, 0)} }, refusal.ErrMalformed, "UTF-8"},
 	"footer: 2^60 elements": {func(m *made) {
 		m.footer = func([]byte) []byte { return append([]byte{thriftList, 4, 0xfc}, uv(1<<60)...) }
 	}, io.ErrUnexpectedEOF, "announced"},
@@ -218,7 +218,7 @@ var badFiles = map[string]struct {
 			}
 			return out
 		}
-	}, wire.ErrMalformed, "deep"},
+	}, refusal.ErrMalformed, "deep"},
 	"footer: nested structs": {func(m *made) {
 		m.footer = func([]byte) []byte {
 			out := []byte{thriftStruct, 20}
@@ -227,16 +227,16 @@ var badFiles = map[string]struct {
 			}
 			return out
 		}
-	}, wire.ErrMalformed, "deep"},
+	}, refusal.ErrMalformed, "deep"},
 	"footer: a long number": {func(m *made) {
 		m.footer = func([]byte) []byte { return []byte("\x05\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") }
-	}, wire.ErrMalformed, "64 bits"},
+	}, refusal.ErrMalformed, "64 bits"},
 	"footer: empty":      {func(m *made) { m.footer = func([]byte) []byte { return nil } }, io.ErrUnexpectedEOF, ""},
 	"footer: one column": {func(m *made) { m.footer = func(b []byte) []byte { return b[:len(b)-2] } }, io.ErrUnexpectedEOF, ""},
 	"a wrong checksum": {func(m *made) {
 		m.page = append(m.page[:3:3], i32(4, 7), m.page[3])
-	}, wire.ErrMalformed, "checksum"},
-	"a page header of nothing": {func(m *made) { m.page = nil }, wire.ErrMalformed, "kind -1"},
+	}, refusal.ErrMalformed, "checksum"},
+	"a page header of nothing": {func(m *made) { m.page = nil }, refusal.ErrMalformed, "kind -1"},
 }
 
 // TestBad: what is wrong is named, of a kind, and costs no memory.
@@ -258,8 +258,8 @@ func TestBad(t *testing.T) {
 // TestEnds are files that are hardly any.
 func TestEnds(t *testing.T) {
 	for text, kind := range map[string]error{
-		"": io.ErrUnexpectedEOF, "PAR1": io.ErrUnexpectedEOF, "PAR1PAR1": io.ErrUnexpectedEOF, "PAR1\x00\x00\x00\x00PARE": wire.ErrUnsupported,
-		"PAR1\xff\xff\xff\xffPAR1": wire.ErrMalformed, "PAR1\x01\x00\x00\x00PAR1": wire.ErrMalformed, "PAR1\x01\x00\x00\x00RAP1": io.ErrUnexpectedEOF,
+		"": io.ErrUnexpectedEOF, "PAR1": io.ErrUnexpectedEOF, "PAR1PAR1": io.ErrUnexpectedEOF, "PAR1\x00\x00\x00\x00PARE": refusal.ErrUnsupported,
+		"PAR1\xff\xff\xff\xffPAR1": refusal.ErrMalformed, "PAR1\x01\x00\x00\x00PAR1": refusal.ErrMalformed, "PAR1\x01\x00\x00\x00RAP1": io.ErrUnexpectedEOF,
 	} {
 		_, err := rows(t, []byte(text), RowOptions{}, 0)
 		require.ErrorIs(t, err, kind, "%q", text)

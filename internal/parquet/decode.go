@@ -5,7 +5,7 @@ import (
 	"io"
 	"math/bits"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // value is one value of a column: bytes, or the bits of a number or boolean.
@@ -20,7 +20,7 @@ type values interface {
 	next() (value, error)
 }
 
-var errShort = wire.Reason(io.ErrUnexpectedEOF, "the page has fewer values than it announced")
+var errShort = refusal.Reason(io.ErrUnexpectedEOF, "the page has fewer values than it announced")
 
 // hybrid decodes runs and bit-packed groups. Source: Encodings.md, RLE.
 type hybrid struct {
@@ -58,7 +58,7 @@ func (h *hybrid) head() error {
 	}
 	head, n := binary.Uvarint(h.data)
 	if n <= 0 || head > 1<<34 {
-		return wire.Reason(wire.ErrMalformed, "the head of a run is cut short or too large")
+		return refusal.Reason(refusal.ErrMalformed, "the head of a run is cut short or too large")
 	}
 	h.data = h.data[n:]
 	h.left = head >> 1
@@ -107,7 +107,7 @@ func (l *levels) next() (int, error) {
 	}
 	v, err := l.hybrid.next()
 	if err == nil && v > uint64(l.most) {
-		err = wire.Reason(wire.ErrMalformed, "a level of %d where up to %d is possible", v, l.most)
+		err = refusal.Reason(refusal.ErrMalformed, "a level of %d where up to %d is possible", v, l.most)
 	}
 	return int(v), err
 }
@@ -121,7 +121,7 @@ func (p *plainBytes) next() (value, error) {
 	}
 	n := uint64(binary.LittleEndian.Uint32(p.data))
 	if n > uint64(len(p.data)-4) {
-		return value{}, wire.Reason(io.ErrUnexpectedEOF, "a text of %d bytes, of which %d are in the page", n, len(p.data)-4)
+		return value{}, refusal.Reason(io.ErrUnexpectedEOF, "a text of %d bytes, of which %d are in the page", n, len(p.data)-4)
 	}
 	v := value{text: p.data[4 : 4+n]}
 	p.data = p.data[4+n:]
@@ -177,7 +177,7 @@ type dictionary struct {
 func newDictionary(typ int32, data []byte, count int32) (*dictionary, error) {
 	d := &dictionary{typ: typ, data: data, count: int(count)}
 	if typ == typeBoolean || int64(count)*int64(d.width()) > int64(len(data)) {
-		return nil, wire.Reason(wire.ErrMalformed, "a dictionary of %d values in %d bytes", count, len(data))
+		return nil, refusal.Reason(refusal.ErrMalformed, "a dictionary of %d values in %d bytes", count, len(data))
 	}
 	if typ != typeByteArray {
 		return d, nil
@@ -220,7 +220,7 @@ type indices struct {
 func (x *indices) next() (value, error) {
 	i, err := x.hybrid.next()
 	if err == nil && i >= uint64(x.d.count) {
-		err = wire.Reason(wire.ErrMalformed, "value %d of a dictionary of %d", i, x.d.count)
+		err = refusal.Reason(refusal.ErrMalformed, "value %d of a dictionary of %d", i, x.d.count)
 	}
 	if err != nil {
 		return value{}, err
@@ -234,7 +234,7 @@ func newIndices(data []byte, d *dictionary) (values, error) {
 		return &indices{d: d}, nil // a page of nulls
 	}
 	if data[0] > 32 {
-		return nil, wire.Reason(wire.ErrMalformed, "numbers of %d bits", data[0])
+		return nil, refusal.Reason(refusal.ErrMalformed, "numbers of %d bits", data[0])
 	}
 	return &indices{hybrid{data: data[1:], width: int(data[0])}, d}, nil
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // deltas decodes DELTA_BINARY_PACKED: blocks of differences. Source:
@@ -33,7 +33,7 @@ func newDeltas(data []byte) (*deltas, error) {
 		return nil, t.err
 	}
 	if block == 0 || block > maxBlock || block%128 != 0 || minis == 0 || minis > block || block%minis != 0 || block/minis%32 != 0 {
-		return nil, wire.Reason(wire.ErrMalformed, "deltas in blocks of %d in %d parts", block, minis)
+		return nil, refusal.Reason(refusal.ErrMalformed, "deltas in blocks of %d in %d parts", block, minis)
 	}
 	return &deltas{data: t.data, block: int(block), minis: int(minis), left: count, last: first, first: true}, nil
 }
@@ -77,7 +77,7 @@ func (d *deltas) mini() error {
 	d.width, d.widths = int(d.widths[0]), d.widths[1:]
 	d.inMini, d.bit = d.block/d.minis, 0
 	if d.width > 64 {
-		return wire.Reason(wire.ErrMalformed, "numbers of %d bits", d.width)
+		return refusal.Reason(refusal.ErrMalformed, "numbers of %d bits", d.width)
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func newDeltaTexts(data []byte, most int32) (*deltaTexts, error) {
 		return nil, err
 	}
 	if lengths.left > uint64(most) {
-		return nil, wire.Reason(wire.ErrMalformed, "%d lengths in a page of %d values", lengths.left, most)
+		return nil, refusal.Reason(refusal.ErrMalformed, "%d lengths in a page of %d values", lengths.left, most)
 	}
 	walk := *lengths
 	rest, err := walk.rest()
@@ -127,7 +127,7 @@ func newDeltaTexts(data []byte, most int32) (*deltaTexts, error) {
 func (d *deltaTexts) next() (value, error) {
 	n, err := d.lengths.number()
 	if err == nil && (n < 0 || n > int64(len(d.data))) {
-		err = wire.Reason(io.ErrUnexpectedEOF, "a text of %d bytes, of which %d are in the page", n, len(d.data))
+		err = refusal.Reason(io.ErrUnexpectedEOF, "a text of %d bytes, of which %d are in the page", n, len(d.data))
 	}
 	if err != nil {
 		return value{}, err
@@ -151,7 +151,7 @@ func newDeltaBytes(data []byte, most int32) (*deltaBytes, error) {
 		return nil, err
 	}
 	if prefixes.left > uint64(most) {
-		return nil, wire.Reason(wire.ErrMalformed, "%d lengths in a page of %d values", prefixes.left, most)
+		return nil, refusal.Reason(refusal.ErrMalformed, "%d lengths in a page of %d values", prefixes.left, most)
 	}
 	walk := *prefixes
 	rest, err := walk.rest()
@@ -169,7 +169,7 @@ func (d *deltaBytes) next() (value, error) {
 	}
 	suffix, err := d.suffixes.next()
 	if err == nil && (n < 0 || n > int64(len(d.last)) || int(n)+len(suffix.text) > maxPage) {
-		err = wire.Reason(wire.ErrMalformed, "%d bytes of a text of %d", n, len(d.last))
+		err = refusal.Reason(refusal.ErrMalformed, "%d bytes of a text of %d", n, len(d.last))
 	}
 	if err != nil {
 		return value{}, err
@@ -187,7 +187,7 @@ func (c *column) decoder(data []byte) (values, error) {
 		return plain(typ, data), nil
 	case h.encoding == encPlainDictionary || h.encoding == encRLEDictionary:
 		if c.dict == nil {
-			return nil, wire.Reason(wire.ErrMalformed, "there is no dictionary before a page that needs one")
+			return nil, refusal.Reason(refusal.ErrMalformed, "there is no dictionary before a page that needs one")
 		}
 		return newIndices(data, c.dict)
 	case h.encoding == encRLE && typ == typeBoolean:
@@ -202,7 +202,7 @@ func (c *column) decoder(data []byte) (values, error) {
 	case h.encoding == encDeltaBytes && isText:
 		return asValues(newDeltaBytes(data, h.values))
 	}
-	return nil, wire.Reason(wire.ErrUnsupported, "values of type %d in the encoding %d", typ, h.encoding)
+	return nil, refusal.Reason(refusal.ErrUnsupported, "values of type %d in the encoding %d", typ, h.encoding)
 }
 
 // asValues keeps a nil decoder nil.

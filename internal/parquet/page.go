@@ -10,7 +10,8 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // maxPage bounds a page, decompressed; maxWindow what a zstd frame needs.
@@ -133,15 +134,15 @@ func (p *pages) next() error {
 	}
 	h := &p.current
 	if p.at += size; int64(h.packed) > end-p.at {
-		return wire.Reason(io.ErrUnexpectedEOF, "a page of %d bytes, of which %d are there", h.packed, end-p.at)
+		return refusal.Reason(io.ErrUnexpectedEOF, "a page of %d bytes, of which %d are there", h.packed, end-p.at)
 	}
 	p.packed = grown(p.packed, int(h.packed))
-	if err := wire.ReadFull(p.f.r, p.packed, p.at); err != nil {
+	if err := bounded.ReadFull(p.f.r, p.packed, p.at); err != nil {
 		return err
 	}
 	p.at += int64(h.packed)
 	if h.crc >= 0 && crc32.ChecksumIEEE(p.packed) != uint32(h.crc) {
-		return wire.Reason(wire.ErrMalformed, "the checksum of a page is wrong")
+		return refusal.Reason(refusal.ErrMalformed, "the checksum of a page is wrong")
 	}
 	return p.unpack()
 }
@@ -150,7 +151,7 @@ func (p *pages) next() error {
 func (p *pages) header(end int64) (int64, error) {
 	for size := min(4<<10, end-p.at); ; size = min(8*size, end-p.at) {
 		p.window = grown(p.window, int(size))
-		if err := wire.ReadFull(p.f.r, p.window, p.at); err != nil {
+		if err := bounded.ReadFull(p.f.r, p.window, p.at); err != nil {
 			return 0, err
 		}
 		t := &thrift{data: p.window}
@@ -180,7 +181,7 @@ func (p *pages) unpack() error {
 	levels := 0
 	if h.kind == pageDataV2 {
 		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed || h.repBytes > h.packed-h.defBytes || h.packed > h.size && h.plain {
-			return wire.Reason(wire.ErrMalformed, "levels of %d and %d bytes in a page of %d", h.defBytes, h.repBytes, h.packed)
+			return refusal.Reason(refusal.ErrMalformed, "levels of %d and %d bytes in a page of %d", h.defBytes, h.repBytes, h.packed)
 		}
 		levels = int(h.defBytes + h.repBytes)
 	}
@@ -190,7 +191,7 @@ func (p *pages) unpack() error {
 	}
 	data, err := p.decompress(codec, append(p.data[:0], p.packed[:levels]...), p.packed[levels:], int(h.size))
 	if p.data = data; err == nil && len(data) != int(h.size) {
-		err = wire.Reason(wire.ErrMalformed, "a page of %d bytes where %d were announced", len(data), h.size)
+		err = refusal.Reason(refusal.ErrMalformed, "a page of %d bytes where %d were announced", len(data), h.size)
 	}
 	return err
 }
@@ -216,18 +217,18 @@ func (p *unpacker) decompress(codec int32, dst, src []byte, size int) ([]byte, e
 	if int(codec) < len(codecNames) {
 		name = codecNames[codec]
 	}
-	return dst, wire.Reason(wire.ErrUnsupported, "the codec %s is not read; write the file with snappy, gzip or zstd", name)
+	return dst, refusal.Reason(refusal.ErrUnsupported, "the codec %s is not read; write the file with snappy, gzip or zstd", name)
 }
 
 func damaged(err error) error {
-	return wire.Reason(wire.ErrMalformed, "the compressed data is damaged: %v", err)
+	return refusal.Reason(refusal.ErrMalformed, "the compressed data is damaged: %v", err)
 }
 
 // unsnap decompresses snappy, which is at most 64 bytes for each 3.
 func unsnap(dst, src []byte, size int) ([]byte, error) {
 	n, err := snappy.DecodedLen(src)
 	if err == nil && (n != size-len(dst) || n > 24*len(src)) {
-		return dst, wire.Reason(wire.ErrMalformed, "%d bytes of snappy for %d, where %d are due", len(src), n, size-len(dst))
+		return dst, refusal.Reason(refusal.ErrMalformed, "%d bytes of snappy for %d, where %d are due", len(src), n, size-len(dst))
 	}
 	if err != nil {
 		return dst, damaged(err)
@@ -281,7 +282,7 @@ func (p *unpacker) close() {
 // section cuts n bytes off the front of the page's data.
 func (p *pages) section(n uint64) ([]byte, error) {
 	if n > uint64(len(p.data)) {
-		return nil, wire.Reason(io.ErrUnexpectedEOF, "%d bytes announced, %d left in the page", n, len(p.data))
+		return nil, refusal.Reason(io.ErrUnexpectedEOF, "%d bytes announced, %d left in the page", n, len(p.data))
 	}
 	b := p.data[:n:n]
 	p.data = p.data[n:]
@@ -292,7 +293,7 @@ func (p *pages) section(n uint64) ([]byte, error) {
 func (p *pages) levels(leaf *node) (rep, def levels, err error) {
 	h := &p.current
 	if h.levels != encRLE {
-		return rep, def, wire.Reason(wire.ErrUnsupported, "levels in the encoding %d", h.levels)
+		return rep, def, refusal.Reason(refusal.ErrUnsupported, "levels in the encoding %d", h.levels)
 	}
 	list := []struct {
 		out   *levels

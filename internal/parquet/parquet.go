@@ -16,7 +16,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Magic begins and ends a file.
@@ -82,24 +83,24 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 func (f *File) footer() ([]byte, error) {
 	var end [tail]byte
 	if f.size < int64(len(Magic))+tail {
-		return nil, wire.Reason(io.ErrUnexpectedEOF, "%d bytes are no Parquet file", f.size)
+		return nil, refusal.Reason(io.ErrUnexpectedEOF, "%d bytes are no Parquet file", f.size)
 	}
-	if err := wire.ReadFull(f.r, end[:], f.size-tail); err != nil {
+	if err := bounded.ReadFull(f.r, end[:], f.size-tail); err != nil {
 		return nil, err
 	}
 	switch string(end[4:]) {
 	case Magic:
 	case "PARE":
-		return nil, wire.Reason(wire.ErrUnsupported, "the Parquet file is encrypted")
+		return nil, refusal.Reason(refusal.ErrUnsupported, "the Parquet file is encrypted")
 	default:
-		return nil, wire.Reason(io.ErrUnexpectedEOF, "the Parquet file does not end as one")
+		return nil, refusal.Reason(io.ErrUnexpectedEOF, "the Parquet file does not end as one")
 	}
 	n := int64(binary.LittleEndian.Uint32(end[:]))
 	if n > f.size-tail-int64(len(Magic)) {
-		return nil, wire.Reason(wire.ErrMalformed, "a footer of %d bytes in a file of %d", n, f.size)
+		return nil, refusal.Reason(refusal.ErrMalformed, "a footer of %d bytes in a file of %d", n, f.size)
 	}
 	data := make([]byte, n)
-	return data, wire.ReadFull(f.r, data, f.size-tail-n)
+	return data, bounded.ReadFull(f.r, data, f.size-tail-n)
 }
 
 // metadata reads a FileMetaData.
@@ -119,7 +120,7 @@ func (f *File) metadata(footer []byte) error {
 				}
 			})
 		case id == 8:
-			t.err = wire.Reason(wire.ErrUnsupported, "the Parquet file is encrypted")
+			t.err = refusal.Reason(refusal.ErrUnsupported, "the Parquet file is encrypted")
 		case t.err == nil:
 			t.skip(kind)
 		}
@@ -131,9 +132,9 @@ func (f *File) metadata(footer []byte) error {
 	case t.err != nil:
 		return t.err
 	case f.root == nil:
-		return wire.Reason(wire.ErrMalformed, "the footer has no schema")
+		return refusal.Reason(refusal.ErrMalformed, "the footer has no schema")
 	case sum != rows:
-		return wire.Reason(wire.ErrMalformed, "%d rows announced, %d in the row groups", rows, sum)
+		return refusal.Reason(refusal.ErrMalformed, "%d rows announced, %d in the row groups", rows, sum)
 	}
 	return nil
 }
@@ -182,12 +183,12 @@ func (f *File) chunk(t *thrift, g *Group) {
 	t.fields(func(id int16, kind byte) {
 		switch {
 		case id == 1:
-			t.err = wire.Reason(wire.ErrUnsupported, "the column is in another file")
+			t.err = refusal.Reason(refusal.ErrUnsupported, "the column is in another file")
 		case id == 3 && t.is(kind, thriftStruct):
 			found = true
 			f.column(t, g, leaf)
 		case id == 8:
-			t.err = wire.Reason(wire.ErrUnsupported, "the column is encrypted")
+			t.err = refusal.Reason(refusal.ErrUnsupported, "the column is encrypted")
 		case t.err == nil:
 			t.skip(kind)
 		}

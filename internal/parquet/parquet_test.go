@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // files are those of testdata that hold the rows of rows.jsonl.
@@ -40,7 +40,7 @@ func rows(t testing.TB, data []byte, o RowOptions, skip int64) (list []string, e
 			t.Errorf("%d bytes for a file of %d and %d of rows", used, len(data), out)
 		}
 		var e *Error
-		if err != nil && (!errors.As(err, &e) || !errors.Is(err, wire.ErrMalformed) && !errors.Is(err, wire.ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF)) {
+		if err != nil && (!errors.As(err, &e) || !errors.Is(err, refusal.ErrMalformed) && !errors.Is(err, refusal.ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF)) {
 			t.Errorf("an error of no kind: %v", err)
 		}
 	}()
@@ -134,7 +134,7 @@ func TestColumns(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{`{}`, `{"n": -19, "group": {"a": {"b": null}}}`, `{"n": -18, "group": {"a": {"b": "deep"}}}`}, list[:3])
 	_, err = rows(t, load(t, "decimal.parquet"), RowOptions{}, 0)
-	require.ErrorIs(t, err, wire.ErrUnsupported)
+	require.ErrorIs(t, err, refusal.ErrUnsupported)
 	list, err = rows(t, load(t, "decimal.parquet"), RowOptions{Columns: func(name string) bool { return name == "x" }}, 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"x": "a"}`}, list)

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // column gives the values of a column of a row group with their levels.
@@ -42,7 +42,7 @@ func (c *column) advance() (err error) {
 			return nil
 		}
 		if err == io.EOF {
-			err = wire.Reason(io.ErrUnexpectedEOF, "%d values of the column are missing", c.left)
+			err = refusal.Reason(io.ErrUnexpectedEOF, "%d values of the column are missing", c.left)
 		}
 		if err != nil {
 			return err
@@ -67,13 +67,13 @@ func (c *column) page() error {
 	switch h.kind {
 	case pageDictionary:
 		if c.dict != nil || h.values < 0 {
-			return wire.Reason(wire.ErrMalformed, "a second dictionary, or one of no number of values")
+			return refusal.Reason(refusal.ErrMalformed, "a second dictionary, or one of no number of values")
 		}
 		c.dict, err = newDictionary(c.leaf.typ, bytes.Clone(c.pages.data), h.values)
 		return err
 	case pageData, pageDataV2:
 		if h.values < 0 || int64(h.values) > c.left {
-			return wire.Reason(wire.ErrMalformed, "a page of %d values where %d are left", h.values, c.left)
+			return refusal.Reason(refusal.ErrMalformed, "a page of %d values where %d are left", h.values, c.left)
 		}
 		c.left -= int64(h.values)
 		c.inPage = h.values
@@ -133,7 +133,7 @@ func (f *File) Check(wanted func(name string) bool) error {
 		}
 		names = append(names, n.name)
 	}
-	return wire.Reason(wire.ErrMalformed, "none of the columns that the source needs: the file has %.200q", names)
+	return refusal.Reason(refusal.ErrMalformed, "none of the columns that the source needs: the file has %.200q", names)
 }
 
 // Group is the row group of the row that Next gave, or in which it failed,
@@ -152,7 +152,7 @@ func (r *Rows) Skip(n int64) error {
 			continue
 		}
 		if _, _, err := r.Next(nil); err == io.EOF {
-			return &Error{r.Group(), "", wire.Reason(io.ErrUnexpectedEOF, "the file ends %d rows before the one to begin at", n)}
+			return &Error{r.Group(), "", refusal.Reason(io.ErrUnexpectedEOF, "the file ends %d rows before the one to begin at", n)}
 		}
 		n--
 	}
@@ -201,7 +201,7 @@ func (r *Rows) next(dst []byte) error {
 func (r *Rows) open() error {
 	for _, c := range r.columns {
 		if c != nil && r.group >= 0 && c.more {
-			return r.wrong(c, wire.Reason(wire.ErrMalformed, "values follow the last row"))
+			return r.wrong(c, refusal.Reason(refusal.ErrMalformed, "values follow the last row"))
 		}
 	}
 	if r.group++; r.group >= len(r.f.Groups) {
@@ -310,7 +310,7 @@ func (r *Rows) null(n *node) error {
 // fits refuses rows that are too long.
 func (r *Rows) fits(c *column) error {
 	if r.o.Max > 0 && len(r.out)-r.start > r.o.Max {
-		return r.wrong(c, wire.Reason(wire.ErrUnsupported, "a record longer than %d bytes", r.o.Max))
+		return r.wrong(c, refusal.Reason(refusal.ErrUnsupported, "a record longer than %d bytes", r.o.Max))
 	}
 	return nil
 }
@@ -319,7 +319,7 @@ func (r *Rows) fits(c *column) error {
 // element begin.
 func (r *Rows) entry(c *column, rep int) error {
 	if !c.more || c.rep != rep {
-		return r.wrong(c, wire.Reason(wire.ErrMalformed, "the column has another number of rows or elements than those beside it"))
+		return r.wrong(c, refusal.Reason(refusal.ErrMalformed, "the column has another number of rows or elements than those beside it"))
 	}
 	return nil
 }
@@ -330,7 +330,7 @@ func (r *Rows) pass(n *node, rep int) error {
 	for _, c := range r.columns[n.leaf : n.leaf+n.leaves] {
 		err := r.entry(c, rep)
 		if err == nil && c.def >= n.maxDef {
-			err = r.wrong(c, wire.Reason(wire.ErrMalformed, "the column has a value where the group is null"))
+			err = r.wrong(c, refusal.Reason(refusal.ErrMalformed, "the column has a value where the group is null"))
 		}
 		if err != nil {
 			return err
@@ -349,7 +349,7 @@ func (r *Rows) leaf(n *node, rep int) error {
 		return err
 	}
 	if c.def != n.maxDef {
-		return r.wrong(c, wire.Reason(wire.ErrMalformed, "the column has no value where the group is there"))
+		return r.wrong(c, refusal.Reason(refusal.ErrMalformed, "the column has no value where the group is there"))
 	}
 	v, err := c.values.next()
 	if err != nil {
@@ -388,7 +388,7 @@ func (r *Rows) value(c *column, v value) {
 		r.float(c, math.Float64frombits(v.bits), 64)
 	default:
 		if !utf8.Valid(v.text) {
-			r.note(c, wire.Reason(wire.ErrMalformed, "the text is not UTF-8"))
+			r.note(c, refusal.Reason(refusal.ErrMalformed, "the text is not UTF-8"))
 			v.text = nil
 		}
 		r.out = appendString(r.out, v.text)
@@ -397,7 +397,7 @@ func (r *Rows) value(c *column, v value) {
 
 func (r *Rows) float(c *column, f float64, size int) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		r.note(c, wire.Reason(wire.ErrMalformed, "%v is no number that JSON has", f))
+		r.note(c, refusal.Reason(refusal.ErrMalformed, "%v is no number that JSON has", f))
 		f = 0
 	}
 	r.out = strconv.AppendFloat(r.out, f, 'g', -1, size)

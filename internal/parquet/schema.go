@@ -3,7 +3,7 @@ package parquet
 import (
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // Physical types.
@@ -209,7 +209,7 @@ func (f *File) supported(n *node) error {
 			ok = false
 		}
 		if !ok {
-			return &Error{Column: leaf.path(), Err: wire.Reason(wire.ErrUnsupported, "the column is neither text nor a number nor a boolean")}
+			return &Error{Column: leaf.path(), Err: refusal.Reason(refusal.ErrUnsupported, "the column is neither text nor a number nor a boolean")}
 		}
 	}
 	return nil

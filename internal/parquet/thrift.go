@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // The types of Thrift's compact protocol.
@@ -37,13 +37,13 @@ type thrift struct {
 
 func (t *thrift) malformed(format string, args ...any) {
 	if t.err == nil {
-		t.err = wire.Reason(wire.ErrMalformed, format, args...)
+		t.err = refusal.Reason(refusal.ErrMalformed, format, args...)
 	}
 }
 
 func (t *thrift) take(n uint64) []byte {
 	if t.err == nil && n > uint64(len(t.data)) {
-		t.err = wire.Reason(io.ErrUnexpectedEOF, "%d bytes announced, %d left", n, len(t.data))
+		t.err = refusal.Reason(io.ErrUnexpectedEOF, "%d bytes announced, %d left", n, len(t.data))
 	}
 	if t.err != nil {
 		return nil
@@ -69,7 +69,7 @@ func (t *thrift) uvarint() uint64 {
 		t.malformed("a number of more than 64 bits")
 		return 0
 	case n == 0:
-		t.err = wire.Reason(io.ErrUnexpectedEOF, "a number is cut short")
+		t.err = refusal.Reason(io.ErrUnexpectedEOF, "a number is cut short")
 		return 0
 	}
 	t.data = t.data[n:]

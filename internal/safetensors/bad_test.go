@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // file is a header of any text, and so many bytes of data.
@@ -31,8 +31,8 @@ func length(n uint64, rest string) []byte {
 }
 
 // tensor is one entry of a header.
-func tensor(name, dtype, shape string, begin, end int) string {
-	return fmt.Sprintf(`"%s":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, name, dtype, shape, begin, end)
+func entryOf(name, dt, shape string, begin, end int) string {
+	return fmt.Sprintf(`"%s":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, name, dt, shape, begin, end)
 }
 
 func read(b []byte) error {
@@ -44,9 +44,9 @@ func read(b []byte) error {
 const mark = "¦"
 
 // row makes the file of a header that holds a mark.
-func row(name, header string, data int, kind error, tensor string) wiretest.Bad {
+func row(name, header string, data int, kind error, tensor string) refusaltest.Bad {
 	at := strings.Index(header, mark)
-	return wiretest.Bad{
+	return refusaltest.Bad{
 		Name: name, Bytes: file(strings.Replace(header, mark, "", 1), data),
 		Kind: kind, Offset: 8 + int64(at), Tensor: tensor,
 	}
@@ -54,34 +54,34 @@ func row(name, header string, data int, kind error, tensor string) wiretest.Bad 
 
 // in makes the row of a header that holds one entry, of tensor "a" with four
 // bytes of data.
-func in(name, entry string) wiretest.Bad {
-	return row(name, `{"a":`+entry+`}`, 4, wire.ErrMalformed, "a")
+func in(name, entry string) refusaltest.Bad {
+	return row(name, `{"a":`+entry+`}`, 4, refusal.ErrMalformed, "a")
 }
 
 // raw makes the row of a file that needs no mark.
-func raw(name string, b []byte, kind error, offset int64) wiretest.Bad {
-	return wiretest.Bad{Name: name, Bytes: b, Kind: kind, Offset: offset}
+func raw(name string, b []byte, kind error, offset int64) refusaltest.Bad {
+	return refusaltest.Bad{Name: name, Bytes: b, Kind: kind, Offset: offset}
 }
 
 func TestBadLength(t *testing.T) {
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		raw("empty", nil, io.ErrUnexpectedEOF, 0),
 		raw("7 bytes", make([]byte, 7), io.ErrUnexpectedEOF, 7),
-		raw("length 0", length(0, ""), wire.ErrMalformed, 8),
-		raw("length 0 before a header", length(0, "{}"), wire.ErrMalformed, 8),
+		raw("length 0", length(0, ""), refusal.ErrMalformed, 8),
+		raw("length 0 before a header", length(0, "{}"), refusal.ErrMalformed, 8),
 		raw("length over the file", length(3, "{}"), io.ErrUnexpectedEOF, 0),
 		raw("length 100,000,000 over the file", length(100_000_000, "{}"), io.ErrUnexpectedEOF, 0),
-		raw("length 100,000,001", length(100_000_001, "{}"), wire.ErrMalformed, 0),
-		raw("length 2^63", length(1<<63, "{}"), wire.ErrMalformed, 0),
-		raw("length 2^64-1", length(1<<64-1, "{}"), wire.ErrMalformed, 0),
-		raw("length 2^64-8", length(1<<64-8, "{}"), wire.ErrMalformed, 0),
+		raw("length 100,000,001", length(100_000_001, "{}"), refusal.ErrMalformed, 0),
+		raw("length 2^63", length(1<<63, "{}"), refusal.ErrMalformed, 0),
+		raw("length 2^64-1", length(1<<64-1, "{}"), refusal.ErrMalformed, 0),
+		raw("length 2^64-8", length(1<<64-8, "{}"), refusal.ErrMalformed, 0),
 	}, read)
 }
 
 func TestBadText(t *testing.T) {
-	a := tensor("a", "F32", "[1]", 0, 4)
-	bad := func(name, header string) wiretest.Bad { return row(name, header, 4, wire.ErrMalformed, "") }
-	wiretest.Run(t, []wiretest.Bad{
+	a := entryOf("a", "F32", "[1]", 0, 4)
+	bad := func(name, header string) refusaltest.Bad { return row(name, header, 4, refusal.ErrMalformed, "") }
+	refusaltest.Run(t, []refusaltest.Bad{
 		bad("name not UTF-8", "{\"¦a\xff\":1}"),
 		bad("name not UTF-8 after an escape", "{\"¦\\n\xff\":1}"),
 		bad("bytes not UTF-8 outside strings", "{¦\xff}"),
@@ -96,7 +96,7 @@ func TestBadText(t *testing.T) {
 		bad("cut after a name", `{"a"¦`),
 		bad("cut after an entry", `{`+a+`¦`),
 		bad("cut after a comma", `{`+a+`,¦`),
-		row("cut in an entry", `{"a":{"dtype":"F32"¦`, 4, wire.ErrMalformed, "a"),
+		row("cut in an entry", `{"a":{"dtype":"F32"¦`, 4, refusal.ErrMalformed, "a"),
 		bad("root is a list", `¦[]`),
 		bad("root is null", `¦null`),
 		bad("root is a string", `¦"{}"`),
@@ -118,21 +118,21 @@ func TestBadText(t *testing.T) {
 }
 
 func TestBadObjects(t *testing.T) {
-	a := tensor("a", "U8", "[4]", 0, 4)
-	bad := func(name, header string, data int) wiretest.Bad {
-		return row(name, header, data, wire.ErrMalformed, "")
+	a := entryOf("a", "U8", "[4]", 0, 4)
+	bad := func(name, header string, data int) refusaltest.Bad {
+		return row(name, header, data, refusal.ErrMalformed, "")
 	}
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		in("dtype twice", `{"dtype":"U8",¦"dtype":"U8","shape":[4],"data_offsets":[0,4]}`),
 		in("shape twice", `{"dtype":"U8","shape":[4],¦"shape":[4],"data_offsets":[0,4]}`),
 		in("data_offsets twice", `{"dtype":"U8","shape":[4],"data_offsets":[0,4],¦"data_offsets":[0,4]}`),
 		in("field twice by escape", `{"dtype":"U8","shape":[4],¦"\u0073hape":[4],"data_offsets":[0,4]}`),
 		bad("__metadata__ twice", `{"__metadata__":{},`+a+`,¦"__metadata__":{}}`, 4),
-		bad("name twice", `{`+a+`,¦`+tensor("a", "U8", "[4]", 4, 8)+`}`, 8),
+		bad("name twice", `{`+a+`,¦`+entryOf("a", "U8", "[4]", 4, 8)+`}`, 8),
 		bad("name twice, same range", `{`+a+`,¦`+a+`}`, 4),
-		bad("name twice by escape", `{`+a+`,¦`+tensor(`\u0061`, "U8", "[4]", 4, 8)+`}`, 8),
+		bad("name twice by escape", `{`+a+`,¦`+entryOf(`\u0061`, "U8", "[4]", 4, 8)+`}`, 8),
 		bad("name twice, far apart", `{`+a+`,`+zeroSized(20)+`,¦`+a+`}`, 4),
-		bad("name twice among many", `{`+a+`,`+zeroSized(20)+`,¦`+tensor("z7", "U8", "[0]", 4, 4)+`}`, 4),
+		bad("name twice among many", `{`+a+`,`+zeroSized(20)+`,¦`+entryOf("z7", "U8", "[0]", 4, 4)+`}`, 4),
 		bad("metadata is null", `{"__metadata__":¦null,`+a+`}`, 4),
 		bad("metadata is a list", `{"__metadata__":¦[],`+a+`}`, 4),
 		bad("metadata is a string", `{"__metadata__":¦"pt",`+a+`}`, 4),
@@ -146,7 +146,7 @@ func TestBadObjects(t *testing.T) {
 		in("entry is null", `¦null`),
 		in("entry is a list", `¦[]`),
 		in("entry is a string", `¦"U8"`),
-		row("second entry is a number", `{`+a+`,"b":¦1}`, 4, wire.ErrMalformed, "b"),
+		row("second entry is a number", `{`+a+`,"b":¦1}`, 4, refusal.ErrMalformed, "b"),
 		in("empty entry", `¦{}`),
 		in("no dtype", `¦{"shape":[4],"data_offsets":[0,4]}`),
 		in("no shape", `¦{"dtype":"U8","data_offsets":[0,4]}`),
@@ -158,7 +158,7 @@ func TestBadObjects(t *testing.T) {
 		in("dtype is null", `{"dtype":¦null,"shape":[4],"data_offsets":[0,4]}`),
 		in("dtype is a number", `{"dtype":¦8,"shape":[4],"data_offsets":[0,4]}`),
 		in("dtype is a list", `{"dtype":¦["U8"],"shape":[4],"data_offsets":[0,4]}`),
-		row("second entry is refused", `{`+a+`,"b":¦{}}`, 4, wire.ErrMalformed, "b"),
+		row("second entry is refused", `{`+a+`,"b":¦{}}`, 4, refusal.ErrMalformed, "b"),
 	}, read)
 }
 
@@ -169,22 +169,22 @@ func blame(entry string) string { return strings.Replace(entry, ":{", ":"+mark+"
 func zeroSized(n int) string {
 	list := make([]string, n)
 	for i := range list {
-		list[i] = tensor(fmt.Sprint("z", i), "U8", "[0]", 0, 0)
+		list[i] = entryOf(fmt.Sprint("z", i), "U8", "[0]", 0, 0)
 	}
 	return strings.Join(list, ",")
 }
 
 func TestBadDTypes(t *testing.T) {
-	var rows []wiretest.Bad
-	for _, dtype := range []string{"", "f32", "u8", "bf16", "F128", "F8", "float16", "U8 ", "BOOLEAN", "I4"} {
-		header := "{" + blame(tensor("a", dtype, "[4]", 0, 4)) + "}"
-		rows = append(rows, row("dtype "+dtype, header, 4, wire.ErrUnsupported, "a"))
+	var rows []refusaltest.Bad
+	for _, dt := range []string{"", "f32", "u8", "bf16", "F128", "F8", "float16", "U8 ", "BOOLEAN", "I4"} {
+		header := "{" + blame(entryOf("a", dt, "[4]", 0, 4)) + "}"
+		rows = append(rows, row("dtype "+dt, header, 4, refusal.ErrUnsupported, "a"))
 	}
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 func TestBadNumbers(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for _, dim := range []string{
 		"¦-4", "¦-0", "4¦.0", "4¦e0", "4¦E0", `¦"4"`, "¦null", "¦true", "¦[4]", "¦04", "¦+4",
 		"¦18446744073709551616", "¦18446744073709551615", "¦9223372036854775808", "4 ¦4", "4,¦", "¦,4",
@@ -200,11 +200,11 @@ func TestBadNumbers(t *testing.T) {
 	for _, offsets := range []string{"¦[]", "¦[4]", "¦[0,4,4]", "¦[0,4,8]", "¦[4,0]", "¦[9223372036854775807,0]", "¦4", "¦{}", "¦null"} {
 		rows = append(rows, in("offsets "+offsets, `{"dtype":"U8","shape":[4],"data_offsets":`+offsets+`}`))
 	}
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 func TestBadSizes(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for _, r := range []struct {
 		dtype, shape string
 		end          int
@@ -216,67 +216,67 @@ func TestBadSizes(t *testing.T) {
 		{"U8", "[4294967296,4294967296,0]", 0}, {"F64", "[2305843009213693952]", 0}, {"U8", "[4611686018427387904,4]", 4},
 		{"U8", "[9223372036854775807]", 4}, {"F4", "[9223372036854775807]", 4},
 	} {
-		header := "{" + blame(tensor("a", r.dtype, r.shape, 0, r.end)) + "}"
-		rows = append(rows, row(fmt.Sprint(r), header, r.end, wire.ErrMalformed, "a"))
+		header := "{" + blame(entryOf("a", r.dtype, r.shape, 0, r.end)) + "}"
+		rows = append(rows, row(fmt.Sprint(r), header, r.end, refusal.ErrMalformed, "a"))
 	}
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 func TestBadRanges(t *testing.T) {
 	type list = []string
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for _, r := range []struct {
 		name    string
 		data    int
 		entries list
 		tensor  string
 	}{
-		{"first is not at 0", 6, list{blame(tensor("a", "U8", "[4]", 2, 6))}, "a"},
-		{"zero-sized is not at 0", 0, list{blame(tensor("a", "U8", "[0]", 5, 5))}, "a"},
-		{"far beyond the file", 4, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[4]", 1<<30, 1<<30+4))}, "b"},
-		{"hole", 10, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[4]", 6, 10))}, "b"},
-		{"hole, data in another order", 10, list{blame(tensor("a", "U8", "[4]", 6, 10)), tensor("b", "U8", "[4]", 0, 4)}, "a"},
-		{"overlap", 7, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[4]", 3, 7))}, "b"},
-		{"inside another", 4, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[2]", 1, 3))}, "b"},
-		{"beginning of another", 4, list{blame(tensor("a", "U8", "[4]", 0, 4)), tensor("b", "U8", "[2]", 0, 2)}, "a"},
-		{"alias", 4, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[4]", 0, 4))}, "b"},
-		{"zero-sized inside another", 4, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[0]", 2, 2))}, "b"},
-		{"zero-sized after the data", 4, list{tensor("a", "U8", "[4]", 0, 4), blame(tensor("b", "U8", "[0]", 5, 5))}, "b"},
+		{"first is not at 0", 6, list{blame(entryOf("a", "U8", "[4]", 2, 6))}, "a"},
+		{"zero-sized is not at 0", 0, list{blame(entryOf("a", "U8", "[0]", 5, 5))}, "a"},
+		{"far beyond the file", 4, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[4]", 1<<30, 1<<30+4))}, "b"},
+		{"hole", 10, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[4]", 6, 10))}, "b"},
+		{"hole, data in another order", 10, list{blame(entryOf("a", "U8", "[4]", 6, 10)), entryOf("b", "U8", "[4]", 0, 4)}, "a"},
+		{"overlap", 7, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[4]", 3, 7))}, "b"},
+		{"inside another", 4, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[2]", 1, 3))}, "b"},
+		{"beginning of another", 4, list{blame(entryOf("a", "U8", "[4]", 0, 4)), entryOf("b", "U8", "[2]", 0, 2)}, "a"},
+		{"alias", 4, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[4]", 0, 4))}, "b"},
+		{"zero-sized inside another", 4, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[0]", 2, 2))}, "b"},
+		{"zero-sized after the data", 4, list{entryOf("a", "U8", "[4]", 0, 4), blame(entryOf("b", "U8", "[0]", 5, 5))}, "b"},
 	} {
-		rows = append(rows, row(r.name, "{"+strings.Join(r.entries, ",")+"}", r.data, wire.ErrMalformed, r.tensor))
+		rows = append(rows, row(r.name, "{"+strings.Join(r.entries, ",")+"}", r.data, refusal.ErrMalformed, r.tensor))
 	}
-	a := "{" + tensor("a", "U8", "[4]", 0, 4) + "}"
+	a := "{" + entryOf("a", "U8", "[4]", 0, 4) + "}"
 	end := int64(8 + len(a))
 	huge := file(`{"a":{"dtype":"U8","shape":[576460752303423488],"data_offsets":[0,576460752303423488]}}`, 4)
 	rows = append(rows,
-		raw("one byte follows", file(a, 5), wire.ErrMalformed, end+4),
-		raw("many bytes follow", file(a, 5000), wire.ErrMalformed, end+4),
-		raw("bytes follow no tensors", file("{}", 1), wire.ErrMalformed, 10),
+		raw("one byte follows", file(a, 5), refusal.ErrMalformed, end+4),
+		raw("many bytes follow", file(a, 5000), refusal.ErrMalformed, end+4),
+		raw("bytes follow no tensors", file("{}", 1), refusal.ErrMalformed, 10),
 		raw("one byte short", file(a, 3), io.ErrUnexpectedEOF, end+3),
 		raw("no data", file(a, 0), io.ErrUnexpectedEOF, end),
 		raw("2^59 bytes short", huge, io.ErrUnexpectedEOF, int64(len(huge))),
 	)
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 // small is a file with a bit of everything.
 func small() []byte {
-	return file(`{"__metadata__":{"a\n":"\u00e9"},`+tensor("w", "F16", "[2,3]", 0, 12)+","+
-		tensor("e", "F32", "[0,5]", 12, 12)+","+tensor("s", "U8", "[]", 12, 13)+"}  ", 13)
+	return file(`{"__metadata__":{"a\n":"\u00e9"},`+entryOf("w", "F16", "[2,3]", 0, 12)+","+
+		entryOf("e", "F32", "[0,5]", 12, 12)+","+entryOf("s", "U8", "[]", 12, 13)+"}  ", 13)
 }
 
 func TestEveryPrefixIsRefused(t *testing.T) {
 	whole := small()
 	require.NoError(t, read(whole))
 	for n := range whole {
-		wiretest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
 	}
 }
 
 func TestEveryTrailingByteIsRefused(t *testing.T) {
 	whole := small()
 	for c := range 256 {
-		e := wiretest.Refused(t, read(append(whole, byte(c))), wire.ErrMalformed)
+		e := refusaltest.Refused(t, read(append(whole, byte(c))), refusal.ErrMalformed)
 		require.EqualValues(t, len(whole), e.Offset)
 	}
 }
@@ -288,6 +288,6 @@ func TestFileShrinks(t *testing.T) {
 	header := len(whole) - 13
 	for n := range header {
 		_, err := safetensors.Read(bytes.NewReader(whole[:n]), int64(len(whole)))
-		wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // fixtures are all files of the shared fixtures that hold safetensors.
@@ -37,7 +37,7 @@ func TestHeaderIsTheReferences(t *testing.T) {
 			whole := fixture.Read(t, "fixtures", rel(t, path))
 			f := mustRead(t, whole)
 			require.NotEmpty(t, f.Tensors)
-			shuffled := append([]wire.Tensor(nil), f.Tensors...)
+			shuffled := append([]tensor.Tensor(nil), f.Tensors...)
 			rng.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 			header, offsets, size, err := safetensors.Header(shuffled, f.Metadata)
 			require.NoError(t, err)

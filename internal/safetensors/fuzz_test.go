@@ -6,9 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
@@ -19,14 +19,14 @@ func FuzzRead(f *testing.F) {
 	f.Add(manyTensors(3))
 	f.Add(file("{}", 0))
 	f.Add(file(`{"__metadata__":{"a":"\ud83d\ude00"}}  `, 0))
-	f.Add(file("{"+tensor("b", "F4", "[2]", 4, 5)+","+tensor("a", "I32", "[1]", 0, 4)+","+zeroSized(2)+"}", 5))
+	f.Add(file("{"+entryOf("b", "F4", "[2]", 4, 5)+","+entryOf("a", "I32", "[1]", 0, 4)+","+zeroSized(2)+"}", 5))
 	f.Add(length(1<<64-8, "{}"))
 	for _, name := range []string{"hf-safetensors/model.safetensors", "hf-safetensors-2023/model-00002-of-00003.safetensors"} {
-		f.Add(shrunk(f, wiretest.Seed(f, "fixtures", "S", "base", name)))
+		f.Add(shrunk(f, refusaltest.Seed(f, "fixtures", "S", "base", name)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var file *safetensors.File
-		err := wiretest.Lawful(t, len(b), func() (err error) {
+		err := refusaltest.Lawful(t, len(b), func() (err error) {
 			file, err = safetensors.Read(bytes.NewReader(b), int64(len(b)))
 			return err
 		})
@@ -44,7 +44,7 @@ func shrunk(f *testing.F, whole []byte) []byte {
 	if whole == nil {
 		return nil
 	}
-	var kept []wire.Tensor
+	var kept []tensor.Tensor
 	for _, x := range mustRead(f, whole).Tensors {
 		if x.Bytes() <= 128 {
 			kept = append(kept, x)
@@ -83,7 +83,7 @@ func requireSameAgain(t *testing.T, f *safetensors.File) {
 	if len(f.Metadata) > 0 {
 		require.Equal(t, f.Metadata, again.Metadata)
 	}
-	byName := map[string]*wire.Tensor{}
+	byName := map[string]*tensor.Tensor{}
 	for i := range again.Tensors {
 		byName[again.Tensors[i].Name] = &again.Tensors[i]
 	}

@@ -9,13 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // dtypes are all that the format has, with the bits of an element.
-var dtypes = map[string]int64{
+var dtypes = map[dtype.Type]int64{
 	"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
 	"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
 	"C64": 64, "F64": 64, "I64": 64, "U64": 64,
@@ -25,7 +27,7 @@ var dtypes = map[string]int64{
 func mustRead(t testing.TB, b []byte) *safetensors.File {
 	t.Helper()
 	var f *safetensors.File
-	require.NoError(t, wiretest.Lawful(t, len(b), func() (err error) {
+	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
 		f, err = safetensors.Read(bytes.NewReader(b), int64(len(b)))
 		return err
 	}))
@@ -35,10 +37,10 @@ func mustRead(t testing.TB, b []byte) *safetensors.File {
 	return f
 }
 
-func dataOf(t testing.TB, x *wire.Tensor) []byte {
+func dataOf(t testing.TB, x *tensor.Tensor) []byte {
 	t.Helper()
 	data := make([]byte, x.Bytes())
-	require.NoError(t, wire.ReadFull(x.Data, data, 0), x.Name)
+	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
 	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
 	require.Zero(t, n, x.Name)
 	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
@@ -56,7 +58,7 @@ func summary(f *safetensors.File, begin int) []string {
 }
 
 func TestKnownGood(t *testing.T) {
-	a, b, z := tensor("a", "U8", "[4]", 0, 4), tensor("b", "F16", "[1,2]", 4, 8), tensor("z", "F32", "[7,0]", 4, 4)
+	a, b, z := entryOf("a", "U8", "[4]", 0, 4), entryOf("b", "F16", "[1,2]", 4, 8), entryOf("z", "F32", "[7,0]", 4, 4)
 	for _, test := range []struct {
 		name, header string
 		data         int
@@ -68,16 +70,16 @@ func TestKnownGood(t *testing.T) {
 		{"space padding", "{" + a + "}      ", 4, []string{"a U8[4]@0"}},
 		{"other white space", "{ " + a + "\t,\r\n" + b + " }\n", 8, []string{"a U8[4]@0", "b F16[1 2]@4"}},
 		{"data in another order", "{" + b + "," + a + "}", 8, []string{"a U8[4]@0", "b F16[1 2]@4"}},
-		{"zero-sized alone", `{` + tensor("z", "F32", "[0]", 0, 0) + `}`, 0, []string{"z F32[0]@0"}},
+		{"zero-sized alone", `{` + entryOf("z", "F32", "[0]", 0, 0) + `}`, 0, []string{"z F32[0]@0"}},
 		{"zero-sized between", "{" + b + "," + z + "," + a + "}", 8, []string{"a U8[4]@0", "z F32[7 0]@4", "b F16[1 2]@4"}},
 		{"zero-sized at the end", "{" + a + "," + z + "}", 4, []string{"a U8[4]@0", "z F32[7 0]@4"}},
 		{"many zero-sized in one place", "{" + zeroSized(3) + "}", 0, []string{"z0 U8[0]@0", "z1 U8[0]@0", "z2 U8[0]@0"}},
-		{"zero times the greatest", "{" + tensor("a", "U8", "[0,9223372036854775807]", 0, 0) + "}", 0, []string{"a U8[0 9223372036854775807]@0"}},
-		{"scalar", "{" + tensor("s", "I64", "[]", 0, 8) + "}", 8, []string{"s I64[]@0"}},
-		{"sub-byte", "{" + tensor("s", "F4", "[3,2]", 0, 3) + "}", 3, []string{"s F4[3 2]@0"}},
-		{"empty name", "{" + tensor("", "U8", "[1]", 0, 1) + "}", 1, []string{" U8[1]@0"}},
-		{"names differ in case", "{" + tensor("A", "U8", "[1]", 0, 1) + "," + tensor("a", "U8", "[1]", 1, 2) + "}", 2, []string{"A U8[1]@0", "a U8[1]@1"}},
-		{"escaped name", "{" + tensor(`\u0061\/\ud83d\ude00\"`, "U8", "[1]", 0, 1) + "}", 1, []string{"a/😀\" U8[1]@0"}},
+		{"zero times the greatest", "{" + entryOf("a", "U8", "[0,9223372036854775807]", 0, 0) + "}", 0, []string{"a U8[0 9223372036854775807]@0"}},
+		{"scalar", "{" + entryOf("s", "I64", "[]", 0, 8) + "}", 8, []string{"s I64[]@0"}},
+		{"sub-byte", "{" + entryOf("s", "F4", "[3,2]", 0, 3) + "}", 3, []string{"s F4[3 2]@0"}},
+		{"empty name", "{" + entryOf("", "U8", "[1]", 0, 1) + "}", 1, []string{" U8[1]@0"}},
+		{"names differ in case", "{" + entryOf("A", "U8", "[1]", 0, 1) + "," + entryOf("a", "U8", "[1]", 1, 2) + "}", 2, []string{"A U8[1]@0", "a U8[1]@1"}},
+		{"escaped name", "{" + entryOf(`\u0061\/\ud83d\ude00\"`, "U8", "[1]", 0, 1) + "}", 1, []string{"a/😀\" U8[1]@0"}},
 		{"escaped fields", `{"a":{"\u0064type":"\u00558","shape":[1],"data_offsets":[0,1]}}`, 1, []string{"a U8[1]@0"}},
 		{"fields in another order", `{"a":{"data_offsets":[0,1],"shape":[1],"dtype":"U8"}}`, 1, []string{"a U8[1]@0"}},
 	} {
@@ -89,7 +91,7 @@ func TestKnownGood(t *testing.T) {
 
 func TestUnalignedHeader(t *testing.T) {
 	for pad := range 17 {
-		header := "{" + tensor("a", "F64", "[2]", 0, 16) + "}" + strings.Repeat(" ", pad)
+		header := "{" + entryOf("a", "F64", "[2]", 0, 16) + "}" + strings.Repeat(" ", pad)
 		f := mustRead(t, file(header, 16))
 		require.EqualValues(t, 8+len(header), f.Tensors[0].Offset)
 	}
@@ -103,10 +105,10 @@ func TestMetadata(t *testing.T) {
 }
 
 func TestEveryDType(t *testing.T) {
-	for dtype, bits := range dtypes {
+	for dt, bits := range dtypes {
 		n := int(bits) // eight elements take as many bytes
-		f := mustRead(t, file("{"+tensor("a", dtype, "[2,4]", 0, n)+"}", n))
-		require.Equal(t, dtype, f.Tensors[0].DType)
+		f := mustRead(t, file("{"+entryOf("a", string(dt), "[2,4]", 0, n)+"}", n))
+		require.Equal(t, dt, f.Tensors[0].DType)
 		require.EqualValues(t, n, f.Tensors[0].Bytes())
 	}
 }
@@ -119,7 +121,7 @@ func manyTensors(n int) []byte {
 		if i > 0 {
 			header.WriteByte(',')
 		}
-		header.WriteString(tensor(fmt.Sprintf("model.layers.%d.self_attn.q_proj.weight", i), "F16", "[1,2]", 4*i, 4*i+4))
+		header.WriteString(entryOf(fmt.Sprintf("model.layers.%d.self_attn.q_proj.weight", i), "F16", "[1,2]", 4*i, 4*i+4))
 	}
 	return file(header.String()+"}", 4*n)
 }
@@ -143,14 +145,14 @@ func BenchmarkReadTenThousand(b *testing.B) {
 func TestAllocation(t *testing.T) {
 	for name, header := range map[string]string{
 		"tensors":    "{" + zeroSized(30_000) + "}",
-		"dimensions": "{" + tensor("a", "U8", "["+strings.Repeat("0,", 500_000)+"0]", 0, 0) + "}",
-		"bad shape":  "{" + tensor("a", "U8", "["+strings.Repeat("1,", 500_000)+"0]", 0, 1) + "}",
+		"dimensions": "{" + entryOf("a", "U8", "["+strings.Repeat("0,", 500_000)+"0]", 0, 0) + "}",
+		"bad shape":  "{" + entryOf("a", "U8", "["+strings.Repeat("1,", 500_000)+"0]", 0, 1) + "}",
 		"offsets":    `{"a":{"data_offsets":[` + strings.Repeat("0,", 500_000) + "0]}}",
 		"escapes":    `{"__metadata__":{"` + strings.Repeat(`\n`, 500_000) + `":""}}`,
 		"metadata":   `{"__metadata__":{` + pairs(117_500) + `"":""}}`,
 	} {
 		b := file(header, 0)
-		if err := wiretest.Lawful(t, len(b), func() error { return read(b) }); err != nil {
+		if err := refusaltest.Lawful(t, len(b), func() error { return read(b) }); err != nil {
 			require.Less(t, len(err.Error()), 1000, "%s: a long list is not repeated whole", name)
 		}
 	}

@@ -15,7 +15,11 @@ import (
 	"math"
 	"slices"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/strictjson"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // MaxHeader is the reference's bound on the header's length in bytes.
@@ -29,7 +33,7 @@ const metadataName = "__metadata__"
 
 // File is the header of a safetensors file.
 type File struct {
-	Tensors  []wire.Tensor // in the order of their data
+	Tensors  []tensor.Tensor // in the order of their data
 	Metadata map[string]string
 }
 
@@ -40,16 +44,16 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := parser{json: wire.NewJSON(header, prefix), data: prefix + int64(len(header)), end: size}
+	p := parser{json: strictjson.New(header, prefix), data: prefix + int64(len(header)), end: size}
 	if err := p.header(); err != nil {
 		return nil, err
 	}
 	if err := p.place(); err != nil {
 		return nil, err
 	}
-	f := &File{Tensors: make([]wire.Tensor, len(p.entries)), Metadata: p.metadata}
+	f := &File{Tensors: make([]tensor.Tensor, len(p.entries)), Metadata: p.metadata}
 	for i, e := range p.entries {
-		f.Tensors[i] = wire.Tensor{
+		f.Tensors[i] = tensor.Tensor{
 			Name: e.name, DType: e.dtype, Shape: e.shape, Offset: p.data + e.begin,
 			Data: io.NewSectionReader(r, p.data+e.begin, e.end-e.begin),
 		}
@@ -60,39 +64,40 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 // readHeader believes the length only when the file has as many bytes.
 func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	if size < prefix {
-		return nil, wire.Truncated(size, "", "file of %d bytes is too short for a header length", size)
+		return nil, refusal.Truncated(size, "", "file of %d bytes is too short for a header length", size)
 	}
 	var b [prefix]byte
-	if err := wire.ReadFull(r, b[:], 0); err != nil {
-		return nil, &wire.Error{Offset: 0, Err: err}
+	if err := bounded.ReadFull(r, b[:], 0); err != nil {
+		return nil, &refusal.Error{Offset: 0, Err: err}
 	}
 	n := binary.LittleEndian.Uint64(b[:])
 	switch {
 	case n > MaxHeader:
-		return nil, wire.Malformed(0, "", "header length %d is over the format's limit of %d", n, MaxHeader)
+		return nil, refusal.Malformed(0, "", "header length %d is over the format's limit of %d", n, MaxHeader)
 	case int64(n) > size-prefix:
-		return nil, wire.Truncated(0, "", "header of %d bytes announced, %d left", n, size-prefix)
+		return nil, refusal.Truncated(0, "", "header of %d bytes announced, %d left", n, size-prefix)
 	}
 	header := make([]byte, n)
-	if err := wire.ReadFull(r, header, prefix); err != nil {
-		return nil, &wire.Error{Offset: prefix, Err: err}
+	if err := bounded.ReadFull(r, header, prefix); err != nil {
+		return nil, &refusal.Error{Offset: prefix, Err: err}
 	}
 	if n == 0 || header[0] != '{' {
-		return nil, wire.Malformed(prefix, "", "header does not begin with '{'")
+		return nil, refusal.Malformed(prefix, "", "header does not begin with '{'")
 	}
 	return header, nil
 }
 
 // entry is one tensor of the header; begin and end count from the data's start.
 type entry struct {
-	name, dtype string
-	shape       []int64
-	begin, end  int64
-	at          int64 // file offset of the entry in the header
+	name       string
+	dtype      dtype.Type
+	shape      []int64
+	begin, end int64
+	at         int64 // file offset of the entry in the header
 }
 
 type parser struct {
-	json      *wire.JSON
+	json      *strictjson.Reader
 	data, end int64 // where the data begins and the file ends
 	entries   []entry
 	metadata  map[string]string
@@ -123,21 +128,23 @@ func (p *parser) readEntry(name string) error {
 		fields++
 		switch field {
 		case "dtype":
-			e.dtype, err = p.json.String()
+			var spelt string
+			spelt, err = p.json.String()
+			e.dtype = dtype.Type(spelt)
 		case "shape":
 			err = p.json.Array(func() error { return p.appendUint(&e.shape) })
 		case "data_offsets":
 			err = p.readOffsets(&e)
 		default:
-			err = wire.Malformed(p.json.Offset(), name, "unknown field %q", field)
+			err = refusal.Malformed(p.json.Offset(), name, "unknown field %q", field)
 		}
 		return err
 	})
 	if err != nil {
-		return wire.Named(err, name)
+		return refusal.Named(err, name)
 	}
 	if fields != 3 {
-		return wire.Malformed(e.at, name, "entry lacks one of dtype, shape, data_offsets")
+		return refusal.Malformed(e.at, name, "entry lacks one of dtype, shape, data_offsets")
 	}
 	p.entries = append(p.entries, e)
 	return p.checkSize(&e)
@@ -156,7 +163,7 @@ func (p *parser) readOffsets(e *entry) error {
 		return err
 	}
 	if len(offsets) != 2 || offsets[0] > offsets[1] {
-		return wire.Malformed(at, e.name, "data_offsets %s are not a begin and an end", brief(offsets))
+		return refusal.Malformed(at, e.name, "data_offsets %s are not a begin and an end", brief(offsets))
 	}
 	e.begin, e.end = offsets[0], offsets[1]
 	return nil
@@ -164,15 +171,15 @@ func (p *parser) readOffsets(e *entry) error {
 
 // checkSize compares what the shape asks for with what the offsets give.
 func (p *parser) checkSize(e *entry) error {
-	if wire.DTypeBits(e.dtype) == 0 {
-		return wire.Unsupported(e.at, e.name, "dtype %q is not one of the format's", e.dtype)
+	if e.dtype.Bits() == 0 {
+		return refusal.Unsupported(e.at, e.name, "dtype %q is not one of the format's", e.dtype)
 	}
-	want, ok := wire.DataSize(e.dtype, e.shape)
+	want, ok := e.dtype.Bytes(e.shape)
 	if !ok {
-		return wire.Malformed(e.at, e.name, "shape %s of %s has no valid size", brief(e.shape), e.dtype)
+		return refusal.Malformed(e.at, e.name, "shape %s of %s has no valid size", brief(e.shape), e.dtype)
 	}
 	if have := e.end - e.begin; have != want {
-		return wire.Malformed(e.at, e.name, "shape %s of %s takes %d bytes, data_offsets give %d", brief(e.shape), e.dtype, want, have)
+		return refusal.Malformed(e.at, e.name, "shape %s of %s takes %d bytes, data_offsets give %d", brief(e.shape), e.dtype, want, have)
 	}
 	return nil
 }
@@ -198,17 +205,17 @@ func (p *parser) place() error {
 	for _, e := range p.entries {
 		switch {
 		case e.begin > next:
-			return wire.Malformed(e.at, e.name, "%d bytes before this tensor's data belong to none", e.begin-next)
+			return refusal.Malformed(e.at, e.name, "%d bytes before this tensor's data belong to none", e.begin-next)
 		case e.begin < next:
-			return wire.Malformed(e.at, e.name, "data overlaps another tensor's by %d bytes", next-e.begin)
+			return refusal.Malformed(e.at, e.name, "data overlaps another tensor's by %d bytes", next-e.begin)
 		}
 		next = e.end
 	}
 	switch have := p.end - p.data; {
 	case next > have:
-		return wire.Truncated(p.end, "", "tensors need %d bytes of data, the file has %d", next, have)
+		return refusal.Truncated(p.end, "", "tensors need %d bytes of data, the file has %d", next, have)
 	case next < have:
-		return wire.Malformed(p.data+next, "", "%d bytes follow the last tensor", have-next)
+		return refusal.Malformed(p.data+next, "", "%d bytes follow the last tensor", have-next)
 	}
 	return nil
 }

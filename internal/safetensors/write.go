@@ -9,7 +9,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // Header lays out a file as the reference writer does: tensors by dtype, of
@@ -17,7 +19,7 @@ import (
 // spaces to 8 bytes. It returns the bytes in front of the data, the offset of each
 // tensor's data in the file (in the order given), and the file's length.
 // Name, DType and Shape are used of each tensor.
-func Header(tensors []wire.Tensor, metadata map[string]string) (header []byte, offsets []int64, size int64, err error) {
+func Header(tensors []tensor.Tensor, metadata map[string]string) (header []byte, offsets []int64, size int64, err error) {
 	if err := checkNames(tensors, metadata); err != nil {
 		return nil, nil, 0, err
 	}
@@ -41,7 +43,7 @@ func Header(tensors []wire.Tensor, metadata map[string]string) (header []byte, o
 		header = append(header, ' ')
 	}
 	if len(header)-prefix > MaxHeader {
-		return nil, nil, 0, wire.Malformed(0, "", "header of %d tensors is over the format's limit", len(tensors))
+		return nil, nil, 0, refusal.Malformed(0, "", "header of %d tensors is over the format's limit", len(tensors))
 	}
 	binary.LittleEndian.PutUint64(header, uint64(len(header)-prefix))
 	for i := range offsets {
@@ -50,14 +52,14 @@ func Header(tensors []wire.Tensor, metadata map[string]string) (header []byte, o
 	return header, offsets, size + int64(len(header)), nil
 }
 
-func writingOrder(tensors []wire.Tensor) ([]int, error) {
+func writingOrder(tensors []tensor.Tensor) ([]int, error) {
 	order := make([]int, len(tensors))
 	total := int64(0)
 	for i := range tensors {
 		order[i] = i
-		n, ok := wire.DataSize(tensors[i].DType, tensors[i].Shape)
-		if total += n; !ok || total > maxSize || wire.DTypeBits(tensors[i].DType) == 0 {
-			return nil, wire.Malformed(0, tensors[i].Name, "%s %v has no valid size", tensors[i].DType, tensors[i].Shape)
+		n, ok := tensors[i].DType.Bytes(tensors[i].Shape)
+		if total += n; !ok || total > maxSize || tensors[i].DType.Bits() == 0 {
+			return nil, refusal.Malformed(0, tensors[i].Name, "%s %v has no valid size", tensors[i].DType, tensors[i].Shape)
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int {
@@ -74,30 +76,30 @@ var dtypeRank = ranks(
 	"F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F6_E3M2", "F6_E2M3", "F4", "BOOL",
 )
 
-func ranks(dtypes ...string) map[string]int {
-	m := make(map[string]int, len(dtypes))
-	for i, dtype := range dtypes {
-		m[dtype] = i
+func ranks(dtypes ...dtype.Type) map[dtype.Type]int {
+	m := make(map[dtype.Type]int, len(dtypes))
+	for i, dt := range dtypes {
+		m[dt] = i
 	}
 	return m
 }
 
 // checkNames refuses what could not be read again under the same names.
-func checkNames(tensors []wire.Tensor, metadata map[string]string) error {
+func checkNames(tensors []tensor.Tensor, metadata map[string]string) error {
 	seen := make(map[string]struct{}, len(tensors))
 	for i := range tensors {
 		name := tensors[i].Name
 		if _, dup := seen[name]; dup {
-			return wire.Malformed(0, name, "two tensors have this name")
+			return refusal.Malformed(0, name, "two tensors have this name")
 		}
 		if !utf8.ValidString(name) || name == metadataName {
-			return wire.Malformed(0, name, "a tensor cannot have this name")
+			return refusal.Malformed(0, name, "a tensor cannot have this name")
 		}
 		seen[name] = struct{}{}
 	}
 	for k, v := range metadata {
 		if !utf8.ValidString(k) || !utf8.ValidString(v) {
-			return wire.Malformed(0, "", "metadata %q is not UTF-8", k)
+			return refusal.Malformed(0, "", "metadata %q is not UTF-8", k)
 		}
 	}
 	return nil
@@ -124,7 +126,7 @@ func appendMetadata(dst []byte, metadata map[string]string) []byte {
 	return append(dst, '}')
 }
 
-func appendEntry(dst []byte, t *wire.Tensor, begin, end int64) []byte {
+func appendEntry(dst []byte, t *tensor.Tensor, begin, end int64) []byte {
 	dst = appendString(dst, t.Name)
 	dst = append(dst, `:{"dtype":"`...)
 	dst = append(dst, t.DType...)

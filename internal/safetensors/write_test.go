@@ -11,13 +11,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // write makes a whole file of tensors whose data are bytes of their numbers.
-func write(t testing.TB, tensors []wire.Tensor, metadata map[string]string) []byte {
+func write(t testing.TB, tensors []tensor.Tensor, metadata map[string]string) []byte {
 	t.Helper()
 	header, offsets, size, err := safetensors.Header(tensors, metadata)
 	require.NoError(t, err)
@@ -33,12 +35,12 @@ func write(t testing.TB, tensors []wire.Tensor, metadata map[string]string) []by
 }
 
 // requireRoundTrip writes tensors and reads them back.
-func requireRoundTrip(t testing.TB, tensors []wire.Tensor, metadata map[string]string) *safetensors.File {
+func requireRoundTrip(t testing.TB, tensors []tensor.Tensor, metadata map[string]string) *safetensors.File {
 	t.Helper()
 	f := mustRead(t, write(t, tensors, metadata))
 	require.Len(t, f.Tensors, len(tensors))
 	for _, got := range f.Tensors {
-		i := slices.IndexFunc(tensors, func(x wire.Tensor) bool { return x.Name == got.Name })
+		i := slices.IndexFunc(tensors, func(x tensor.Tensor) bool { return x.Name == got.Name })
 		require.GreaterOrEqual(t, i, 0, got.Name)
 		require.Equal(t, tensors[i].DType, got.DType)
 		require.Equal(t, append([]int64{}, tensors[i].Shape...), append([]int64{}, got.Shape...))
@@ -53,22 +55,22 @@ func requireRoundTrip(t testing.TB, tensors []wire.Tensor, metadata map[string]s
 }
 
 func TestWriteRoundTrips(t *testing.T) {
-	every := []wire.Tensor{}
-	for dtype := range dtypes {
-		every = append(every, wire.Tensor{Name: dtype, DType: dtype, Shape: []int64{2, 4}})
+	every := []tensor.Tensor{}
+	for dt := range dtypes {
+		every = append(every, tensor.Tensor{Name: string(dt), DType: dt, Shape: []int64{2, 4}})
 	}
-	odd := []wire.Tensor{}
+	odd := []tensor.Tensor{}
 	for _, name := range []string{
 		"", " ", "a.b/c", `quote"`, `back\slash`, "line\nfeed\r\t\b\f", "\x00\x01\x1f\x7f", "é€😀\u2028", "\ufffd", strings.Repeat("long", 1000),
 	} {
-		odd = append(odd, wire.Tensor{Name: name, DType: "U8", Shape: []int64{3}})
+		odd = append(odd, tensor.Tensor{Name: name, DType: "U8", Shape: []int64{3}})
 	}
-	shapes := []wire.Tensor{
+	shapes := []tensor.Tensor{
 		{Name: "a", DType: "F16", Shape: []int64{0}}, {Name: "b", DType: "F16", Shape: []int64{3, 0, 5}}, {Name: "c", DType: "F16"},
 		{Name: "d", DType: "F16", Shape: []int64{1, 1, 1}}, {Name: "e", DType: "U8", Shape: []int64{1, 300}}, {Name: "f", DType: "F64"},
 	}
 	metadata := map[string]string{"format": "pt", "": "", "a\"\\\n": "é\x00", "__metadata__": "x"}
-	for name, tensors := range map[string][]wire.Tensor{"none": nil, "every dtype": every, "odd names": odd, "shapes": shapes} {
+	for name, tensors := range map[string][]tensor.Tensor{"none": nil, "every dtype": every, "odd names": odd, "shapes": shapes} {
 		t.Run(name, func(t *testing.T) {
 			requireRoundTrip(t, tensors, nil)
 			requireRoundTrip(t, tensors, metadata)
@@ -79,7 +81,7 @@ func TestWriteRoundTrips(t *testing.T) {
 // The order in which safetensors 0.8.0 lays out one tensor of each dtype; of
 // the F6 ones its Python package writes none, they are in the order of the
 // Rust enumeration.
-var referenceOrder = []string{
+var referenceOrder = []dtype.Type{
 	"U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16",
 	"F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F6_E3M2", "F6_E2M3", "F4", "BOOL",
 }
@@ -87,11 +89,11 @@ var referenceOrder = []string{
 func TestWritingOrder(t *testing.T) {
 	require.Len(t, referenceOrder, len(dtypes))
 	var want []string
-	var tensors []wire.Tensor
-	for _, dtype := range referenceOrder {
+	var tensors []tensor.Tensor
+	for _, dt := range referenceOrder {
 		for _, name := range []string{"A", "a", "a.10", "a.2", "é"} {
-			want = append(want, name+" "+dtype)
-			tensors = append(tensors, wire.Tensor{Name: name + " " + dtype, DType: dtype, Shape: []int64{4}})
+			want = append(want, name+" "+string(dt))
+			tensors = append(tensors, tensor.Tensor{Name: name + " " + string(dt), DType: dt, Shape: []int64{4}})
 		}
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -106,7 +108,7 @@ func TestWritingOrder(t *testing.T) {
 // The header that safetensors 0.8.0 writes for this name, byte by byte.
 func TestEscapesAsTheReference(t *testing.T) {
 	const want = `{"a\"\\/\n` + "\x7f\u2028é" + `\u0001\b\f😀":{"dtype":"U8","shape":[],"data_offsets":[0,1]}} `
-	header, offsets, size, err := safetensors.Header([]wire.Tensor{{Name: "a\"\\/\n\x7f\u2028é\x01\b\f😀", DType: "U8"}}, nil)
+	header, offsets, size, err := safetensors.Header([]tensor.Tensor{{Name: "a\"\\/\n\x7f\u2028é\x01\b\f😀", DType: "U8"}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, want, string(header[8:]))
 	require.EqualValues(t, len(want), binary.LittleEndian.Uint64(header))
@@ -116,12 +118,12 @@ func TestEscapesAsTheReference(t *testing.T) {
 }
 
 func TestWriteRefuses(t *testing.T) {
-	one := func(name, dtype string, shape ...int64) []wire.Tensor {
-		return []wire.Tensor{{Name: "before", DType: "U8", Shape: []int64{1 << 58}}, {Name: name, DType: dtype, Shape: shape}}
+	one := func(name string, dt dtype.Type, shape ...int64) []tensor.Tensor {
+		return []tensor.Tensor{{Name: "before", DType: "U8", Shape: []int64{1 << 58}}, {Name: name, DType: dt, Shape: shape}}
 	}
 	for _, test := range []struct {
 		name     string
-		tensors  []wire.Tensor
+		tensors  []tensor.Tensor
 		metadata map[string]string
 		tensor   string
 	}{
@@ -144,7 +146,7 @@ func TestWriteRefuses(t *testing.T) {
 			header, offsets, _, err := safetensors.Header(test.tensors, test.metadata)
 			require.Empty(t, header)
 			require.Empty(t, offsets)
-			require.Equal(t, test.tensor, wiretest.Refused(t, err, wire.ErrMalformed).Tensor)
+			require.Equal(t, test.tensor, refusaltest.Refused(t, err, refusal.ErrMalformed).Tensor)
 		})
 	}
 }
@@ -152,9 +154,9 @@ func TestWriteRefuses(t *testing.T) {
 // A sum of sizes that passes 2^63 must not come out small again.
 func TestWriteSumOverflow(t *testing.T) {
 	const eighth = math.MaxInt64 / 8 // of bytes: the largest tensor that has a size in bits
-	var tensors []wire.Tensor
+	var tensors []tensor.Tensor
 	for i := range 40 {
-		tensors = append(tensors, wire.Tensor{Name: strings.Repeat("a", i), DType: "U8", Shape: []int64{eighth}})
+		tensors = append(tensors, tensor.Tensor{Name: strings.Repeat("a", i), DType: "U8", Shape: []int64{eighth}})
 		_, _, size, err := safetensors.Header(tensors, nil)
 		if i < 2 {
 			require.NoError(t, err)
@@ -166,7 +168,7 @@ func TestWriteSumOverflow(t *testing.T) {
 }
 
 func TestWriteLargest(t *testing.T) {
-	tensors := []wire.Tensor{{Name: "b", DType: "F16", Shape: []int64{1 << 20, 1 << 20}}, {Name: "a", DType: "F16", Shape: []int64{1 << 20, 1 << 20}}}
+	tensors := []tensor.Tensor{{Name: "b", DType: "F16", Shape: []int64{1 << 20, 1 << 20}}, {Name: "a", DType: "F16", Shape: []int64{1 << 20, 1 << 20}}}
 	header, offsets, size, err := safetensors.Header(tensors, nil)
 	require.NoError(t, err)
 	n := int64(len(header))

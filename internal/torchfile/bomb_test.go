@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // bombs are pickles that build much of little; each must be refused, or read,
@@ -96,11 +96,11 @@ func TestBombs(t *testing.T) {
 	for name, pickle := range bombs() {
 		t.Run(name, func(t *testing.T) {
 			whole := withPickle(pickle)
-			_ = wiretest.Lawful(t, len(whole), func() error { return read(whole) })
+			_ = refusaltest.Lawful(t, len(whole), func() error { return read(whole) })
 			fastest, n := time.Hour, uint64(0)
 			for range 3 { // other programs take their time too
 				begin := time.Now()
-				n = wiretest.Allocated(func() { _ = read(whole) })
+				n = refusaltest.Allocated(func() { _ = read(whole) })
 				fastest = min(fastest, time.Since(begin))
 			}
 			require.Less(t, fastest, 100*time.Millisecond)
@@ -115,8 +115,8 @@ func TestLeavesAgainAreRefused(t *testing.T) {
 	leaves := broad(30_000, "N")
 	pickle := proto + "}" + text("leaves") + leaves[2:len(leaves)-1] + "q\x00s" + broad(30_000, "h\x00")[3:]
 	whole := build(append(model(pickle), item{name: "data/2", data: strings.Repeat("x", 1_500_000)})...).b
-	err := wiretest.Lawful(t, len(whole), func() error { return read(whole) })
-	wiretest.Refused(t, err, wire.ErrMalformed)
+	err := refusaltest.Lawful(t, len(whole), func() error { return read(whole) })
+	refusaltest.Refused(t, err, refusal.ErrMalformed)
 	require.ErrorContains(t, err, "far more")
 }
 
@@ -128,14 +128,14 @@ func TestLongStorageKey(t *testing.T) {
 		pickle += text(fmt.Sprint(i)) + unmarked(view("h\x00", 0, dims{12}, dims{1}))
 	}
 	whole := build(append(model(pickle+"u."), item{name: "data/" + key, data: strings.Repeat("x", 24)})...).b
-	require.NoError(t, wiretest.Lawful(t, len(whole), func() error { return read(whole) }))
+	require.NoError(t, refusaltest.Lawful(t, len(whole), func() error { return read(whole) }))
 	require.Len(t, mustRead(t, whole).Tensors, 2_000)
 }
 
 // A tensor that is reached 9^12 times: the budget ends it.
 func TestLaughsAreRefused(t *testing.T) {
 	err := read(withPickle(laughs(12, 9)))
-	wiretest.Refused(t, err, wire.ErrMalformed)
+	refusaltest.Refused(t, err, refusal.ErrMalformed)
 	require.ErrorContains(t, err, "far more")
 
 	f := mustRead(t, withPickle(dictOf("model", "}q\x00"+text("w")+plainHalf+"s", "ema", "h\x00")))

@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // readEnd finds the directory by the records at the file's end.
@@ -20,10 +21,10 @@ func (z *archive) readEnd() error {
 	end := tail[len(tail)-endSize:]
 	z.ends = z.size - endSize
 	if u16(end, 20) != 0 {
-		return wire.Malformed(z.ends+20, "", "zip has a comment")
+		return refusal.Malformed(z.ends+20, "", "zip has a comment")
 	}
 	if u16(end, 4) != 0 || u16(end, 6) != 0 || u16(end, 8) != u16(end, 10) {
-		return wire.Malformed(z.ends+4, "", "zip is one of several disks")
+		return refusal.Malformed(z.ends+4, "", "zip is one of several disks")
 	}
 	values := [3]uint64{uint64(u16(end, 10)), uint64(u32(end, 12)), uint64(u32(end, 16))}
 	if len(tail) >= locatorSize+endSize && u32(tail, len(tail)-endSize-locatorSize) == locatorSignature {
@@ -35,8 +36,8 @@ func (z *archive) readEnd() error {
 }
 
 func (z *archive) readAt(b []byte, off int64) error {
-	if err := wire.ReadFull(z.r, b, off); err != nil {
-		return &wire.Error{Offset: max(off, 0), Err: err}
+	if err := bounded.ReadFull(z.r, b, off); err != nil {
+		return &refusal.Error{Offset: max(off, 0), Err: err}
 	}
 	return nil
 }
@@ -48,21 +49,21 @@ func (z *archive) readEnd64(tail []byte, values *[3]uint64) error {
 	locator := tail[len(tail)-endSize-locatorSize:]
 	z.ends = at - end64Size
 	if u32(locator, 4) != 0 || u32(locator, 16) != 1 {
-		return wire.Malformed(at+4, "", "zip is one of several disks")
+		return refusal.Malformed(at+4, "", "zip is one of several disks")
 	}
 	if z.ends < 0 || u64(locator, 8) != uint64(z.ends) || u32(tail, 0) != end64Signature {
-		return wire.Malformed(at+8, "", "zip64 end record is not where its locator says")
+		return refusal.Malformed(at+8, "", "zip64 end record is not where its locator says")
 	}
 	if u64(tail, 4) != end64Size-12 {
-		return wire.Malformed(z.ends+4, "", "zip64 end record of %d bytes, not %d", u64(tail, 4), end64Size-12)
+		return refusal.Malformed(z.ends+4, "", "zip64 end record of %d bytes, not %d", u64(tail, 4), end64Size-12)
 	}
 	if u32(tail, 16) != 0 || u32(tail, 20) != 0 || u64(tail, 24) != u64(tail, 32) {
-		return wire.Malformed(z.ends+16, "", "zip is one of several disks")
+		return refusal.Malformed(z.ends+16, "", "zip is one of several disks")
 	}
 	for i, unknown := range []uint64{math.MaxUint16, math.MaxUint32, math.MaxUint32} {
 		long := u64(tail, 32+8*i)
 		if values[i] != unknown && values[i] != long {
-			return wire.Malformed(z.ends+32+8*int64(i), "", "zip64 end record says %d where the end record says %d", long, values[i])
+			return refusal.Malformed(z.ends+32+8*int64(i), "", "zip64 end record says %d where the end record says %d", long, values[i])
 		}
 		values[i] = long
 	}
@@ -75,9 +76,9 @@ func (z *archive) setDirectory(values [3]uint64) error {
 	count, size, dir := values[0], values[1], values[2]
 	switch {
 	case size > uint64(z.ends) || dir != uint64(z.ends)-size:
-		return wire.Malformed(z.ends, "", "zip's directory of %d bytes at %d does not end where the end records begin", size, dir)
+		return refusal.Malformed(z.ends, "", "zip's directory of %d bytes at %d does not end where the end records begin", size, dir)
 	case count > size/entrySize:
-		return wire.Malformed(z.ends, "", "zip's directory of %d bytes has no room for %d entries", size, count)
+		return refusal.Malformed(z.ends, "", "zip's directory of %d bytes has no room for %d entries", size, count)
 	}
 	z.count, z.dir = int64(count), int64(dir)
 	return nil
@@ -95,11 +96,11 @@ func (z *archive) noEnd() error {
 	}
 	switch {
 	case len(head) > 2 && head[0] == 0x80 && bytes.Contains(head[:min(len(head), 32)], legacyMagic):
-		return wire.Unsupported(0, "", "file is in torch's format of before version 1.6")
+		return refusal.Unsupported(0, "", "file is in torch's format of before version 1.6")
 	case len(head) > 262 && string(head[257:262]) == "ustar":
-		return wire.Unsupported(0, "", "file is in the tar format of torch's first versions")
+		return refusal.Unsupported(0, "", "file is in the tar format of torch's first versions")
 	case !bytes.HasPrefix(head, []byte("PK\x03\x04")[:min(len(head), 4)]):
-		return wire.Malformed(0, "", "file is no zip")
+		return refusal.Malformed(0, "", "file is no zip")
 	}
 	return z.truncated()
 }
@@ -113,7 +114,7 @@ func (z *archive) truncated() error {
 	}
 	at := bytes.LastIndex(tail, binary.LittleEndian.AppendUint32(nil, endSignature))
 	if at < 0 || len(tail)-at < endSize {
-		return wire.Truncated(z.size, "", "zip ends without its end record")
+		return refusal.Truncated(z.size, "", "zip ends without its end record")
 	}
-	return wire.Malformed(from+int64(at)+endSize, "", "%d bytes follow the zip's end record", len(tail)-at-endSize)
+	return refusal.Malformed(from+int64(at)+endSize, "", "%d bytes follow the zip's end record", len(tail)-at-endSize)
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // digests adds the digest of every tensor of a file, but for rotary buffers,
@@ -91,7 +91,7 @@ func TestFixturesOpen(t *testing.T) {
 
 func TestFixtureLegacy(t *testing.T) {
 	whole := fixture.Read(t, "fixtures", "S/base/meta-legacy/consolidated.00.pth")
-	e := wiretest.Refused(t, read(whole), wire.ErrUnsupported)
+	e := refusaltest.Refused(t, read(whole), refusal.ErrUnsupported)
 	require.Zero(t, e.Offset)
 	require.ErrorContains(t, e, "of before version 1.6")
 }

@@ -9,16 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // lawful reads a file as the laws of safety.md ask: no panic, little memory,
 // one kind of refusal; what is read lies in the file, and is written again.
 func lawful(t *testing.T, b []byte) {
 	var file *torchfile.File
-	err := wiretest.Lawful(t, len(b), func() (err error) {
+	err := refusaltest.Lawful(t, len(b), func() (err error) {
 		file, err = torchfile.Read(bytes.NewReader(b), int64(len(b)))
 		return err
 	})
@@ -38,14 +39,14 @@ func requireInside(t testing.TB, b []byte, f *torchfile.File) {
 		require.False(t, names[x.Name], x.Name)
 		names[x.Name] = true
 		require.True(t, 0 <= x.Offset && x.Offset <= int64(len(b)), "offset %d", x.Offset)
-		size, ok := wire.DataSize(x.DType, x.Shape)
+		size, ok := x.DType.Bytes(x.Shape)
 		require.True(t, ok)
 		require.LessOrEqual(t, size, int64(len(b)))
 		data := dataOf(t, x)
 		n, err := x.Data.ReadAt(make([]byte, 1), size)
 		require.Equal(t, io.EOF, err)
 		require.Zero(t, n)
-		if x.Turned != nil {
+		if x.Transposed != nil {
 			require.Equal(t, data, transposed(t, x), "%q is not its columns", x.Name)
 		}
 	}
@@ -58,10 +59,10 @@ func requireInside(t testing.TB, b []byte, f *torchfile.File) {
 }
 
 // transposed reads a matrix by its columns.
-func transposed(t testing.TB, x *wire.Tensor) []byte {
-	rows, columns, item := x.Shape[0], x.Shape[1], wire.DTypeBits(x.DType)/8
+func transposed(t testing.TB, x *tensor.Tensor) []byte {
+	rows, columns, item := x.Shape[0], x.Shape[1], x.DType.Bits()/8
 	turned, b := make([]byte, x.Bytes()), make([]byte, 0, x.Bytes())
-	require.NoError(t, wire.ReadFull(x.Turned, turned, 0))
+	require.NoError(t, bounded.ReadFull(x.Transposed, turned, 0))
 	for r := range rows {
 		for c := range columns {
 			b = append(b, turned[(c*rows+r)*item:][:item]...)
@@ -100,7 +101,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(unchecked())
 	f.Add(build(item{name: "data.pkl", data: proto + "}."}, item{name: "version", data: "3\n", plain: true}).b)
 	f.Add(withPickle(dictOf("w", plainHalf, "t", unmarked(half(2, dims{5, 2}, dims{1, 5})))))
-	f.Add(write(f, "archive", []wire.Tensor{{Name: "a", DType: "BF16", Shape: dims{3, 5}}, {Name: "b", DType: "F32"}}))
+	f.Add(write(f, "archive", []tensor.Tensor{{Name: "a", DType: "BF16", Shape: dims{3, 5}}, {Name: "b", DType: "F32"}}))
 	list, err := filepath.Glob(filepath.Join("testdata", "*.pt"))
 	require.NoError(f, err)
 	for _, path := range list {
@@ -117,7 +118,7 @@ func FuzzPickle(f *testing.F) {
 		f.Add([]byte(pickle))
 	}
 	for _, name := range []string{"hf-bin/pytorch_model.bin", "meta-views/consolidated.00.pth", "hf-bin-strided/pytorch_model-1-of-3.bin"} {
-		if b := wiretest.Seed(f, "fixtures", "S", "base", name); b != nil {
+		if b := refusaltest.Seed(f, "fixtures", "S", "base", name); b != nil {
 			f.Add(pickleOf(f, b)[:1000])
 		}
 	}

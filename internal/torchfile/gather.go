@@ -7,7 +7,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
 )
 
 // window is the most that is read of the file at once, in bytes.
@@ -198,7 +198,7 @@ func (g *gatherer) lines(p plane, at, span, end int64) (src []byte, step, n int6
 	n = min(p.cross.n, window/span)
 	g.grow(n * span)
 	for i := range n {
-		if err := wire.ReadFull(g.r, g.buf[i*span:][:span], at+i*step); err != nil {
+		if err := bounded.ReadFull(g.r, g.buf[i*span:][:span], at+i*step); err != nil {
 			return nil, 0, 0, err
 		}
 	}
@@ -223,7 +223,7 @@ func odometer(axes []axis, f func(in, out int64) error) error {
 // copyLine copies a line that is longer than a window.
 func (g *gatherer) copyLine(dst []byte, line axis, at, end int64) error {
 	if line.stride == 1 && line.out == 1 {
-		return wire.ReadFull(g.r, dst[:line.n*g.item], at)
+		return bounded.ReadFull(g.r, dst[:line.n*g.item], at)
 	}
 	for line.n > 0 {
 		src, err := g.bytes(at, g.item, end)
@@ -244,7 +244,7 @@ func (g *gatherer) bytes(at, least, end int64) ([]byte, error) {
 	if at < g.from || at+least > g.from+int64(len(g.have)) {
 		n := min(window, end-at)
 		g.grow(n)
-		if err := wire.ReadFull(g.r, g.buf[:n], at); err != nil {
+		if err := bounded.ReadFull(g.r, g.buf[:n], at); err != nil {
 			return nil, err
 		}
 		g.have, g.from = g.buf[:n], at

@@ -12,9 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // counting counts the reads and bytes asked of a file.
@@ -33,7 +34,7 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 var classes = map[int]string{1: "ByteStorage", 2: "HalfStorage", 4: "FloatStorage", 8: "DoubleStorage"}
 
 // viewed is a view of a storage of the given bytes, read through a counter.
-func viewed(t testing.TB, storage []byte, item int, first int64, shape, strides []int64) (*wire.Tensor, *counting) {
+func viewed(t testing.TB, storage []byte, item int, first int64, shape, strides []int64) (*tensor.Tensor, *counting) {
 	t.Helper()
 	s := stored(classes[item], "2", int64(len(storage)/item))
 	z := build(append(model(dictOf("w", unmarked(view(s, first, shape, strides)))), member("data/2", storage))...)
@@ -85,7 +86,7 @@ func requireGathers(t testing.TB, rng *rand.Rand, storage []byte, item int, firs
 			require.True(t, err == nil || err == io.EOF && off+n == len(want), "%v", err)
 		}
 	}
-	if x.Turned != nil {
+	if x.Transposed != nil {
 		require.Equal(t, want, transposed(t, x))
 	}
 }
@@ -175,7 +176,7 @@ func TestTurned(t *testing.T) {
 		{dims{0, 4}, dims{1, 0}, false},
 	} {
 		x, _ := viewed(t, make([]byte, 40), 2, 0, test.shape, test.strides)
-		require.Equal(t, test.turned, x.Turned != nil, "%v by %v", test.shape, test.strides)
+		require.Equal(t, test.turned, x.Transposed != nil, "%v by %v", test.shape, test.strides)
 	}
 }
 
@@ -192,7 +193,7 @@ func TestGatherReads(t *testing.T) {
 
 	*c = counting{ReaderAt: c.ReaderAt}
 	part := make([]byte, 128*columns*2) // 128 rows
-	require.NoError(t, wire.ReadFull(x.Data, part, 64*columns*2))
+	require.NoError(t, bounded.ReadFull(x.Data, part, 64*columns*2))
 	require.LessOrEqual(t, c.calls, int(columns))
 	require.Equal(t, len(part), c.bytes, "gaps of 8 KiB are not read")
 
@@ -208,7 +209,7 @@ func TestGatherReads(t *testing.T) {
 func TestGatherAllocates(t *testing.T) {
 	x, _ := viewed(t, make([]byte, 8<<20), 2, 0, dims{4096, 1024}, dims{1, 4096})
 	b := make([]byte, x.Bytes())
-	n := wiretest.Allocated(func() { require.NoError(t, wire.ReadFull(x.Data, b, 0)) })
+	n := refusaltest.Allocated(func() { require.NoError(t, bounded.ReadFull(x.Data, b, 0)) })
 	require.Less(t, n, uint64(512<<10), "a window, not the tensor")
 }
 
@@ -257,7 +258,7 @@ func BenchmarkGather(b *testing.B) {
 			b.SetBytes(int64(len(storage)))
 			for b.Loop() {
 				for off := 0; off < len(storage); off += request {
-					require.NoError(b, wire.ReadFull(x.Data, p, int64(off)))
+					require.NoError(b, bounded.ReadFull(x.Data, p, int64(off)))
 				}
 			}
 		})

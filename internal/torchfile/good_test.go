@@ -15,9 +15,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 func read(b []byte) error {
@@ -32,10 +34,10 @@ func mustRead(t testing.TB, b []byte) *torchfile.File {
 	return f
 }
 
-func dataOf(t testing.TB, x *wire.Tensor) []byte {
+func dataOf(t testing.TB, x *tensor.Tensor) []byte {
 	t.Helper()
 	b := make([]byte, x.Bytes())
-	require.NoError(t, wire.ReadFull(x.Data, b, 0))
+	require.NoError(t, bounded.ReadFull(x.Data, b, 0))
 	return b
 }
 
@@ -101,7 +103,7 @@ func TestGood(t *testing.T) {
 			require.NotEmpty(t, f.Tensors)
 			x := f.Tensors[0]
 			require.Equal(t, "w", x.Name)
-			require.Equal(t, "F16", x.DType)
+			require.Equal(t, dtype.F16, x.DType)
 			require.Equal(t, []int64{3, 4}, x.Shape)
 			require.Equal(t, model("")[2].data, string(dataOf(t, &x)))
 			require.Equal(t, x.Offset, int64(bytes.Index(whole, []byte(model("")[2].data))))
@@ -128,7 +130,7 @@ func requireSame(t testing.TB, want, got *torchfile.File) {
 	require.Len(t, got.Tensors, len(want.Tensors))
 	for i, x := range want.Tensors {
 		y := got.Tensors[i]
-		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Turned == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Turned == nil})
+		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Transposed == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Transposed == nil})
 		require.Equal(t, dataOf(t, &x), dataOf(t, &y))
 	}
 }
@@ -206,14 +208,14 @@ func TestNames(t *testing.T) {
 
 // Ten thousand tensors, with a storage each and as views of one.
 func TestManyTensors(t *testing.T) {
-	var own []wire.Tensor
+	var own []tensor.Tensor
 	var views strings.Builder
 	views.WriteString("\x80\x04}(")
 	for i := range 10_000 {
 		if i%1000 == 999 {
 			views.WriteString("u(")
 		}
-		own = append(own, wire.Tensor{Name: fmt.Sprint("model.layers.", i), DType: "F16", Shape: dims{1, 1}})
+		own = append(own, tensor.Tensor{Name: fmt.Sprint("model.layers.", i), DType: "F16", Shape: dims{1, 1}})
 		views.WriteString(text(fmt.Sprint("layer.", i)) + unmarked(view(stored("HalfStorage", "2", 160_000), int64(i*16), dims{4, 4}, dims{4, 1})))
 	}
 	for name, whole := range map[string][]byte{
@@ -221,16 +223,16 @@ func TestManyTensors(t *testing.T) {
 		"views": build(append(model(views.String()+"u."), member("data/2", make([]byte, 320_000)))...).b,
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.NoError(t, wiretest.Lawful(t, len(whole), func() error { return read(whole) }))
+			require.NoError(t, refusaltest.Lawful(t, len(whole), func() error { return read(whole) }))
 			require.Len(t, mustRead(t, whole).Tensors, 10_000)
 		})
 	}
 }
 
 func BenchmarkRead(b *testing.B) {
-	var tensors []wire.Tensor
+	var tensors []tensor.Tensor
 	for i := range 10_000 {
-		tensors = append(tensors, wire.Tensor{Name: fmt.Sprint("model.layers.", i, ".self_attn.q_proj.weight"), DType: "F16", Shape: dims{8, 8}})
+		tensors = append(tensors, tensor.Tensor{Name: fmt.Sprint("model.layers.", i, ".self_attn.q_proj.weight"), DType: "F16", Shape: dims{8, 8}})
 	}
 	path := filepath.Join(b.TempDir(), "many.pt")
 	require.NoError(b, os.WriteFile(path, write(b, "many", tensors), 0o600))
@@ -267,9 +269,10 @@ func TestTorchsFiles(t *testing.T) {
 		return b
 	}
 	want := []struct {
-		name, dtype string
-		shape       []int64
-		data        []byte
+		name  string
+		dtype dtype.Type
+		shape []int64
+		data  []byte
 	}{
 		{"whole", "F16", dims{12}, halves(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)},
 		{"turned", "F16", dims{3, 4}, halves(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11)},
@@ -295,11 +298,11 @@ func TestTorchsFiles(t *testing.T) {
 				require.Equal(t, want[i].dtype, x.DType)
 				require.Equal(t, want[i].shape, x.Shape)
 				require.Equal(t, want[i].data, dataOf(t, &x), x.Name)
-				require.Equal(t, x.Name == "turned", x.Turned != nil)
+				require.Equal(t, x.Name == "turned", x.Transposed != nil)
 			}
 			require.Len(t, f.Storages, 3)
 			for n := range whole {
-				wiretest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
+				refusaltest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
 			}
 		})
 	}

@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // The zips of these tests are made by a builder of their own, in the manner
@@ -214,11 +214,11 @@ const mark = "¦"
 func unmarked(s string) string { return strings.ReplaceAll(s, mark, "") }
 
 // bad makes the row of a pickle that holds a mark, within a whole file.
-func bad(name, pickle string, kind error, tensor string) wiretest.Bad {
+func bad(name, pickle string, kind error, tensor string) refusaltest.Bad {
 	at := strings.Index(pickle, mark)
 	if at < 0 {
 		panic(fmt.Sprintf("%s: no mark in %q", name, pickle))
 	}
 	z := build(model(strings.Replace(pickle, mark, "", 1))...)
-	return wiretest.Bad{Name: name, Bytes: z.b, Kind: kind, Offset: int64(z.data["data.pkl"] + at), Tensor: tensor}
+	return refusaltest.Bad{Name: name, Bytes: z.b, Kind: kind, Offset: int64(z.data["data.pkl"] + at), Tensor: tensor}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
@@ -45,10 +46,10 @@ func TestInterop(t *testing.T) {
 }
 
 type row struct {
-	Name  string  `json:"name"`
-	DType string  `json:"dtype"`
-	Shape []int64 `json:"shape"`
-	Data  string  `json:"data"`
+	Name  string     `json:"name"`
+	DType dtype.Type `json:"dtype"`
+	Shape []int64    `json:"shape"`
+	Data  string     `json:"data"`
 }
 
 func rowsOf(t testing.TB, f *torchfile.File) []row {
@@ -56,7 +57,7 @@ func rowsOf(t testing.TB, f *torchfile.File) []row {
 	for i := range f.Tensors {
 		x := &f.Tensors[i]
 		data := dataOf(t, x)
-		if x.Turned != nil {
+		if x.Transposed != nil {
 			require.Equal(t, data, transposed(t, x), x.Name)
 		}
 		rows = append(rows, row{x.Name, x.DType, append([]int64{}, x.Shape...), hex.EncodeToString(data)})

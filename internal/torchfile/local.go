@@ -4,50 +4,51 @@ import (
 	"math"
 	"slices"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // readLocals walks over the members as they lie in the file: each must begin
 // where the one before ends, and the directory where the last ends.
 func (z *archive) readLocals() error {
-	c := wire.NewCursor(z.r, 0, z.dir)
+	c := bounded.NewCursor(z.r, 0, z.dir)
 	for i := range z.members {
 		m := &z.members[i]
 		switch at := c.Offset(); {
 		case m.start < at:
-			return wire.Malformed(m.at+42, "", "member %.100q begins at %d, within the one before it", m.name, m.start)
+			return refusal.Malformed(m.at+42, "", "member %.100q begins at %d, within the one before it", m.name, m.start)
 		case m.start > at:
-			return wire.Malformed(at, "", "%d bytes before member %.100q belong to none", m.start-at, m.name)
+			return refusal.Malformed(at, "", "%d bytes before member %.100q belong to none", m.start-at, m.name)
 		}
 		if err := m.readLocal(c); err != nil {
 			return err
 		}
 	}
 	if c.Left() > 0 {
-		return wire.Malformed(c.Offset(), "", "%d bytes before the zip's directory belong to no member", c.Left())
+		return refusal.Malformed(c.Offset(), "", "%d bytes before the zip's directory belong to no member", c.Left())
 	}
 	return nil
 }
 
 // readLocal compares what stands around a member's bytes with its entry.
-func (m *member) readLocal(c *wire.Cursor) error {
+func (m *member) readLocal(c *bounded.Cursor) error {
 	h, err := c.Bytes(localSize)
 	if err != nil {
 		return err
 	}
 	h = slices.Clone(h)
 	if got := u32(h, 0); got != localSignature {
-		return wire.Malformed(m.start, "", "member %.100q begins with signature %#08x, not %#08x", m.name, got, localSignature)
+		return refusal.Malformed(m.start, "", "member %.100q begins with signature %#08x, not %#08x", m.name, got, localSignature)
 	}
 	if u16(h, 6) != m.flags || u16(h, 8) != methodStored {
-		return wire.Malformed(m.start+6, "", "member %.100q has other flags or another method in its local header", m.name)
+		return refusal.Malformed(m.start+6, "", "member %.100q has other flags or another method in its local header", m.name)
 	}
 	name, err := c.Bytes(int64(u16(h, 26)))
 	if err != nil {
 		return err
 	}
 	if string(name) != m.name {
-		return wire.Malformed(m.start+localSize, "", "member %.100q is called %.100q in its local header", m.name, name)
+		return refusal.Malformed(m.start+localSize, "", "member %.100q is called %.100q in its local header", m.name, name)
 	}
 	off := c.Offset()
 	extra, err := c.Bytes(int64(u16(h, 28)))
@@ -59,7 +60,7 @@ func (m *member) readLocal(c *wire.Cursor) error {
 		return err
 	}
 	if !m.agrees(h) || !m.agreesLong(long, h) {
-		return wire.Malformed(m.start+14, "", "member %.100q has another checksum or size in its local header", m.name)
+		return refusal.Malformed(m.start+14, "", "member %.100q has another checksum or size in its local header", m.name)
 	}
 	wide := long != nil
 	m.data = c.Offset()
@@ -105,7 +106,7 @@ func (m *member) agreesLong(long, h []byte) bool {
 
 // readDescriptor reads what follows a member's bytes; sizes in it are long
 // when the local header has a zip64 field.
-func (m *member) readDescriptor(c *wire.Cursor, wide bool) error {
+func (m *member) readDescriptor(c *bounded.Cursor, wide bool) error {
 	at, n := c.Offset(), int64(16)
 	if wide {
 		n = 24
@@ -119,7 +120,7 @@ func (m *member) readDescriptor(c *wire.Cursor, wide bool) error {
 		size, stored = u64(d, 8), u64(d, 16)
 	}
 	if u32(d, 0) != descriptorSignature || u32(d, 4) != m.crc || size != uint64(m.size) || stored != uint64(m.size) {
-		return wire.Malformed(at, "", "member %.100q has another checksum or size in its descriptor", m.name)
+		return refusal.Malformed(at, "", "member %.100q has another checksum or size in its descriptor", m.name)
 	}
 	return nil
 }

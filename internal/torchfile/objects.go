@@ -3,7 +3,8 @@ package torchfile
 import (
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // The globals that are known, beside the classes of storages.
@@ -15,7 +16,7 @@ const (
 
 // storageTypes are torch's classes of storages and the dtype of each, as
 // safetensors spells it.
-var storageTypes = map[string]elements{
+var storageTypes = map[string]dtype.Type{
 	"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
 	"LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8", "BoolStorage": "BOOL",
 }
@@ -23,8 +24,8 @@ var storageTypes = map[string]elements{
 // pushGlobal pushes a global of the allowlist: it is the only place where a
 // name in a pickle comes to mean something.
 func (p *machine) pushGlobal(module, name string) error {
-	if dtype, ok := storageTypes[name]; ok && module == "torch" {
-		return p.push(dtype)
+	if dt, ok := storageTypes[name]; ok && module == "torch" {
+		return p.push(dt)
 	}
 	for _, g := range []global{orderedDict, rebuildTensor, rebuildParameter} {
 		if at := strings.LastIndexByte(string(g), '.'); module == string(g[:at]) && name == string(g[at+1:]) {
@@ -144,7 +145,7 @@ func (p *machine) build() error {
 // storage is one row of elements, and the member that should hold it.
 type storage struct {
 	key   string
-	dtype string
+	dtype dtype.Type
 	numel int64
 	at    int64 // file offset of the opcode
 	found *member
@@ -161,7 +162,7 @@ func (p *machine) persid() error {
 	if !ok || len(id) != 5 || id[0] != "storage" {
 		return p.malformed("pickle refers to %s, which is no storage", describe(v))
 	}
-	dtype, ok1 := id[1].(elements)
+	dt, ok1 := id[1].(dtype.Type)
 	key, ok2 := id[2].(string)
 	_, ok3 := id[3].(string)
 	numel, ok4 := id[4].(int64)
@@ -172,12 +173,12 @@ func (p *machine) persid() error {
 		return err
 	}
 	if s := p.byKey[key]; s != nil {
-		if s.dtype != string(dtype) || s.numel != numel {
-			return p.malformed("pickle describes the storage %.100q as %d × %s and as %d × %s", key, s.numel, s.dtype, numel, dtype)
+		if s.dtype != dt || s.numel != numel {
+			return p.malformed("pickle describes the storage %.100q as %d × %s and as %d × %s", key, s.numel, s.dtype, numel, dt)
 		}
 		return p.push(s)
 	}
-	return p.addStorage(&storage{key: key, dtype: string(dtype), numel: numel, at: p.at()})
+	return p.addStorage(&storage{key: key, dtype: dt, numel: numel, at: p.at()})
 }
 
 func (p *machine) addStorage(s *storage) error {
@@ -190,20 +191,20 @@ func (p *machine) addStorage(s *storage) error {
 }
 
 // itemSize is the size of one element in bytes.
-func (s *storage) itemSize() int64 { return wire.DTypeBits(s.dtype) / 8 }
+func (s *storage) itemSize() int64 { return s.dtype.Bits() / 8 }
 
 // check finds the storage's member, which must hold its elements and nothing
 // else, as torch.load requires.
-func (s *storage) check(z *archive, tensor string) (*member, error) {
+func (s *storage) check(z *archive, name string) (*member, error) {
 	if s.found != nil {
 		return s.found, nil // keys may be long, and tensors many
 	}
 	m := z.member("data/" + s.key)
 	if m == nil {
-		return nil, wire.Malformed(s.at, tensor, "zip has no member for the storage %.100q", s.key)
+		return nil, refusal.Malformed(s.at, name, "zip has no member for the storage %.100q", s.key)
 	}
 	if item := s.itemSize(); m.size%item != 0 || s.numel != m.size/item {
-		return nil, wire.Malformed(s.at, tensor, "storage %.100q is of %d × %s, its member of %d bytes", s.key, s.numel, s.dtype, m.size)
+		return nil, refusal.Malformed(s.at, name, "storage %.100q is of %d × %s, its member of %d bytes", s.key, s.numel, s.dtype, m.size)
 	}
 	s.found = m
 	return m, nil

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// The values of the machine, beside string, int64, bool, *dict, *tensor and
+// The values of the machine, beside string, int64, bool, *dict, *pickledTensor and
 // *storage. Lists are not kept: nothing in them has a name.
 type (
 	tuple []any
@@ -21,10 +22,9 @@ type (
 	// of more than 64 bits.
 	other struct{}
 
-	// global is one of the functions and classes that are known; elements is
-	// the class of storages of a dtype.
-	global   string
-	elements string
+	// global is one of the functions and classes that are known. The class of
+	// the storages of a type is the dtype.Type itself.
+	global string
 )
 
 // dict is a dictionary: its entries in order, and which keys it has.
@@ -66,7 +66,7 @@ type machine struct {
 	stored int
 	budget int64
 
-	tensors  []*tensor
+	tensors  []*pickledTensor
 	storages []*storage
 	byKey    map[string]*storage
 }
@@ -76,11 +76,11 @@ func newMachine(text string, base, budget int64) *machine {
 }
 
 func (p *machine) malformed(format string, args ...any) error {
-	return wire.Malformed(p.at(), "", format, args...)
+	return refusal.Malformed(p.at(), "", format, args...)
 }
 
 func (p *machine) unsupported(format string, args ...any) error {
-	return wire.Unsupported(p.at(), "", format, args...)
+	return refusal.Unsupported(p.at(), "", format, args...)
 }
 
 // at is the file offset of the opcode in hand.
@@ -119,7 +119,7 @@ func (p *machine) run() (any, error) {
 			return nil, err
 		}
 	}
-	return nil, wire.Truncated(p.base+int64(len(p.text)), "", "pickle ends without a STOP")
+	return nil, refusal.Truncated(p.base+int64(len(p.text)), "", "pickle ends without a STOP")
 }
 
 func (p *machine) step(code byte) error {
@@ -192,7 +192,7 @@ func (p *machine) popMark() ([]any, error) {
 // bytes reads the n bytes that belong to the opcode.
 func (p *machine) bytes(n uint64) (string, error) {
 	if n > uint64(len(p.text)-p.pos) {
-		return "", wire.Truncated(p.at(), "", "pickle announces %d bytes, %d are left", n, len(p.text)-p.pos)
+		return "", refusal.Truncated(p.at(), "", "pickle announces %d bytes, %d are left", n, len(p.text)-p.pos)
 	}
 	s := p.text[p.pos:][:n]
 	p.pos += int(n)
@@ -223,7 +223,7 @@ func (p *machine) sized(n uint64) (string, error) {
 func (p *machine) line() (string, error) {
 	n := strings.IndexByte(p.text[p.pos:], '\n')
 	if n < 0 {
-		return "", wire.Truncated(p.at(), "", "pickle ends within a line")
+		return "", refusal.Truncated(p.at(), "", "pickle ends within a line")
 	}
 	s := p.text[p.pos:][:n]
 	p.pos += n + 1
@@ -341,13 +341,13 @@ func describe(v any) string {
 		return "None"
 	case *dict:
 		return "a dictionary"
-	case *tensor:
+	case *pickledTensor:
 		return "a tensor"
 	case *storage:
 		return "a storage"
 	case global:
 		return string(v)
-	case elements:
+	case dtype.Type:
 		return "the class of " + string(v) + " storages"
 	}
 	return "another value"

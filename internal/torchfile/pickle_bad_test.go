@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // value makes the row of a dictionary whose one value is given.
-func value(name, v string, kind error) wiretest.Bad {
+func value(name, v string, kind error) refusaltest.Bad {
 	return bad(name, dictOf("w", v), kind, "")
 }
 
@@ -75,8 +75,8 @@ func TestPayloads(t *testing.T) {
 		{"argparse", dictOf("args", "¦cargparse\nNamespace\n)\x81}b"), "argparse.Namespace"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			row := bad(test.name, test.pickle, wire.ErrUnsupported, "")
-			e := wiretest.Refused(t, wiretest.Lawful(t, len(row.Bytes), func() error { return read(row.Bytes) }), wire.ErrUnsupported)
+			row := bad(test.name, test.pickle, refusal.ErrUnsupported, "")
+			e := refusaltest.Refused(t, refusaltest.Lawful(t, len(row.Bytes), func() error { return read(row.Bytes) }), refusal.ErrUnsupported)
 			require.Equal(t, row.Offset, e.Offset, "offset of: %v", e)
 			require.Contains(t, e.Error(), test.global)
 		})
@@ -87,122 +87,122 @@ func TestBadCalls(t *testing.T) {
 	s := stored("HalfStorage", "0", 12)
 	args := func(a ...string) string { return rebuild + "(" + strings.Join(a, "") + "t¦R" }
 	one, f := tup(1), "\x89"
-	wiretest.Run(t, []wiretest.Bad{
-		value("REDUCE of a storage's class", "ctorch\nHalfStorage\n)¦R", wire.ErrUnsupported),
-		value("REDUCE of a string", text("os.system")+")¦R", wire.ErrUnsupported),
-		value("REDUCE of a tensor", plainHalf+")¦R", wire.ErrUnsupported),
-		value("REDUCE with no tuple", "ccollections\nOrderedDict\n]¦R", wire.ErrMalformed),
-		value("REDUCE with a dictionary", "ccollections\nOrderedDict\n}¦R", wire.ErrMalformed),
-		value("OrderedDict of a list", "ccollections\nOrderedDict\n]\x85¦R", wire.ErrUnsupported),
-		value("tensor of nothing", args(), wire.ErrMalformed),
-		value("tensor of five", args(s, num(0), one, one, f), wire.ErrMalformed),
-		value("tensor of seven", args(s, num(0), one, one, f, noHooks, "}"), wire.ErrUnsupported),
-		value("tensor of eight", args(s, num(0), one, one, f, noHooks, "}", "}"), wire.ErrMalformed),
-		value("tensor of no storage", args(text("0"), num(0), one, one, f, noHooks), wire.ErrMalformed),
-		value("tensor of a tensor", args(plainHalf, num(0), one, one, f, noHooks), wire.ErrMalformed),
-		value("tensor of a storage's class", args(glob("torch.HalfStorage"), num(0), one, one, f, noHooks), wire.ErrMalformed),
-		value("offset is a string", args(s, text("0"), one, one, f, noHooks), wire.ErrMalformed),
-		value("offset is a float", args(s, "G\x00\x00\x00\x00\x00\x00\x00\x00", one, one, f, noHooks), wire.ErrMalformed),
-		value("offset is negative", args(s, num(-1), one, one, f, noHooks), wire.ErrMalformed),
-		value("offset has nine bytes", args(s, "\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01", one, one, f, noHooks), wire.ErrMalformed),
-		value("shape is a list", args(s, num(0), "]", one, f, noHooks), wire.ErrMalformed),
-		value("shape is a number", args(s, num(0), num(1), one, f, noHooks), wire.ErrMalformed),
-		value("shape of truth values", args(s, num(0), "\x88\x85", one, f, noHooks), wire.ErrMalformed),
-		value("strides of strings", args(s, num(0), one, text("a")+"\x85", f, noHooks), wire.ErrMalformed),
-		value("more strides than dimensions", args(s, num(0), one, tup(1, 1), f, noHooks), wire.ErrMalformed),
-		value("fewer strides than dimensions", args(s, num(0), tup(1, 1), one, f, noHooks), wire.ErrMalformed),
-		value("65 dimensions", args(s, num(0), tup(make(dims, 65)...), tup(make(dims, 65)...), f, noHooks), wire.ErrMalformed),
-		value("requires_grad is a number", args(s, num(0), one, one, num(0), noHooks), wire.ErrMalformed),
-		value("hooks are None", args(s, num(0), one, one, f, "N"), wire.ErrUnsupported),
-		value("hooks are a plain dictionary", args(s, num(0), one, one, f, "}"), wire.ErrUnsupported),
-		value("hooks are not empty", args(s, num(0), one, one, f, noHooks+num(0)+num(0)+"s"), wire.ErrUnsupported),
-		value("Parameter of nothing", rebuildP+")¦R", wire.ErrMalformed),
-		value("Parameter of a storage", rebuildP+s+"\x88"+noHooks+"\x87¦R", wire.ErrMalformed),
-		value("Parameter whose requires_grad is None", rebuildP+plainHalf+"N"+noHooks+"\x87¦R", wire.ErrMalformed),
-		value("Parameter with hooks", rebuildP+plainHalf+"\x88"+noHooks+num(1)+num(1)+"s\x87¦R", wire.ErrUnsupported),
-		value("BUILD of a tensor", plainHalf+"}¦b", wire.ErrUnsupported),
-		value("BUILD of a plain dictionary", "}}"+text("_metadata")+"}s¦b", wire.ErrUnsupported),
-		value("BUILD of a list", "]}¦b", wire.ErrUnsupported),
-		value("BUILD of a global", glob("torch._utils._rebuild_tensor_v2")+"}¦b", wire.ErrUnsupported),
-		value("BUILD with a tuple", noHooks+"N}\x86¦b", wire.ErrUnsupported),
-		value("BUILD of another attribute", noHooks+"}"+text("__class__")+"Ns¦b", wire.ErrUnsupported),
-		value("BUILD of _metadata and another", noHooks+"}("+text("_metadata")+"}"+text("x")+"Nu¦b", wire.ErrUnsupported),
+	refusaltest.Run(t, []refusaltest.Bad{
+		value("REDUCE of a storage's class", "ctorch\nHalfStorage\n)¦R", refusal.ErrUnsupported),
+		value("REDUCE of a string", text("os.system")+")¦R", refusal.ErrUnsupported),
+		value("REDUCE of a tensor", plainHalf+")¦R", refusal.ErrUnsupported),
+		value("REDUCE with no tuple", "ccollections\nOrderedDict\n]¦R", refusal.ErrMalformed),
+		value("REDUCE with a dictionary", "ccollections\nOrderedDict\n}¦R", refusal.ErrMalformed),
+		value("OrderedDict of a list", "ccollections\nOrderedDict\n]\x85¦R", refusal.ErrUnsupported),
+		value("tensor of nothing", args(), refusal.ErrMalformed),
+		value("tensor of five", args(s, num(0), one, one, f), refusal.ErrMalformed),
+		value("tensor of seven", args(s, num(0), one, one, f, noHooks, "}"), refusal.ErrUnsupported),
+		value("tensor of eight", args(s, num(0), one, one, f, noHooks, "}", "}"), refusal.ErrMalformed),
+		value("tensor of no storage", args(text("0"), num(0), one, one, f, noHooks), refusal.ErrMalformed),
+		value("tensor of a tensor", args(plainHalf, num(0), one, one, f, noHooks), refusal.ErrMalformed),
+		value("tensor of a storage's class", args(glob("torch.HalfStorage"), num(0), one, one, f, noHooks), refusal.ErrMalformed),
+		value("offset is a string", args(s, text("0"), one, one, f, noHooks), refusal.ErrMalformed),
+		value("offset is a float", args(s, "G\x00\x00\x00\x00\x00\x00\x00\x00", one, one, f, noHooks), refusal.ErrMalformed),
+		value("offset is negative", args(s, num(-1), one, one, f, noHooks), refusal.ErrMalformed),
+		value("offset has nine bytes", args(s, "\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01", one, one, f, noHooks), refusal.ErrMalformed),
+		value("shape is a list", args(s, num(0), "]", one, f, noHooks), refusal.ErrMalformed),
+		value("shape is a number", args(s, num(0), num(1), one, f, noHooks), refusal.ErrMalformed),
+		value("shape of truth values", args(s, num(0), "\x88\x85", one, f, noHooks), refusal.ErrMalformed),
+		value("strides of strings", args(s, num(0), one, text("a")+"\x85", f, noHooks), refusal.ErrMalformed),
+		value("more strides than dimensions", args(s, num(0), one, tup(1, 1), f, noHooks), refusal.ErrMalformed),
+		value("fewer strides than dimensions", args(s, num(0), tup(1, 1), one, f, noHooks), refusal.ErrMalformed),
+		value("65 dimensions", args(s, num(0), tup(make(dims, 65)...), tup(make(dims, 65)...), f, noHooks), refusal.ErrMalformed),
+		value("requires_grad is a number", args(s, num(0), one, one, num(0), noHooks), refusal.ErrMalformed),
+		value("hooks are None", args(s, num(0), one, one, f, "N"), refusal.ErrUnsupported),
+		value("hooks are a plain dictionary", args(s, num(0), one, one, f, "}"), refusal.ErrUnsupported),
+		value("hooks are not empty", args(s, num(0), one, one, f, noHooks+num(0)+num(0)+"s"), refusal.ErrUnsupported),
+		value("Parameter of nothing", rebuildP+")¦R", refusal.ErrMalformed),
+		value("Parameter of a storage", rebuildP+s+"\x88"+noHooks+"\x87¦R", refusal.ErrMalformed),
+		value("Parameter whose requires_grad is None", rebuildP+plainHalf+"N"+noHooks+"\x87¦R", refusal.ErrMalformed),
+		value("Parameter with hooks", rebuildP+plainHalf+"\x88"+noHooks+num(1)+num(1)+"s\x87¦R", refusal.ErrUnsupported),
+		value("BUILD of a tensor", plainHalf+"}¦b", refusal.ErrUnsupported),
+		value("BUILD of a plain dictionary", "}}"+text("_metadata")+"}s¦b", refusal.ErrUnsupported),
+		value("BUILD of a list", "]}¦b", refusal.ErrUnsupported),
+		value("BUILD of a global", glob("torch._utils._rebuild_tensor_v2")+"}¦b", refusal.ErrUnsupported),
+		value("BUILD with a tuple", noHooks+"N}\x86¦b", refusal.ErrUnsupported),
+		value("BUILD of another attribute", noHooks+"}"+text("__class__")+"Ns¦b", refusal.ErrUnsupported),
+		value("BUILD of _metadata and another", noHooks+"}("+text("_metadata")+"}"+text("x")+"Nu¦b", refusal.ErrUnsupported),
 	}, read)
 }
 
 func TestBadItems(t *testing.T) {
-	wiretest.Run(t, []wiretest.Bad{
-		value("SETITEM on a tensor", plainHalf+text("a")+"N¦s", wire.ErrMalformed),
-		value("SETITEMS on a tensor", plainHalf+"("+text("a")+"N¦u", wire.ErrMalformed),
-		value("SETITEM on a list", "]"+num(0)+"N¦s", wire.ErrMalformed),
-		value("SETITEM on a tuple", ")"+num(0)+"N¦s", wire.ErrMalformed),
-		value("SETITEM on a storage", stored("HalfStorage", "0", 12)+num(0)+"N¦s", wire.ErrMalformed),
-		value("SETITEM on a global", glob("collections.OrderedDict")+text("x")+"N¦s", wire.ErrMalformed),
-		value("SETITEM on a string", text("x")+text("x")+"N¦s", wire.ErrMalformed),
-		value("SETITEMS of three", "}("+text("a")+"NN¦u", wire.ErrMalformed),
-		value("APPEND to a dictionary", "}N¦a", wire.ErrMalformed),
-		value("APPENDS to a tensor", plainHalf+"(N¦e", wire.ErrMalformed),
-		value("APPEND to a tuple", ")N¦a", wire.ErrMalformed),
-		value("a key twice", "}("+text("a")+"N"+text("a")+"N¦u", wire.ErrMalformed),
-		value("a key twice, far apart", "}"+text("a")+"Ns"+text("b")+"Ns"+text("a")+"N¦s", wire.ErrMalformed),
-		value("a number twice as a key", "}(K\x01NM\x01\x00N¦u", wire.ErrMalformed),
-		value("a tuple as a key", "})N¦s", wire.ErrUnsupported),
-		value("None as a key", "}NN¦s", wire.ErrUnsupported),
-		value("a truth value as a key", "}\x88N¦s", wire.ErrUnsupported),
-		value("a tensor as a key", "}"+plainHalf+"N¦s", wire.ErrUnsupported),
-		value("a mark as a value", "}"+text("a")+"(¦s", wire.ErrMalformed),
-		bad("a dictionary in itself", proto+"¦}q\x00"+text("a")+"h\x00s.", wire.ErrMalformed, ""),
-		bad("17 dictionaries in each other", proto+strings.Repeat("}"+text("a"), 16)+"¦}"+strings.Repeat("s", 16)+".", wire.ErrMalformed, ""),
-		bad("a tensor twice", proto+"}("+text("w")+plainHalf+text("w")+plainHalf+"¦u.", wire.ErrMalformed, ""),
-		bad("names that meet when joined", dictOf("a.b", plainHalf, "a", "}"+text("b")+half(0, dims{1}, dims{1})+"s"), wire.ErrMalformed, "a.b"),
-		bad("a number and its digits", proto+"}("+num(1)+plainHalf+text("1")+half(0, dims{1}, dims{1})+"u.", wire.ErrMalformed, "1"),
+	refusaltest.Run(t, []refusaltest.Bad{
+		value("SETITEM on a tensor", plainHalf+text("a")+"N¦s", refusal.ErrMalformed),
+		value("SETITEMS on a tensor", plainHalf+"("+text("a")+"N¦u", refusal.ErrMalformed),
+		value("SETITEM on a list", "]"+num(0)+"N¦s", refusal.ErrMalformed),
+		value("SETITEM on a tuple", ")"+num(0)+"N¦s", refusal.ErrMalformed),
+		value("SETITEM on a storage", stored("HalfStorage", "0", 12)+num(0)+"N¦s", refusal.ErrMalformed),
+		value("SETITEM on a global", glob("collections.OrderedDict")+text("x")+"N¦s", refusal.ErrMalformed),
+		value("SETITEM on a string", text("x")+text("x")+"N¦s", refusal.ErrMalformed),
+		value("SETITEMS of three", "}("+text("a")+"NN¦u", refusal.ErrMalformed),
+		value("APPEND to a dictionary", "}N¦a", refusal.ErrMalformed),
+		value("APPENDS to a tensor", plainHalf+"(N¦e", refusal.ErrMalformed),
+		value("APPEND to a tuple", ")N¦a", refusal.ErrMalformed),
+		value("a key twice", "}("+text("a")+"N"+text("a")+"N¦u", refusal.ErrMalformed),
+		value("a key twice, far apart", "}"+text("a")+"Ns"+text("b")+"Ns"+text("a")+"N¦s", refusal.ErrMalformed),
+		value("a number twice as a key", "}(K\x01NM\x01\x00N¦u", refusal.ErrMalformed),
+		value("a tuple as a key", "})N¦s", refusal.ErrUnsupported),
+		value("None as a key", "}NN¦s", refusal.ErrUnsupported),
+		value("a truth value as a key", "}\x88N¦s", refusal.ErrUnsupported),
+		value("a tensor as a key", "}"+plainHalf+"N¦s", refusal.ErrUnsupported),
+		value("a mark as a value", "}"+text("a")+"(¦s", refusal.ErrMalformed),
+		bad("a dictionary in itself", proto+"¦}q\x00"+text("a")+"h\x00s.", refusal.ErrMalformed, ""),
+		bad("17 dictionaries in each other", proto+strings.Repeat("}"+text("a"), 16)+"¦}"+strings.Repeat("s", 16)+".", refusal.ErrMalformed, ""),
+		bad("a tensor twice", proto+"}("+text("w")+plainHalf+text("w")+plainHalf+"¦u.", refusal.ErrMalformed, ""),
+		bad("names that meet when joined", dictOf("a.b", plainHalf, "a", "}"+text("b")+half(0, dims{1}, dims{1})+"s"), refusal.ErrMalformed, "a.b"),
+		bad("a number and its digits", proto+"}("+num(1)+plainHalf+text("1")+half(0, dims{1}, dims{1})+"u.", refusal.ErrMalformed, "1"),
 	}, read)
 }
 
 func TestBadRoots(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for name, root := range map[string]string{
 		"a tensor": plainHalf, "a list": "]", "a tuple": ")", "None": "N", "a number": num(7), "a string": text("x"),
 		"a storage": stored("HalfStorage", "0", 12), "a global": glob("torch.HalfStorage"), "a float": "G\x00\x00\x00\x00\x00\x00\x00\x00",
 	} {
-		rows = append(rows, bad("root is "+name, proto+root+"¦.", wire.ErrUnsupported, ""))
+		rows = append(rows, bad("root is "+name, proto+root+"¦.", refusal.ErrUnsupported, ""))
 	}
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 func TestBadReferences(t *testing.T) {
 	id := func(s string) string { return s + "¦Q" }
 	class := glob("torch.HalfStorage")
-	wiretest.Run(t, []wiretest.Bad{
-		value("reference by a string", id(text("0")), wire.ErrMalformed),
-		value("reference by a number", id(num(0)), wire.ErrMalformed),
-		value("reference by None", id("N"), wire.ErrMalformed),
-		value("reference by an empty tuple", id(")"), wire.ErrMalformed),
-		value("reference by four", id("("+text("storage")+class+text("0")+text("cpu")+"t"), wire.ErrMalformed),
-		value("reference by six", id("("+text("storage")+class+text("0")+text("cpu")+num(12)+"Nt"), wire.ErrMalformed),
-		value("reference to a module", id("("+text("module")+class+text("0")+text("cpu")+num(12)+"t"), wire.ErrMalformed),
-		value("class is a string", id("("+text("storage")+text("HalfStorage")+text("0")+text("cpu")+num(12)+"t"), wire.ErrMalformed),
-		value("class is a function", id("("+text("storage")+glob("collections.OrderedDict")+text("0")+text("cpu")+num(12)+"t"), wire.ErrMalformed),
-		value("key is a number", id("("+text("storage")+class+num(0)+text("cpu")+num(12)+"t"), wire.ErrMalformed),
-		value("location is None", id("("+text("storage")+class+text("0")+"N"+num(12)+"t"), wire.ErrMalformed),
-		value("number is None", id("("+text("storage")+class+text("0")+text("cpu")+"Nt"), wire.ErrMalformed),
-		value("number is negative", id("("+text("storage")+class+text("0")+text("cpu")+num(-12)+"t"), wire.ErrMalformed),
-		value("reference by PERSID", "¦P0\n", wire.ErrUnsupported),
-		bad("two lengths of a storage", dictOf("w", plainHalf, "x", strings.Replace(stored("HalfStorage", "0", 11), "Q", "¦Q", 1)), wire.ErrMalformed, ""),
-		bad("two classes of a storage", dictOf("w", plainHalf, "x", strings.Replace(stored("ShortStorage", "0", 12), "Q", "¦Q", 1)), wire.ErrMalformed, ""),
+	refusaltest.Run(t, []refusaltest.Bad{
+		value("reference by a string", id(text("0")), refusal.ErrMalformed),
+		value("reference by a number", id(num(0)), refusal.ErrMalformed),
+		value("reference by None", id("N"), refusal.ErrMalformed),
+		value("reference by an empty tuple", id(")"), refusal.ErrMalformed),
+		value("reference by four", id("("+text("storage")+class+text("0")+text("cpu")+"t"), refusal.ErrMalformed),
+		value("reference by six", id("("+text("storage")+class+text("0")+text("cpu")+num(12)+"Nt"), refusal.ErrMalformed),
+		value("reference to a module", id("("+text("module")+class+text("0")+text("cpu")+num(12)+"t"), refusal.ErrMalformed),
+		value("class is a string", id("("+text("storage")+text("HalfStorage")+text("0")+text("cpu")+num(12)+"t"), refusal.ErrMalformed),
+		value("class is a function", id("("+text("storage")+glob("collections.OrderedDict")+text("0")+text("cpu")+num(12)+"t"), refusal.ErrMalformed),
+		value("key is a number", id("("+text("storage")+class+num(0)+text("cpu")+num(12)+"t"), refusal.ErrMalformed),
+		value("location is None", id("("+text("storage")+class+text("0")+"N"+num(12)+"t"), refusal.ErrMalformed),
+		value("number is None", id("("+text("storage")+class+text("0")+text("cpu")+"Nt"), refusal.ErrMalformed),
+		value("number is negative", id("("+text("storage")+class+text("0")+text("cpu")+num(-12)+"t"), refusal.ErrMalformed),
+		value("reference by PERSID", "¦P0\n", refusal.ErrUnsupported),
+		bad("two lengths of a storage", dictOf("w", plainHalf, "x", strings.Replace(stored("HalfStorage", "0", 11), "Q", "¦Q", 1)), refusal.ErrMalformed, ""),
+		bad("two classes of a storage", dictOf("w", plainHalf, "x", strings.Replace(stored("ShortStorage", "0", 12), "Q", "¦Q", 1)), refusal.ErrMalformed, ""),
 	}, read)
 }
 
 // reference makes the row of a tensor whose storage is at fault.
-func reference(name, class, key string, numel int64) wiretest.Bad {
+func reference(name, class, key string, numel int64) refusaltest.Bad {
 	s := stored(class, key, numel)
 	v := unmarked(view(s[:len(s)-1], 0, dims{1}, dims{1}))
 	at := strings.Index(v, "tK\x00") // of the BINPERSID that is missing
-	return bad(name, dictOf("w", plainHalf, "x", v[:at+1]+"¦Q"+v[at+1:]), wire.ErrMalformed, "x")
+	return bad(name, dictOf("w", plainHalf, "x", v[:at+1]+"¦Q"+v[at+1:]), refusal.ErrMalformed, "x")
 }
 
 func TestBadStorages(t *testing.T) {
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		reference("no member", "HalfStorage", "2", 1),
 		reference("member in other letter case", "HalfStorage", "../DATA/0", 1),
 		reference("member above", "HalfStorage", "../data/1", 1),
@@ -214,13 +214,13 @@ func TestBadStorages(t *testing.T) {
 		reference("a wider type", "DoubleStorage", "1", 16),
 		reference("2^62 elements", "HalfStorage", "1", 1<<62),
 		reference("2^63-1 elements", "DoubleStorage", "1", math.MaxInt64),
-		value("no member, and no tensor", strings.Replace(stored("HalfStorage", "2", 1), "Q", "¦Q", 1), wire.ErrMalformed),
-		bad("no member, in a list", dictOf("w", "]"+strings.Replace(stored("HalfStorage", "2", 1), "Q", "¦Q", 1)+"a"), wire.ErrMalformed, ""),
+		value("no member, and no tensor", strings.Replace(stored("HalfStorage", "2", 1), "Q", "¦Q", 1), refusal.ErrMalformed),
+		bad("no member, in a list", dictOf("w", "]"+strings.Replace(stored("HalfStorage", "2", 1), "Q", "¦Q", 1)+"a"), refusal.ErrMalformed, ""),
 	}, read)
 }
 
 func TestBadExtents(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for _, r := range []struct {
 		name           string
 		first          int64
@@ -251,62 +251,62 @@ func TestBadExtents(t *testing.T) {
 		{"overlapping windows", 0, dims{5, 8}, dims{1, 1}},
 	} {
 		pickle := dictOf("a", plainHalf, "w", half(r.first, r.shape, r.strides))
-		rows = append(rows, bad(r.name, pickle, wire.ErrMalformed, "w"))
+		rows = append(rows, bad(r.name, pickle, refusal.ErrMalformed, "w"))
 	}
 	rows = append(rows,
-		bad("in a dictionary", dictOf("m", "}"+text("w")+half(1, dims{12}, dims{1})+"s"), wire.ErrMalformed, "m.w"),
-		bad("a Parameter", dictOf("w", rebuildP+half(1, dims{12}, dims{1})+"\x88"+noHooks+"\x87R"), wire.ErrMalformed, "w"),
-		bad("in a list, without a name", dictOf("w", "]"+half(1, dims{12}, dims{1})+"a"), wire.ErrMalformed, ""),
-		bad("by its first name", proto+"}("+text("b")+half(1, dims{12}, dims{1})+"q\x00"+text("a")+"h\x00u.", wire.ErrMalformed, "b"),
+		bad("in a dictionary", dictOf("m", "}"+text("w")+half(1, dims{12}, dims{1})+"s"), refusal.ErrMalformed, "m.w"),
+		bad("a Parameter", dictOf("w", rebuildP+half(1, dims{12}, dims{1})+"\x88"+noHooks+"\x87R"), refusal.ErrMalformed, "w"),
+		bad("in a list, without a name", dictOf("w", "]"+half(1, dims{12}, dims{1})+"a"), refusal.ErrMalformed, ""),
+		bad("by its first name", proto+"}("+text("b")+half(1, dims{12}, dims{1})+"q\x00"+text("a")+"h\x00u.", refusal.ErrMalformed, "b"),
 	)
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }
 
 func TestBadMachine(t *testing.T) {
 	le := binary.LittleEndian
-	wiretest.Run(t, []wiretest.Bad{
-		bad("empty pickle's one byte", "¦\x80", wire.ErrMalformed, ""),
-		bad("no protocol", "¦}.", wire.ErrMalformed, ""),
-		bad("protocol 0", "¦\x80\x00}.", wire.ErrUnsupported, ""),
-		bad("protocol 1", "¦\x80\x01}.", wire.ErrUnsupported, ""),
-		bad("protocol 6", "¦\x80\x06}.", wire.ErrUnsupported, ""),
-		bad("a second protocol", proto+"¦"+proto+"}.", wire.ErrUnsupported, ""),
+	refusaltest.Run(t, []refusaltest.Bad{
+		bad("empty pickle's one byte", "¦\x80", refusal.ErrMalformed, ""),
+		bad("no protocol", "¦}.", refusal.ErrMalformed, ""),
+		bad("protocol 0", "¦\x80\x00}.", refusal.ErrUnsupported, ""),
+		bad("protocol 1", "¦\x80\x01}.", refusal.ErrUnsupported, ""),
+		bad("protocol 6", "¦\x80\x06}.", refusal.ErrUnsupported, ""),
+		bad("a second protocol", proto+"¦"+proto+"}.", refusal.ErrUnsupported, ""),
 		bad("no STOP", proto+"}¦", io.ErrUnexpectedEOF, ""),
-		bad("nothing before STOP", proto+"¦.", wire.ErrMalformed, ""),
-		bad("a mark before STOP", proto+"}(¦.", wire.ErrMalformed, ""),
-		bad("two values before STOP", proto+"}}¦.", wire.ErrMalformed, ""),
-		bad("a byte after STOP", proto+"}.¦.", wire.ErrMalformed, ""),
-		bad("a second pickle", proto+"}.¦"+proto+"}.", wire.ErrMalformed, ""),
-		bad("unknown opcode", proto+"¦\xff", wire.ErrMalformed, ""),
-		bad("opcode 0", proto+"¦\x00", wire.ErrMalformed, ""),
-		bad("TUPLE1 of nothing", proto+"¦\x85.", wire.ErrMalformed, ""),
-		bad("TUPLE3 of two", proto+"NN¦\x87.", wire.ErrMalformed, ""),
-		bad("TUPLE2 over a mark", proto+"N(N¦\x86.", wire.ErrMalformed, ""),
-		bad("TUPLE without a mark", proto+"NN¦t.", wire.ErrMalformed, ""),
-		bad("SETITEM of nothing", proto+"¦s.", wire.ErrMalformed, ""),
-		bad("SETITEM without a dictionary", proto+"NN¦s.", wire.ErrMalformed, ""),
-		bad("SETITEMS without a mark", proto+"}¦u.", wire.ErrMalformed, ""),
-		bad("SETITEMS of nothing", proto+"(¦u.", wire.ErrMalformed, ""),
-		bad("APPEND of nothing", proto+"¦a.", wire.ErrMalformed, ""),
-		bad("APPENDS without a mark", proto+"]¦e.", wire.ErrMalformed, ""),
-		bad("APPENDS without a list", proto+"(¦e.", wire.ErrMalformed, ""),
-		bad("REDUCE of nothing", proto+"¦R.", wire.ErrMalformed, ""),
-		bad("REDUCE of one", proto+")¦R.", wire.ErrMalformed, ""),
-		bad("BUILD of nothing", proto+"¦b.", wire.ErrMalformed, ""),
-		bad("BUILD of one", proto+"}¦b.", wire.ErrMalformed, ""),
-		bad("BINPERSID of nothing", proto+"¦Q.", wire.ErrMalformed, ""),
-		bad("STACK_GLOBAL of one", "\x80\x04"+text("os")+"¦\x93.", wire.ErrMalformed, ""),
-		bad("STACK_GLOBAL of numbers", "\x80\x04"+num(1)+num(2)+"¦\x93.", wire.ErrMalformed, ""),
+		bad("nothing before STOP", proto+"¦.", refusal.ErrMalformed, ""),
+		bad("a mark before STOP", proto+"}(¦.", refusal.ErrMalformed, ""),
+		bad("two values before STOP", proto+"}}¦.", refusal.ErrMalformed, ""),
+		bad("a byte after STOP", proto+"}.¦.", refusal.ErrMalformed, ""),
+		bad("a second pickle", proto+"}.¦"+proto+"}.", refusal.ErrMalformed, ""),
+		bad("unknown opcode", proto+"¦\xff", refusal.ErrMalformed, ""),
+		bad("opcode 0", proto+"¦\x00", refusal.ErrMalformed, ""),
+		bad("TUPLE1 of nothing", proto+"¦\x85.", refusal.ErrMalformed, ""),
+		bad("TUPLE3 of two", proto+"NN¦\x87.", refusal.ErrMalformed, ""),
+		bad("TUPLE2 over a mark", proto+"N(N¦\x86.", refusal.ErrMalformed, ""),
+		bad("TUPLE without a mark", proto+"NN¦t.", refusal.ErrMalformed, ""),
+		bad("SETITEM of nothing", proto+"¦s.", refusal.ErrMalformed, ""),
+		bad("SETITEM without a dictionary", proto+"NN¦s.", refusal.ErrMalformed, ""),
+		bad("SETITEMS without a mark", proto+"}¦u.", refusal.ErrMalformed, ""),
+		bad("SETITEMS of nothing", proto+"(¦u.", refusal.ErrMalformed, ""),
+		bad("APPEND of nothing", proto+"¦a.", refusal.ErrMalformed, ""),
+		bad("APPENDS without a mark", proto+"]¦e.", refusal.ErrMalformed, ""),
+		bad("APPENDS without a list", proto+"(¦e.", refusal.ErrMalformed, ""),
+		bad("REDUCE of nothing", proto+"¦R.", refusal.ErrMalformed, ""),
+		bad("REDUCE of one", proto+")¦R.", refusal.ErrMalformed, ""),
+		bad("BUILD of nothing", proto+"¦b.", refusal.ErrMalformed, ""),
+		bad("BUILD of one", proto+"}¦b.", refusal.ErrMalformed, ""),
+		bad("BINPERSID of nothing", proto+"¦Q.", refusal.ErrMalformed, ""),
+		bad("STACK_GLOBAL of one", "\x80\x04"+text("os")+"¦\x93.", refusal.ErrMalformed, ""),
+		bad("STACK_GLOBAL of numbers", "\x80\x04"+num(1)+num(2)+"¦\x93.", refusal.ErrMalformed, ""),
 		bad("GLOBAL without a newline", proto+"¦cos", io.ErrUnexpectedEOF, ""),
 		bad("GLOBAL with one newline", proto+"¦cos\nsystem", io.ErrUnexpectedEOF, ""),
-		bad("memo of nothing", proto+"¦q\x00.", wire.ErrMalformed, ""),
-		bad("memo of a mark", proto+"(¦q\x00.", wire.ErrMalformed, ""),
-		bad("memo number twice", proto+"}q\x00¦q\x00.", wire.ErrMalformed, ""),
-		bad("missing memo", proto+"¦h\x00.", wire.ErrMalformed, ""),
-		bad("missing memo beside one", proto+"}q\x00¦h\x01.", wire.ErrMalformed, ""),
-		bad("missing memo 2^32-1", proto+"¦j\xff\xff\xff\xff.", wire.ErrMalformed, ""),
-		bad("LONG_BINPUT 2^32-1", proto+"}¦r\xff\xff\xff\xff.", wire.ErrMalformed, ""),
-		bad("LONG_BINPUT 2^31", proto+"}¦r\x00\x00\x00\x80.", wire.ErrMalformed, ""),
+		bad("memo of nothing", proto+"¦q\x00.", refusal.ErrMalformed, ""),
+		bad("memo of a mark", proto+"(¦q\x00.", refusal.ErrMalformed, ""),
+		bad("memo number twice", proto+"}q\x00¦q\x00.", refusal.ErrMalformed, ""),
+		bad("missing memo", proto+"¦h\x00.", refusal.ErrMalformed, ""),
+		bad("missing memo beside one", proto+"}q\x00¦h\x01.", refusal.ErrMalformed, ""),
+		bad("missing memo 2^32-1", proto+"¦j\xff\xff\xff\xff.", refusal.ErrMalformed, ""),
+		bad("LONG_BINPUT 2^32-1", proto+"}¦r\xff\xff\xff\xff.", refusal.ErrMalformed, ""),
+		bad("LONG_BINPUT 2^31", proto+"}¦r\x00\x00\x00\x80.", refusal.ErrMalformed, ""),
 		bad("BINUNICODE of 4 GiB", proto+"¦X\xff\xff\xff\xff.", io.ErrUnexpectedEOF, ""),
 		bad("BINUNICODE8 of 2^64-1", "\x80\x04¦\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", io.ErrUnexpectedEOF, ""),
 		bad("BINUNICODE8 of 2^63", "\x80\x04¦\x8d\x00\x00\x00\x00\x00\x00\x00\x80.", io.ErrUnexpectedEOF, ""),
@@ -320,25 +320,25 @@ func TestBadMachine(t *testing.T) {
 		bad("BINFLOAT cut", proto+"¦G\x00\x00", io.ErrUnexpectedEOF, ""),
 		bad("FRAME over the end", "\x80\x04¦\x95\x03\x00\x00\x00\x00\x00\x00\x00}.", io.ErrUnexpectedEOF, ""),
 		bad("FRAME of 2^64-1", "\x80\x04¦\x95\xff\xff\xff\xff\xff\xff\xff\xff}.", io.ErrUnexpectedEOF, ""),
-		bad("a string not UTF-8", proto+"¦X\x01\x00\x00\x00\xff.", wire.ErrMalformed, ""),
-		bad("a surrogate", proto+"¦X\x03\x00\x00\x00\xed\xa0\x80.", wire.ErrMalformed, ""),
-		bad("out-of-band buffer", "\x80\x05¦\x97.", wire.ErrUnsupported, ""),
-		bad("8193 values", proto+strings.Repeat("N", 8192)+"¦N.", wire.ErrMalformed, ""),
-		bad("8193 marks", proto+strings.Repeat("(", 8192)+"¦(.", wire.ErrMalformed, ""),
+		bad("a string not UTF-8", proto+"¦X\x01\x00\x00\x00\xff.", refusal.ErrMalformed, ""),
+		bad("a surrogate", proto+"¦X\x03\x00\x00\x00\xed\xa0\x80.", refusal.ErrMalformed, ""),
+		bad("out-of-band buffer", "\x80\x05¦\x97.", refusal.ErrUnsupported, ""),
+		bad("8193 values", proto+strings.Repeat("N", 8192)+"¦N.", refusal.ErrMalformed, ""),
+		bad("8193 marks", proto+strings.Repeat("(", 8192)+"¦(.", refusal.ErrMalformed, ""),
 		bad("a length over what is left", proto+"¦X"+string(le.AppendUint32(nil, 2))+".", io.ErrUnexpectedEOF, ""),
 	}, read)
 }
 
 // Opcodes that picklers of protocols 2 to 5 do not use for such files.
 func TestRefusedOpcodes(t *testing.T) {
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for code, name := range map[string]string{
 		"0": "POP", "1": "POP_MARK", "2": "DUP", "F1\n": "FLOAT", "I1\n": "INT", "L1L\n": "LONG", "S'a'\n": "STRING",
 		"T\x01\x00\x00\x00a": "BINSTRING", "U\x01a": "SHORT_BINSTRING", "Va\n": "UNICODE", "(d": "DICT", "(l": "LIST",
 		"g0\n": "GET", "p0\n": "PUT", "\x8f": "EMPTY_SET", "(\x90": "ADDITEMS", "(\x91": "FROZENSET", "\x98": "READONLY_BUFFER",
 	} {
 		at := strings.TrimPrefix(code, "(")
-		rows = append(rows, bad(name, "\x80\x05}"+code[:len(code)-len(at)]+"¦"+at+".", wire.ErrUnsupported, ""))
+		rows = append(rows, bad(name, "\x80\x05}"+code[:len(code)-len(at)]+"¦"+at+".", refusal.ErrUnsupported, ""))
 	}
-	wiretest.Run(t, rows, read)
+	refusaltest.Run(t, rows, read)
 }

@@ -4,7 +4,9 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // maxRank is the number of dimensions that torch allows.
@@ -14,13 +16,13 @@ const maxRank = 64
 const maxNesting = 16
 
 // tensor is what _rebuild_tensor_v2 is given.
-type tensor struct {
+type pickledTensor struct {
 	storage        *storage
 	first          int64   // element of the storage
 	shape, strides []int64 // strides count elements
 	at             int64   // file offset of the opcode
 	name           string  // the first of its names, "" when it has none
-	opened         wire.Tensor
+	opened         tensor.Tensor
 }
 
 // pushTensor makes a tensor of (storage, offset, shape, strides,
@@ -49,7 +51,7 @@ func (p *machine) pushTensor(args tuple) error {
 	if err := p.spend(costTensor + costRank*len(shape)); err != nil {
 		return err
 	}
-	t := &tensor{storage: s, first: first, shape: shape, strides: strides, at: p.at()}
+	t := &pickledTensor{storage: s, first: first, shape: shape, strides: strides, at: p.at()}
 	p.tensors = append(p.tensors, t)
 	return p.push(t)
 }
@@ -60,7 +62,7 @@ func (p *machine) pushParameter(args tuple) error {
 	if len(args) != 3 {
 		return p.malformed("pickle makes a Parameter of %d arguments, not 3", len(args))
 	}
-	t, ok := args[0].(*tensor)
+	t, ok := args[0].(*pickledTensor)
 	if _, isBool := args[1].(bool); !ok || !isBool {
 		return p.malformed("pickle makes a Parameter of (%s, %s, …)", describe(args[0]), describe(args[1]))
 	}
@@ -99,11 +101,11 @@ type collector struct {
 
 type namedTensor struct {
 	name string
-	*tensor
+	*pickledTensor
 }
 
 // collect names the tensors of the root, and checks all that were made.
-func (p *machine) collect(root any, z *archive) ([]wire.Tensor, error) {
+func (p *machine) collect(root any, z *archive) ([]tensor.Tensor, error) {
 	d, ok := root.(*dict)
 	if !ok {
 		return nil, p.unsupported("pickle holds %s, not a dictionary of tensors", describe(root))
@@ -128,7 +130,7 @@ func (p *machine) collect(root any, z *archive) ([]wire.Tensor, error) {
 // walk names the tensors of one dictionary and of those in it.
 func (c *collector) walk(d *dict, prefix string, depth int) error {
 	if depth == 0 {
-		return wire.Malformed(d.at, "", "dictionaries are nested deeper than %d", maxNesting)
+		return refusal.Malformed(d.at, "", "dictionaries are nested deeper than %d", maxNesting)
 	}
 	// The same dictionary may stand in many places.
 	if err := c.p.spend(costBoxed * len(d.entries)); err != nil {
@@ -144,7 +146,7 @@ func (c *collector) walk(d *dict, prefix string, depth int) error {
 			if err := c.walk(v, name+".", depth-1); err != nil {
 				return err
 			}
-		case *tensor:
+		case *pickledTensor:
 			name, err := c.join(prefix, e.key)
 			if err != nil {
 				return err
@@ -174,12 +176,12 @@ func (c *collector) join(prefix string, key any) (string, error) {
 }
 
 // unique lists the tensors, whose names must differ.
-func (c *collector) unique() ([]wire.Tensor, error) {
-	list := make([]wire.Tensor, len(c.named))
+func (c *collector) unique() ([]tensor.Tensor, error) {
+	list := make([]tensor.Tensor, len(c.named))
 	seen := make(map[string]struct{}, len(c.named))
 	for i, t := range c.named {
 		if _, dup := seen[t.name]; dup {
-			return nil, wire.Malformed(t.at, t.name, "two tensors have this name when the keys above it are joined by dots")
+			return nil, refusal.Malformed(t.at, t.name, "two tensors have this name when the keys above it are joined by dots")
 		}
 		seen[t.name] = struct{}{}
 		list[i] = t.opened
@@ -190,7 +192,7 @@ func (c *collector) unique() ([]wire.Tensor, error) {
 
 // open checks that the tensor's elements lie in its storage, and makes its
 // readers.
-func (t *tensor) open(z *archive) error {
+func (t *pickledTensor) open(z *archive) error {
 	m, err := t.storage.check(z, t.name)
 	if err != nil {
 		return err
@@ -198,24 +200,24 @@ func (t *tensor) open(z *archive) error {
 	if err := t.checkExtent(); err != nil {
 		return err
 	}
-	t.opened = wire.Tensor{DType: t.storage.dtype, Shape: t.shape, Offset: m.data + t.first*t.storage.itemSize()}
-	t.opened.Data, t.opened.Turned = t.readers(z.r)
+	t.opened = tensor.Tensor{DType: t.storage.dtype, Shape: t.shape, Offset: m.data + t.first*t.storage.itemSize()}
+	t.opened.Data, t.opened.Transposed = t.readers(z.r)
 	return nil
 }
 
-func (t *tensor) checkExtent() error {
-	n, ok := wire.Elements(t.shape)
+func (t *pickledTensor) checkExtent() error {
+	n, ok := dtype.Elements(t.shape)
 	have := t.storage.numel
 	if !ok {
-		return wire.Malformed(t.at, t.name, "shape %s has no valid size", brief(t.shape))
+		return refusal.Malformed(t.at, t.name, "shape %s has no valid size", brief(t.shape))
 	}
 	if t.first > have {
-		return wire.Malformed(t.at, t.name, "tensor begins at element %d of a storage of %d", t.first, have)
+		return refusal.Malformed(t.at, t.name, "tensor begins at element %d of a storage of %d", t.first, have)
 	}
 	last := t.first // element of the storage
 	for i, stride := range t.strides {
 		if stride < 0 {
-			return wire.Malformed(t.at, t.name, "strides %s are negative", brief(t.strides))
+			return refusal.Malformed(t.at, t.name, "strides %s are negative", brief(t.strides))
 		}
 		if steps := t.shape[i] - 1; n > 0 && steps > 0 {
 			if stride > (have-last)/steps {
@@ -228,19 +230,19 @@ func (t *tensor) checkExtent() error {
 		return t.outside()
 	}
 	if n > have {
-		return wire.Malformed(t.at, t.name, "shape %s with strides %s makes %d elements of a storage of %d", brief(t.shape), brief(t.strides), n, have)
+		return refusal.Malformed(t.at, t.name, "shape %s with strides %s makes %d elements of a storage of %d", brief(t.shape), brief(t.strides), n, have)
 	}
 	return nil
 }
 
-func (t *tensor) outside() error {
-	return wire.Malformed(t.at, t.name, "shape %s with strides %s from element %d on leaves the storage of %d elements",
+func (t *pickledTensor) outside() error {
+	return refusal.Malformed(t.at, t.name, "shape %s with strides %s from element %d on leaves the storage of %d elements",
 		brief(t.shape), brief(t.strides), t.first, t.storage.numel)
 }
 
 // readers gives the elements row by row and, for a matrix that is stored
 // column by column, column by column.
-func (t *tensor) readers(r io.ReaderAt) (data, turned io.ReaderAt) {
+func (t *pickledTensor) readers(r io.ReaderAt) (data, turned io.ReaderAt) {
 	size, base := t.opened.Bytes(), t.opened.Offset
 	axes := merged(t.shape, t.strides)
 	if size == 0 || len(axes) == 0 || len(axes) == 1 && axes[0].stride == 1 {

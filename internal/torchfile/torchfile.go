@@ -19,7 +19,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // File is what a torch zip holds.
@@ -27,7 +28,7 @@ type File struct {
 	// Tensors are those in the dictionary and in the dictionaries within it,
 	// in their order; the keys of nested ones are joined by ".". Tensors in
 	// lists have no name and are left out, as is all that is no tensor.
-	Tensors []wire.Tensor
+	Tensors []tensor.Tensor
 
 	// Storages are the members that hold elements, in the file's order.
 	Storages []Storage
@@ -63,8 +64,8 @@ const (
 // element is read. The tensors' readers use r.
 //
 // Tensors may share storages. Data reads their elements row by row whatever
-// their strides are; see wire.Tensor.Turned for matrices that are stored column by
-// column. Errors are *wire.Error values.
+// their strides are; see tensor.Tensor.Transposed for matrices that are stored column by
+// column. Errors are *refusal.Error values.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	z := &archive{r: r, size: size}
 	if err := z.open(); err != nil {
@@ -95,7 +96,7 @@ func (z *archive) checkSmall() error {
 		m := z.member(name)
 		if m == nil {
 			if name == "version" {
-				return wire.Malformed(z.dir, "", "zip has no member %q", z.root+"/"+name)
+				return refusal.Malformed(z.dir, "", "zip has no member %q", z.root+"/"+name)
 			}
 			continue
 		}
@@ -117,17 +118,17 @@ func (m *member) checkText(name, text string) error {
 	switch name {
 	case "byteorder":
 		if text == "big" {
-			return wire.Unsupported(m.data, "", "file was written on a big-endian machine: load and save it again on a little-endian one")
+			return refusal.Unsupported(m.data, "", "file was written on a big-endian machine: load and save it again on a little-endian one")
 		}
 		if text != "little" {
-			return wire.Malformed(m.data, "", "byteorder is %.20q, not \"little\"", text)
+			return refusal.Malformed(m.data, "", "byteorder is %.20q, not \"little\"", text)
 		}
 	case "version":
 		version := strings.TrimSuffix(text, "\n")
 		if n, ok := decimal(version); !ok {
-			return wire.Malformed(m.data, "", "version %.20q is no number", text)
+			return refusal.Malformed(m.data, "", "version %.20q is no number", text)
 		} else if n == 0 || n > maxVersion {
-			return wire.Unsupported(m.data, "", "version %d of torch's zips is not read, 1 to %d are", n, maxVersion)
+			return refusal.Unsupported(m.data, "", "version %d of torch's zips is not read, 1 to %d are", n, maxVersion)
 		}
 	}
 	return nil

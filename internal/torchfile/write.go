@@ -8,7 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // alignment is that of the members' bytes in the file, as torch's.
@@ -20,9 +21,9 @@ const maxSize = math.MaxInt64 / 4
 // Plan is a zip laid out before its elements are known: a dictionary of
 // contiguous tensors, each with a storage of its own, as torch.save writes it.
 type Plan struct {
-	Pieces  []wire.Piece // what does not depend on the elements
-	Offsets []int64      // of each tensor's data in the file, in the order given
-	Size    int64        // of the file
+	Pieces  []tensor.Piece // what does not depend on the elements
+	Offsets []int64        // of each tensor's data in the file, in the order given
+	Size    int64          // of the file
 
 	parts   []part
 	tensors []int // the part of each tensor
@@ -44,16 +45,16 @@ type part struct {
 //
 // The file is whole when Pieces, each tensor's data at its place in Offsets
 // (little-endian, row by row), and what Seal returns have been written.
-func NewPlan(root string, tensors []wire.Tensor) (*Plan, error) {
+func NewPlan(root string, tensors []tensor.Tensor) (*Plan, error) {
 	if !validName(root) || strings.Contains(root, "/") || len(root) > 1000 {
-		return nil, wire.Malformed(0, "", "%.100q is no name for the folder in the zip", root)
+		return nil, refusal.Malformed(0, "", "%.100q is no name for the folder in the zip", root)
 	}
 	if err := checkTensors(tensors); err != nil {
 		return nil, err
 	}
 	pickle := appendPickle(nil, tensors)
 	if len(pickle) > maxPickle {
-		return nil, wire.Unsupported(0, "", "data.pkl of %d tensors has %d bytes, more than the %d that are read", len(tensors), len(pickle), maxPickle)
+		return nil, refusal.Unsupported(0, "", "data.pkl of %d tensors has %d bytes, more than the %d that are read", len(tensors), len(pickle), maxPickle)
 	}
 	p := &Plan{Offsets: make([]int64, len(tensors)), tensors: make([]int, len(tensors)), parts: make([]part, 0, len(tensors)+6)}
 	p.addBytes(root+"/data.pkl", pickle)
@@ -72,27 +73,27 @@ func NewPlan(root string, tensors []wire.Tensor) (*Plan, error) {
 }
 
 // checkTensors refuses what could not be read again under the same names.
-func checkTensors(tensors []wire.Tensor) error {
+func checkTensors(tensors []tensor.Tensor) error {
 	seen := make(map[string]struct{}, len(tensors))
 	total, letters := int64(0), 0
 	for i := range tensors {
 		t := &tensors[i]
 		if letters += len(t.Name); letters > maxPickle {
-			return wire.Unsupported(0, "", "names of %d tensors are longer than the %d bytes of data.pkl that are read", i+1, maxPickle)
+			return refusal.Unsupported(0, "", "names of %d tensors are longer than the %d bytes of data.pkl that are read", i+1, maxPickle)
 		}
 		if _, dup := seen[t.Name]; dup {
-			return wire.Malformed(0, t.Name, "two tensors have this name")
+			return refusal.Malformed(0, t.Name, "two tensors have this name")
 		}
 		seen[t.Name] = struct{}{}
 		if !utf8.ValidString(t.Name) {
-			return wire.Malformed(0, t.Name, "a tensor cannot have this name")
+			return refusal.Malformed(0, t.Name, "a tensor cannot have this name")
 		}
 		if storageClass[t.DType] == "" {
-			return wire.Unsupported(0, t.Name, "torch's zips have no class of storages for %q", t.DType)
+			return refusal.Unsupported(0, t.Name, "torch's zips have no class of storages for %q", t.DType)
 		}
-		n, ok := wire.DataSize(t.DType, t.Shape)
+		n, ok := t.DType.Bytes(t.Shape)
 		if total += n; !ok || total > maxSize || len(t.Shape) > maxRank {
-			return wire.Malformed(0, t.Name, "%s %s has no valid size", t.DType, brief(t.Shape))
+			return refusal.Malformed(0, t.Name, "%s %s has no valid size", t.DType, brief(t.Shape))
 		}
 	}
 	return nil
@@ -111,7 +112,7 @@ func (p *Plan) add(name string, size int64) int {
 func (p *Plan) addBytes(name string, b []byte) {
 	m := &p.parts[p.add(name, int64(len(b)))]
 	m.crc = checksum(b)
-	p.Pieces = append(p.Pieces, wire.Piece{Offset: m.start, Bytes: append(m.appendLocal(nil), b...)})
+	p.Pieces = append(p.Pieces, tensor.Piece{Offset: m.start, Bytes: append(m.appendLocal(nil), b...)})
 }
 
 // idSize is the length of the serialization id in digits.
@@ -133,19 +134,19 @@ func (p *Plan) serialID(sums []uint32) []byte {
 // Seal returns the bytes that depend on the CRC-32 (IEEE) of each tensor's
 // data, which are given in the tensors' order: the local headers, the
 // serialization id and the directory. It may be called more than once.
-func (p *Plan) Seal(sums []uint32) []wire.Piece {
-	pieces := make([]wire.Piece, 0, len(sums)+2)
+func (p *Plan) Seal(sums []uint32) []tensor.Piece {
+	pieces := make([]tensor.Piece, 0, len(sums)+2)
 	for i, k := range p.tensors {
 		m := &p.parts[k]
 		m.crc = sums[i]
-		pieces = append(pieces, wire.Piece{Offset: m.start, Bytes: m.appendLocal(nil)})
+		pieces = append(pieces, tensor.Piece{Offset: m.start, Bytes: m.appendLocal(nil)})
 	}
 	id := p.serialID(sums)
 	m := &p.parts[p.id]
 	m.crc = checksum(id)
 	return append(pieces,
-		wire.Piece{Offset: m.start, Bytes: append(m.appendLocal(nil), id...)},
-		wire.Piece{Offset: p.dir, Bytes: p.appendDirectory(nil)})
+		tensor.Piece{Offset: m.start, Bytes: append(m.appendLocal(nil), id...)},
+		tensor.Piece{Offset: p.dir, Bytes: p.appendDirectory(nil)})
 }
 
 // short is a number in a field of 32 bits: all ones ask for the zip64 field.

@@ -11,14 +11,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // write makes a whole file of tensors; those without data have bytes of
 // their numbers.
-func write(t testing.TB, root string, tensors []wire.Tensor) []byte {
+func write(t testing.TB, root string, tensors []tensor.Tensor) []byte {
 	t.Helper()
 	p, err := torchfile.NewPlan(root, tensors)
 	require.NoError(t, err)
@@ -68,19 +70,19 @@ func pickleOf(t testing.TB, whole []byte) []byte {
 }
 
 func TestWriteRoundTrips(t *testing.T) {
-	var every, many []wire.Tensor
-	for _, dtype := range []string{"F16", "BF16", "F32", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"} {
-		every = append(every, wire.Tensor{Name: dtype, DType: dtype, Shape: []int64{2, 5}})
+	var every, many []tensor.Tensor
+	for _, dt := range []dtype.Type{"F16", "BF16", "F32", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"} {
+		every = append(every, tensor.Tensor{Name: string(dt), DType: dt, Shape: []int64{2, 5}})
 	}
 	for i := range 2001 {
-		many = append(many, wire.Tensor{Name: fmt.Sprint("layer.", i), DType: "F16", Shape: []int64{int64(i % 3)}})
+		many = append(many, tensor.Tensor{Name: fmt.Sprint("layer.", i), DType: "F16", Shape: []int64{int64(i % 3)}})
 	}
-	shapes := []wire.Tensor{
+	shapes := []tensor.Tensor{
 		{Name: "a", DType: "F16", Shape: []int64{0}}, {Name: "b", DType: "F16", Shape: []int64{3, 0, 5}}, {Name: "c", DType: "F16"},
 		{Name: "d", DType: "F32", Shape: []int64{1, 1, 1}}, {Name: "e", DType: "BF16", Shape: []int64{1, 300}}, {Name: "f", DType: "F32", Shape: []int64{2, 3, 4, 5, 1}},
 		{Name: "", DType: "F32", Shape: []int64{7}}, {Name: "é€😀.weight", DType: "F16", Shape: []int64{70_000}},
 	}
-	for name, tensors := range map[string][]wire.Tensor{
+	for name, tensors := range map[string][]tensor.Tensor{
 		"none": nil, "one": every[:1], "every dtype": every, "shapes": shapes, "999": many[:999], "1000": many[:1000], "1001": many[:1001], "2001": many,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +120,7 @@ func requireStandard(t testing.TB, whole []byte, members int) {
 }
 
 // sparse is a file of zeros with pieces in it.
-type sparse []wire.Piece
+type sparse []tensor.Piece
 
 func (s sparse) ReadAt(b []byte, off int64) (int, error) {
 	clear(b)
@@ -133,12 +135,12 @@ func (s sparse) ReadAt(b []byte, off int64) (int, error) {
 // A file of 65 GB, with tensors over 4 GiB and places beyond, is laid out in
 // little memory and read again.
 func TestWriteLargest(t *testing.T) {
-	tensors := []wire.Tensor{
+	tensors := []tensor.Tensor{
 		{Name: "first", DType: "F16", Shape: []int64{1<<31 - 1}}, {Name: "at 4 GiB", DType: "F16", Shape: []int64{1 << 31}},
 		{Name: "small", DType: "F32", Shape: []int64{3}}, {Name: "last", DType: "F32", Shape: []int64{1 << 17, 1 << 17}},
 	}
 	var p *torchfile.Plan
-	n := wiretest.Allocated(func() {
+	n := refusaltest.Allocated(func() {
 		var err error
 		p, err = torchfile.NewPlan("big", tensors)
 		require.NoError(t, err)
@@ -158,9 +160,9 @@ func TestWriteLargest(t *testing.T) {
 
 // More members than the short end record can count.
 func TestWriteMany(t *testing.T) {
-	var tensors []wire.Tensor
+	var tensors []tensor.Tensor
 	for i := range 70_000 {
-		tensors = append(tensors, wire.Tensor{Name: fmt.Sprint(i), DType: "F16", Shape: []int64{1}})
+		tensors = append(tensors, tensor.Tensor{Name: fmt.Sprint(i), DType: "F16", Shape: []int64{1}})
 	}
 	whole := write(t, "many", tensors)
 	require.Len(t, mustRead(t, whole).Tensors, len(tensors))
@@ -168,7 +170,7 @@ func TestWriteMany(t *testing.T) {
 }
 
 func TestSealDependsOnSumsAlone(t *testing.T) {
-	p, err := torchfile.NewPlan("archive", []wire.Tensor{{Name: "a", DType: "F16", Shape: []int64{3}}, {Name: "b", DType: "F16", Shape: []int64{3}}})
+	p, err := torchfile.NewPlan("archive", []tensor.Tensor{{Name: "a", DType: "F16", Shape: []int64{3}}, {Name: "b", DType: "F16", Shape: []int64{3}}})
 	require.NoError(t, err)
 	one := p.Seal([]uint32{1, 2})
 	other := p.Seal([]uint32{1, 3})
@@ -181,37 +183,37 @@ func TestSealDependsOnSumsAlone(t *testing.T) {
 }
 
 func TestWriteRefuses(t *testing.T) {
-	one := func(name, dtype string, shape ...int64) []wire.Tensor {
-		return []wire.Tensor{{Name: "before", DType: "U8", Shape: []int64{1}}, {Name: name, DType: dtype, Shape: shape}}
+	one := func(name string, dt dtype.Type, shape ...int64) []tensor.Tensor {
+		return []tensor.Tensor{{Name: "before", DType: "U8", Shape: []int64{1}}, {Name: name, DType: dt, Shape: shape}}
 	}
 	for _, test := range []struct {
 		name    string
 		root    string
-		tensors []wire.Tensor
+		tensors []tensor.Tensor
 		tensor  string
 		kind    error
 	}{
-		{"no root", "", nil, "", wire.ErrMalformed},
-		{"root is a path", "a/b", nil, "", wire.ErrMalformed},
-		{"root is above", "..", nil, "", wire.ErrMalformed},
-		{"root has a backslash", `a\b`, nil, "", wire.ErrMalformed},
-		{"root not UTF-8", "a\xff", nil, "", wire.ErrMalformed},
-		{"root is long", strings.Repeat("a", 1001), nil, "", wire.ErrMalformed},
-		{"name twice", "a", append(one("a", "F16"), one("a", "F32")[1]), "a", wire.ErrMalformed},
-		{"name not UTF-8", "a", one("a\xff", "F16"), "a\xff", wire.ErrMalformed},
-		{"a type that torch's zips lack", "a", one("a", "F8_E4M3"), "a", wire.ErrUnsupported},
-		{"a type of blocks", "a", one("a", "Q8_0", 32), "a", wire.ErrUnsupported},
-		{"no type", "a", one("a", ""), "a", wire.ErrUnsupported},
-		{"negative dimension", "a", one("a", "F16", -1), "a", wire.ErrMalformed},
-		{"size overflows", "a", one("a", "F16", 1<<32, 1<<32), "a", wire.ErrMalformed},
-		{"65 dimensions", "a", one("a", "F16", make([]int64, 65)...), "a", wire.ErrMalformed},
-		{"sum of sizes overflows", "a", []wire.Tensor{{Name: "x", DType: "U8", Shape: []int64{1<<60 - 1}}, {Name: "y", DType: "U8", Shape: []int64{1<<60 - 1}}, {Name: "z", DType: "U8", Shape: []int64{1<<60 - 1}}}, "z", wire.ErrMalformed},
-		{"a long name", "a", one(strings.Repeat("a", 256<<20), "F16"), "", wire.ErrUnsupported},
+		{"no root", "", nil, "", refusal.ErrMalformed},
+		{"root is a path", "a/b", nil, "", refusal.ErrMalformed},
+		{"root is above", "..", nil, "", refusal.ErrMalformed},
+		{"root has a backslash", `a\b`, nil, "", refusal.ErrMalformed},
+		{"root not UTF-8", "a\xff", nil, "", refusal.ErrMalformed},
+		{"root is long", strings.Repeat("a", 1001), nil, "", refusal.ErrMalformed},
+		{"name twice", "a", append(one("a", "F16"), one("a", "F32")[1]), "a", refusal.ErrMalformed},
+		{"name not UTF-8", "a", one("a\xff", "F16"), "a\xff", refusal.ErrMalformed},
+		{"a type that torch's zips lack", "a", one("a", "F8_E4M3"), "a", refusal.ErrUnsupported},
+		{"a type of blocks", "a", one("a", "Q8_0", 32), "a", refusal.ErrUnsupported},
+		{"no type", "a", one("a", ""), "a", refusal.ErrUnsupported},
+		{"negative dimension", "a", one("a", "F16", -1), "a", refusal.ErrMalformed},
+		{"size overflows", "a", one("a", "F16", 1<<32, 1<<32), "a", refusal.ErrMalformed},
+		{"65 dimensions", "a", one("a", "F16", make([]int64, 65)...), "a", refusal.ErrMalformed},
+		{"sum of sizes overflows", "a", []tensor.Tensor{{Name: "x", DType: "U8", Shape: []int64{1<<60 - 1}}, {Name: "y", DType: "U8", Shape: []int64{1<<60 - 1}}, {Name: "z", DType: "U8", Shape: []int64{1<<60 - 1}}}, "z", refusal.ErrMalformed},
+		{"a long name", "a", one(strings.Repeat("a", 256<<20), "F16"), "", refusal.ErrUnsupported},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, err := torchfile.NewPlan(test.root, test.tensors)
 			require.Nil(t, p)
-			require.Equal(t, test.tensor, wiretest.Refused(t, err, test.kind).Tensor)
+			require.Equal(t, test.tensor, refusaltest.Refused(t, err, test.kind).Tensor)
 		})
 	}
 }

@@ -5,14 +5,15 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // storageClass is the name of torch's class of storages of each dtype.
-var storageClass = func() map[string]string {
-	m := map[string]string{}
-	for class, dtype := range storageTypes {
-		m[string(dtype)] = class
+var storageClass = func() map[dtype.Type]string {
+	m := map[dtype.Type]string{}
+	for class, dt := range storageTypes {
+		m[dt] = class
 	}
 	return m
 }()
@@ -30,7 +31,7 @@ type pickler struct {
 
 // appendPickle writes the dictionary of tensors, byte for byte as torch.save
 // does for contiguous tensors with a storage each.
-func appendPickle(dst []byte, tensors []wire.Tensor) []byte {
+func appendPickle(dst []byte, tensors []tensor.Tensor) []byte {
 	p := &pickler{b: dst, known: map[string]int{}}
 	p.b = append(p.b, opProto, 2, '}')
 	p.store()
@@ -50,7 +51,7 @@ func appendPickle(dst []byte, tensors []wire.Tensor) []byte {
 }
 
 // entry writes a name and its tensor, the i-th.
-func (p *pickler) entry(i int, t *wire.Tensor) {
+func (p *pickler) entry(i int, t *tensor.Tensor) {
 	p.text(t.Name)
 	p.once("ctorch._utils\n_rebuild_tensor_v2\n")
 	p.b = append(p.b, '(', '(')
@@ -58,7 +59,7 @@ func (p *pickler) entry(i int, t *wire.Tensor) {
 	p.once("ctorch\n" + storageClass[t.DType] + "\n")
 	p.text(strconv.Itoa(i))
 	p.once(binunicode("cpu"))
-	n, _ := wire.Elements(t.Shape)
+	n, _ := dtype.Elements(t.Shape)
 	p.int(n)
 	p.b = append(p.b, 't')
 	p.store()

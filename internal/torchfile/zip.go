@@ -10,7 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // The records of a zip begin with these; the sizes are of their fixed parts.
@@ -80,7 +81,7 @@ func (z *archive) open() error {
 		return err
 	}
 	if z.pickle = z.member("data.pkl"); z.pickle == nil {
-		return wire.Malformed(z.dir, "", "zip has no member %q", z.root+"/data.pkl")
+		return refusal.Malformed(z.dir, "", "zip has no member %q", z.root+"/data.pkl")
 	}
 	return z.checkSums()
 }
@@ -88,11 +89,11 @@ func (z *archive) open() error {
 // readDirectory reads every entry of the directory.
 func (z *archive) readDirectory() error {
 	if z.count == 0 {
-		return wire.Malformed(z.dir, "", "zip holds no files")
+		return refusal.Malformed(z.dir, "", "zip holds no files")
 	}
 	z.members = make([]member, 0, z.count)
 	z.byName = make(map[string]*member, z.count)
-	c := wire.NewCursor(z.r, z.dir, z.ends)
+	c := bounded.NewCursor(z.r, z.dir, z.ends)
 	for range z.count {
 		m, err := z.readEntry(c)
 		if err != nil {
@@ -105,7 +106,7 @@ func (z *archive) readDirectory() error {
 		z.byName[strings.ToLower(m.name)] = nil
 	}
 	if c.Left() > 0 {
-		return wire.Malformed(c.Offset(), "", "%d bytes follow the last entry of the zip's directory", c.Left())
+		return refusal.Malformed(c.Offset(), "", "%d bytes follow the last entry of the zip's directory", c.Left())
 	}
 	slices.SortFunc(z.members, func(a, b member) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.at, b.at)) })
 	for i := range z.members {
@@ -114,7 +115,7 @@ func (z *archive) readDirectory() error {
 	return nil
 }
 
-func (z *archive) readEntry(c *wire.Cursor) (member, error) {
+func (z *archive) readEntry(c *bounded.Cursor) (member, error) {
 	m := member{at: c.Offset()}
 	h, err := c.Bytes(entrySize)
 	if err != nil {
@@ -122,7 +123,7 @@ func (z *archive) readEntry(c *wire.Cursor) (member, error) {
 	}
 	h = append(make([]byte, 0, entrySize), h...)
 	if got := u32(h, 0); got != entrySignature {
-		return m, wire.Malformed(m.at, "", "zip's directory has an entry with signature %#08x, not %#08x", got, entrySignature)
+		return m, refusal.Malformed(m.at, "", "zip's directory has an entry with signature %#08x, not %#08x", got, entrySignature)
 	}
 	name, err := c.Bytes(int64(u16(h, 28)))
 	if err != nil {
@@ -141,7 +142,7 @@ func (z *archive) readEntry(c *wire.Cursor) (member, error) {
 		return m, err
 	}
 	if u16(h, 32) != 0 || u16(h, 34) != 0 {
-		return m, wire.Malformed(m.at+32, "", "member %.100q has a comment or lies on another disk", m.name)
+		return m, refusal.Malformed(m.at+32, "", "member %.100q has a comment or lies on another disk", m.name)
 	}
 	return m, z.setPlace(&m, h, extra)
 }
@@ -149,13 +150,13 @@ func (z *archive) readEntry(c *wire.Cursor) (member, error) {
 func (m *member) checkMethod(flags, method uint16) error {
 	switch {
 	case flags&flagsEncrypted != 0:
-		return wire.Unsupported(m.at+8, "", "member %.100q is encrypted", m.name)
+		return refusal.Unsupported(m.at+8, "", "member %.100q is encrypted", m.name)
 	case method == methodDeflate:
-		return wire.Unsupported(m.at+10, "", "member %.100q is deflated: torch stores members as they are", m.name)
+		return refusal.Unsupported(m.at+10, "", "member %.100q is deflated: torch stores members as they are", m.name)
 	case method != methodStored:
-		return wire.Unsupported(m.at+10, "", "member %.100q is compressed by method %d", m.name, method)
+		return refusal.Unsupported(m.at+10, "", "member %.100q is compressed by method %d", m.name, method)
 	case flags&^(flagDescriptor|flagUTF8) != 0:
-		return wire.Unsupported(m.at+8, "", "member %.100q has flags %#x", m.name, flags)
+		return refusal.Unsupported(m.at+8, "", "member %.100q has flags %#x", m.name, flags)
 	}
 	return nil
 }
@@ -176,13 +177,13 @@ func (z *archive) setPlace(m *member, h, extra []byte) error {
 	}
 	switch {
 	case len(long) > 0:
-		return wire.Malformed(m.at, "", "member %.100q has a zip64 field that gives more than is asked for", m.name)
+		return refusal.Malformed(m.at, "", "member %.100q has a zip64 field that gives more than is asked for", m.name)
 	case values[0] != values[1]:
-		return wire.Malformed(m.at+20, "", "member %.100q is stored, but has two sizes, %d and %d", m.name, values[1], values[0])
+		return refusal.Malformed(m.at+20, "", "member %.100q is stored, but has two sizes, %d and %d", m.name, values[1], values[0])
 	case values[0] > uint64(z.dir):
-		return wire.Malformed(m.at+24, "", "member %.100q of %d bytes does not fit in the file", m.name, values[0])
+		return refusal.Malformed(m.at+24, "", "member %.100q of %d bytes does not fit in the file", m.name, values[0])
 	case values[2] > uint64(z.dir):
-		return wire.Malformed(m.at+42, "", "member %.100q begins at %d, beyond the file's members", m.name, values[2])
+		return refusal.Malformed(m.at+42, "", "member %.100q begins at %d, beyond the file's members", m.name, values[2])
 	}
 	m.size, m.start = int64(values[0]), int64(values[2])
 	return nil
@@ -193,12 +194,12 @@ func (z *archive) setPlace(m *member, h, extra []byte) error {
 func zip64Field(extra []byte, off int64) (long []byte, err error) {
 	for i := 0; i < len(extra); {
 		if len(extra)-i < 4 || int(u16(extra, i+2)) > len(extra)-i-4 {
-			return nil, wire.Malformed(off+int64(i), "", "extra field ends in the middle of a record")
+			return nil, refusal.Malformed(off+int64(i), "", "extra field ends in the middle of a record")
 		}
 		body := extra[i+4:][:u16(extra, i+2)]
 		if u16(extra, i) == zip64ID {
 			if long != nil || len(body)%8 != 0 || len(body) == 0 || len(body) > 24 {
-				return nil, wire.Malformed(off+int64(i), "", "zip64 field of %d bytes, or a second one", len(body))
+				return nil, refusal.Malformed(off+int64(i), "", "zip64 field of %d bytes, or a second one", len(body))
 			}
 			long = body
 		}
@@ -212,20 +213,20 @@ func zip64Field(extra []byte, off int64) (long []byte, err error) {
 func (z *archive) checkName(m *member) error {
 	at := m.at + entrySize
 	if !validName(m.name) {
-		return wire.Malformed(at, "", "member name %.100q is no path of names", m.name)
+		return refusal.Malformed(at, "", "member name %.100q is no path of names", m.name)
 	}
 	root, _, ok := strings.Cut(m.name, "/")
 	if !ok {
-		return wire.Malformed(at, "", "member %.100q lies in no folder", m.name)
+		return refusal.Malformed(at, "", "member %.100q lies in no folder", m.name)
 	}
 	if z.root == "" {
 		z.root = root
 	}
 	if root != z.root {
-		return wire.Malformed(at, "", "member %.100q lies outside the folder %.100q", m.name, z.root)
+		return refusal.Malformed(at, "", "member %.100q lies outside the folder %.100q", m.name, z.root)
 	}
 	if _, dup := z.byName[strings.ToLower(m.name)]; dup {
-		return wire.Malformed(at, "", "two members are called %.100q, in the same or in other letter case", m.name)
+		return refusal.Malformed(at, "", "two members are called %.100q, in the same or in other letter case", m.name)
 	}
 	return nil
 }
@@ -257,7 +258,7 @@ func (z *archive) member(name string) *member {
 func (m *member) checkScript() error {
 	_, rest, _ := strings.Cut(m.name, "/")
 	if rest == "constants.pkl" || strings.HasPrefix(rest, "code/") {
-		return wire.Unsupported(m.at, "", "file is a TorchScript archive (it has %.100q): save the model's state_dict() instead", m.name)
+		return refusal.Unsupported(m.at, "", "file is a TorchScript archive (it has %.100q): save the model's state_dict() instead", m.name)
 	}
 	return nil
 }
@@ -269,10 +270,10 @@ func (z *archive) checkSums() error {
 	for i := range z.members {
 		m := &z.members[i]
 		if m.size == 0 && m.crc != 0 {
-			return wire.Malformed(m.at+16, "", "member %.100q is empty, but its checksum is %08x", m.name, m.crc)
+			return refusal.Malformed(m.at+16, "", "member %.100q is empty, but its checksum is %08x", m.name, m.crc)
 		}
 		if m.size > 0 && m.crc == 0 && !z.unchecked {
-			return wire.Malformed(m.at+16, "", "member %.100q has no checksum, where others have theirs", m.name)
+			return refusal.Malformed(m.at+16, "", "member %.100q has no checksum, where others have theirs", m.name)
 		}
 	}
 	return nil
@@ -281,14 +282,14 @@ func (z *archive) checkSums() error {
 // read reads a member of at most so many bytes and checks it.
 func (z *archive) read(m *member, limit int64) ([]byte, error) {
 	if m.size > limit {
-		return nil, wire.Unsupported(m.at+24, "", "member %.100q has %d bytes, more than the %d that are read", m.name, m.size, limit)
+		return nil, refusal.Unsupported(m.at+24, "", "member %.100q has %d bytes, more than the %d that are read", m.name, m.size, limit)
 	}
 	b := make([]byte, m.size)
-	if err := wire.ReadFull(z.r, b, m.data); err != nil {
-		return nil, &wire.Error{Offset: m.data, Err: err}
+	if err := bounded.ReadFull(z.r, b, m.data); err != nil {
+		return nil, &refusal.Error{Offset: m.data, Err: err}
 	}
 	if sum := crc32.ChecksumIEEE(b); sum != m.crc && !z.unchecked {
-		return nil, wire.Malformed(m.data, "", "member %.100q has checksum %08x, the zip says %08x", m.name, sum, m.crc)
+		return nil, refusal.Malformed(m.data, "", "member %.100q has checksum %08x, the zip says %08x", m.name, sum, m.crc)
 	}
 	return b, nil
 }

@@ -9,25 +9,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
 )
 
 // change makes the row of a sound zip to which something is done; the change
 // returns the offset where it is to be noticed.
-func change(name string, kind error, f func(z *zipped) int) wiretest.Bad {
+func change(name string, kind error, f func(z *zipped) int) refusaltest.Bad {
 	items := model(dictOf("w", plainHalf))
 	items[3].plain, items[4].wide = true, true // data/1, version
 	z := build(items...)
 	at := f(z)
-	return wiretest.Bad{Name: name, Bytes: z.b, Kind: kind, Offset: int64(at)}
+	return refusaltest.Bad{Name: name, Bytes: z.b, Kind: kind, Offset: int64(at)}
 }
 
 // with makes the row of other members; at finds the offset.
-func with(name string, kind error, items []item, at func(z *zipped) int) wiretest.Bad {
+func with(name string, kind error, items []item, at func(z *zipped) int) refusaltest.Bad {
 	z := build(items...)
-	return wiretest.Bad{Name: name, Bytes: z.b, Kind: kind, Offset: int64(at(z))}
+	return refusaltest.Bad{Name: name, Bytes: z.b, Kind: kind, Offset: int64(at(z))}
 }
 
 // entryOf finds the name in the directory's entry of a member.
@@ -36,18 +37,18 @@ func entryOf(name string) func(z *zipped) int {
 }
 
 func TestBadEnds(t *testing.T) {
-	bad := func(name string, f func(z *zipped) int) wiretest.Bad { return change(name, wire.ErrMalformed, f) }
-	wiretest.Run(t, []wiretest.Bad{
+	bad := func(name string, f func(z *zipped) int) refusaltest.Bad { return change(name, refusal.ErrMalformed, f) }
+	refusaltest.Run(t, []refusaltest.Bad{
 		{Name: "empty", Kind: io.ErrUnexpectedEOF},
 		{Name: "one byte of a zip", Bytes: []byte("P"), Kind: io.ErrUnexpectedEOF, Offset: 1},
-		{Name: "no zip", Bytes: []byte("{}"), Kind: wire.ErrMalformed},
-		{Name: "no zip, long", Bytes: bytes.Repeat([]byte("safetensors"), 100), Kind: wire.ErrMalformed},
-		{Name: "a safetensors file", Bytes: []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}" + strings.Repeat(" ", 30)), Kind: wire.ErrMalformed},
-		{Name: "no files", Bytes: append([]byte("PK\x05\x06"), make([]byte, 18)...), Kind: wire.ErrMalformed},
-		{Name: "torch's legacy format", Bytes: []byte("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."), Kind: wire.ErrUnsupported},
-		{Name: "torch's legacy format, protocol 4", Bytes: []byte("\x80\x04\x95\x0d\x00\x00\x00\x00\x00\x00\x00\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x04M\xe9\x03."), Kind: wire.ErrUnsupported},
-		{Name: "torch's legacy tar", Bytes: []byte("sys_info" + strings.Repeat("\x00", 249) + "ustar\x0000" + strings.Repeat("\x00", 600)), Kind: wire.ErrUnsupported},
-		{Name: "a bare pickle", Bytes: []byte(dictOf("w", "N")), Kind: wire.ErrMalformed},
+		{Name: "no zip", Bytes: []byte("{}"), Kind: refusal.ErrMalformed},
+		{Name: "no zip, long", Bytes: bytes.Repeat([]byte("safetensors"), 100), Kind: refusal.ErrMalformed},
+		{Name: "a safetensors file", Bytes: []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}" + strings.Repeat(" ", 30)), Kind: refusal.ErrMalformed},
+		{Name: "no files", Bytes: append([]byte("PK\x05\x06"), make([]byte, 18)...), Kind: refusal.ErrMalformed},
+		{Name: "torch's legacy format", Bytes: []byte("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."), Kind: refusal.ErrUnsupported},
+		{Name: "torch's legacy format, protocol 4", Bytes: []byte("\x80\x04\x95\x0d\x00\x00\x00\x00\x00\x00\x00\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x04M\xe9\x03."), Kind: refusal.ErrUnsupported},
+		{Name: "torch's legacy tar", Bytes: []byte("sys_info" + strings.Repeat("\x00", 249) + "ustar\x0000" + strings.Repeat("\x00", 600)), Kind: refusal.ErrUnsupported},
+		{Name: "a bare pickle", Bytes: []byte(dictOf("w", "N")), Kind: refusal.ErrMalformed},
 		bad("a byte before", func(z *zipped) int { z.b = append([]byte("#"), z.b...); return z.end64 + 1 + 76 - 20 + 8 }),
 		bad("a byte after", func(z *zipped) int { z.b = append(z.b, 0); return len(z.b) - 1 }),
 		bad("a thousand bytes after", func(z *zipped) int { z.b = append(z.b, make([]byte, 1000)...); return len(z.b) - 1000 }),
@@ -101,10 +102,10 @@ func (z *zipped) setCount(n uint16) {
 }
 
 func TestBadEntries(t *testing.T) {
-	m, u := wire.ErrMalformed, wire.ErrUnsupported
+	m, u := refusal.ErrMalformed, refusal.ErrUnsupported
 	// at changes a field of the entry of data/0 and is noticed there, or so
 	// many bytes from there.
-	at := func(name string, kind error, field, noticed int, v uint32, wide bool) wiretest.Bad {
+	at := func(name string, kind error, field, noticed int, v uint32, wide bool) refusaltest.Bad {
 		return change(name, kind, func(z *zipped) int {
 			if e := z.dir["data/0"] + field; wide {
 				z.put32(e, v)
@@ -114,7 +115,7 @@ func TestBadEntries(t *testing.T) {
 			return z.dir["data/0"] + noticed
 		})
 	}
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		at("encrypted", u, 8, 8, 0x809, false),
 		at("strongly encrypted", u, 8, 8, 0x849, false),
 		at("masked", u, 8, 8, 0x2808, false),
@@ -186,10 +187,10 @@ func TestBadEntries(t *testing.T) {
 }
 
 func TestBadPlaces(t *testing.T) {
-	m := wire.ErrMalformed
+	m := refusal.ErrMalformed
 	// again gives one member the place of another.
 	again := func(z *zipped, who, where string) { z.put32(z.dir[who]+42, uint32(z.local[where])) }
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		change("two members at one place", m, func(z *zipped) int {
 			again(z, "data/1", "data/0")
 			return z.dir["data/1"] + 42
@@ -232,9 +233,9 @@ func TestBadPlaces(t *testing.T) {
 }
 
 func TestBadLocals(t *testing.T) {
-	m := wire.ErrMalformed
+	m := refusal.ErrMalformed
 	// at changes a field of a local header and is noticed at another.
-	at := func(name, member string, field, noticed int, v uint32, wide bool) wiretest.Bad {
+	at := func(name, member string, field, noticed int, v uint32, wide bool) refusaltest.Bad {
 		return change(name, m, func(z *zipped) int {
 			if h := z.local[member] + field; wide {
 				z.put32(h, v)
@@ -244,7 +245,7 @@ func TestBadLocals(t *testing.T) {
 			return z.local[member] + noticed
 		})
 	}
-	wiretest.Run(t, []wiretest.Bad{
+	refusaltest.Run(t, []refusaltest.Bad{
 		at("other flags", "data/0", 6, 6, 0x800, false),
 		at("another method", "data/0", 8, 6, 8, false),
 		at("another checksum", "data/1", 14, 14, 7, true),
@@ -286,7 +287,7 @@ func TestBadLocals(t *testing.T) {
 }
 
 func TestBadMembers(t *testing.T) {
-	m, u := wire.ErrMalformed, wire.ErrUnsupported
+	m, u := refusal.ErrMalformed, refusal.ErrUnsupported
 	base := func(more ...item) []item { return append(model(dictOf("w", plainHalf)), more...) }
 	without := func(name string) []item {
 		var kept []item
@@ -299,13 +300,13 @@ func TestBadMembers(t *testing.T) {
 	}
 	instead := func(name, data string) []item { return append(without(name), item{name: name, data: data}) }
 	directory := func(z *zipped) int { return z.first }
-	var rows []wiretest.Bad
+	var rows []refusaltest.Bad
 	for _, name := range []string{
 		"", "../evil", "data/../../evil", "./data/9", "data//9", "data/", "/etc/passwd", "data/.", "data\\9", "data/\x009", "data/9\n", "data/\x7f", "data/\xff", "..",
 	} {
 		rows = append(rows, with("name "+name, m, base(item{name: name, data: "x"}), entryOf(name)))
 	}
-	wiretest.Run(t, append(rows,
+	refusaltest.Run(t, append(rows,
 		with("a name twice", m, base(item{name: "data/5", data: "x"}, item{name: "data/5", data: "x"}), entryOf("data/5")),
 		with("data.pkl twice", m, base(item{name: "data.pkl", data: proto + "}."}), entryOf("data.pkl")),
 		with("names that differ in letter case", m, base(item{name: "DATA/0", data: "x"}), entryOf("DATA/0")),
@@ -326,8 +327,8 @@ func TestBadMembers(t *testing.T) {
 			return z.dir["code/__torch__.py"]
 		}),
 		with("TorchScript's constants", u, base(item{name: "constants.pkl", data: "x"}), func(z *zipped) int { return z.dir["constants.pkl"] }),
-		wiretest.Bad{Name: "another folder", Bytes: otherFolder(), Kind: m, Offset: int64(bytes.LastIndex(otherFolder(), []byte("mOdel/version")))},
-		wiretest.Bad{Name: "no folder", Bytes: bytes.ReplaceAll(build(base()...).b, []byte(folder), []byte("model_")), Kind: m,
+		refusaltest.Bad{Name: "another folder", Bytes: otherFolder(), Kind: m, Offset: int64(bytes.LastIndex(otherFolder(), []byte("mOdel/version")))},
+		refusaltest.Bad{Name: "no folder", Bytes: bytes.ReplaceAll(build(base()...).b, []byte(folder), []byte("model_")), Kind: m,
 			Offset: int64(build(base()...).dir["data.pkl"] + 46)},
 	), read)
 }
@@ -339,11 +340,11 @@ func otherFolder() []byte {
 
 // Every prefix is refused; the beginning of a zip as one that was cut.
 func TestEveryPrefixIsRefused(t *testing.T) {
-	written := write(t, "archive", []wire.Tensor{{Name: "a", DType: "F16", Shape: dims{3}}, {Name: "b", DType: "F32"}})
+	written := write(t, "archive", []tensor.Tensor{{Name: "a", DType: "F16", Shape: dims{3}}, {Name: "b", DType: "F32"}})
 	for _, whole := range [][]byte{small(), unchecked(), written} {
 		require.NoError(t, read(whole))
 		for n := range whole {
-			e := wiretest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
+			e := refusaltest.Refused(t, read(whole[:n]), io.ErrUnexpectedEOF)
 			require.EqualValues(t, n, e.Offset)
 		}
 	}
@@ -352,7 +353,7 @@ func TestEveryPrefixIsRefused(t *testing.T) {
 func TestEveryTrailingByteIsRefused(t *testing.T) {
 	whole := small()
 	for c := range 256 {
-		wiretest.Refused(t, read(append(whole[:len(whole):len(whole)], byte(c))), wire.ErrMalformed)
+		refusaltest.Refused(t, read(append(whole[:len(whole):len(whole)], byte(c))), refusal.ErrMalformed)
 	}
 }
 
@@ -362,7 +363,7 @@ func TestFileShrinks(t *testing.T) {
 	whole := small()
 	for n := range whole {
 		_, err := torchfile.Read(bytes.NewReader(whole[:n]), int64(len(whole)))
-		wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 	}
 }
 
@@ -404,7 +405,7 @@ func TestEveryFlip(t *testing.T) {
 			b[i] ^= 1 << bit
 			f, err := torchfile.Read(bytes.NewReader(b), int64(len(b)))
 			if err != nil {
-				wiretest.Kind(t, err)
+				refusaltest.Kind(t, err)
 				continue
 			}
 			wrong := wrongSums(b, f)
@@ -428,7 +429,7 @@ func TestEveryFlipUnchecked(t *testing.T) {
 			b[i] ^= 1 << bit
 			f, err := torchfile.Read(bytes.NewReader(b), int64(len(b)))
 			if err != nil {
-				wiretest.Kind(t, err)
+				refusaltest.Kind(t, err)
 				continue
 			}
 			require.True(t, f.Unchecked, "byte %d", i)
@@ -442,5 +443,5 @@ func TestUncheckedFlipOfASum(t *testing.T) {
 	whole := unchecked()
 	at := bytes.LastIndex(whole, []byte(folder+"data/0")) - 46 + 16
 	binary.LittleEndian.PutUint32(whole[at:], 1)
-	wiretest.Refused(t, read(whole), wire.ErrMalformed)
+	refusaltest.Refused(t, read(whole), refusal.ErrMalformed)
 }

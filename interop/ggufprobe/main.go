@@ -15,9 +15,11 @@ import (
 	"io"
 	"os"
 
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 func main() {
@@ -52,7 +54,7 @@ func types() error {
 			continue
 		}
 		for n := int64(1); n <= 1024; n++ {
-			if size, ok := wire.DataSize(name, []int64{n}); ok {
+			if size, ok := name.Bytes([]int64{n}); ok {
 				rows = append(rows, [4]any{number, name, n, size})
 				break
 			}
@@ -95,9 +97,10 @@ func (p *pair) value() gguf.Value {
 type description struct {
 	Pairs   []pair
 	Tensors []struct {
-		Name, DType string
-		Shape       []int64
-		Data        []byte
+		Name  string
+		DType dtype.Type
+		Shape []int64
+		Data  []byte
 	}
 }
 
@@ -110,9 +113,9 @@ func write(out string) error {
 	for i := range d.Pairs {
 		pairs[i] = gguf.Pair{Key: d.Pairs[i].Key, Value: d.Pairs[i].value()}
 	}
-	tensors, data := make([]wire.Tensor, len(d.Tensors)), make([][]byte, len(d.Tensors))
+	tensors, data := make([]tensor.Tensor, len(d.Tensors)), make([][]byte, len(d.Tensors))
 	for i, t := range d.Tensors {
-		tensors[i], data[i] = wire.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape}, t.Data
+		tensors[i], data[i] = tensor.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape}, t.Data
 	}
 	return save(out, pairs, tensors, data)
 }
@@ -134,7 +137,7 @@ func rewrite(in, out string) error {
 	data := make([][]byte, len(f.Tensors))
 	for i := range f.Tensors {
 		data[i] = make([]byte, f.Tensors[i].Bytes())
-		if err := wire.ReadFull(f.Tensors[i].Data, data[i], 0); err != nil {
+		if err := bounded.ReadFull(f.Tensors[i].Data, data[i], 0); err != nil {
 			return err
 		}
 	}
@@ -142,7 +145,7 @@ func rewrite(in, out string) error {
 }
 
 // save lays out a file and fills in the data.
-func save(out string, pairs []gguf.Pair, tensors []wire.Tensor, data [][]byte) error {
+func save(out string, pairs []gguf.Pair, tensors []tensor.Tensor, data [][]byte) error {
 	head, offsets, size, err := gguf.Header(pairs, tensors)
 	if err != nil {
 		return err

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/koala-go/sdk/dataset/lang"
 	"github.com/stretchr/testify/require"
+
+	"github.com/koala-go/sdk/dataset/lang"
 )
 
 func TestAnswer(t *testing.T) {

@@ -1,4 +1,7 @@
-package wire
+// Package strictjson reads JSON as RFC 8259 defines it and forgives nothing:
+// no byte order mark, no duplicate names, no lone surrogates, exact letter case,
+// bounded nesting. Errors carry the byte offset.
+package strictjson
 
 import (
 	"bytes"
@@ -7,31 +10,33 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // maxNesting bounds the depth of JSON values that are skipped.
 const maxNesting = 64
 
-// JSON reads one JSON text strictly, as RFC 8259 writes it: UTF-8 without a
+// Reader reads one JSON text strictly, as RFC 8259 writes it: UTF-8 without a
 // byte order mark, no comments, no duplicate names in an object, no lone
 // surrogates. encoding/json forgives all of these, and letter case too.
-type JSON struct {
+type Reader struct {
 	data []byte
 	pos  int
 	base int64 // file offset of data[0]
 }
 
-// NewJSON reads data, which begins at offset base of the file.
-func NewJSON(data []byte, base int64) *JSON { return &JSON{data: data, base: base} }
+// New returns a Reader of data, which begins at offset base of the file.
+func New(data []byte, base int64) *Reader { return &Reader{data: data, base: base} }
 
 // Offset is the file offset of the next byte.
-func (j *JSON) Offset() int64 { return j.base + int64(j.pos) }
+func (j *Reader) Offset() int64 { return j.base + int64(j.pos) }
 
-func (j *JSON) malformed(format string, args ...any) error {
-	return Malformed(j.Offset(), "", format, args...)
+func (j *Reader) malformed(format string, args ...any) error {
+	return refusal.Malformed(j.Offset(), "", format, args...)
 }
 
-func (j *JSON) space() {
+func (j *Reader) space() {
 	for j.pos < len(j.data) {
 		switch j.data[j.pos] {
 		case ' ', '\t', '\n', '\r':
@@ -43,14 +48,14 @@ func (j *JSON) space() {
 }
 
 // peek is the next byte that is not white space, 0 at the end.
-func (j *JSON) peek() byte {
+func (j *Reader) peek() byte {
 	if j.space(); j.pos < len(j.data) {
 		return j.data[j.pos]
 	}
 	return 0
 }
 
-func (j *JSON) expect(c byte) error {
+func (j *Reader) expect(c byte) error {
 	if got := j.peek(); got != c || j.pos == len(j.data) {
 		return j.unexpected(strconv.QuoteRune(rune(c)))
 	}
@@ -59,7 +64,7 @@ func (j *JSON) expect(c byte) error {
 }
 
 // unexpected says what stands where something else is due.
-func (j *JSON) unexpected(want string) error {
+func (j *Reader) unexpected(want string) error {
 	if j.space(); j.pos == len(j.data) {
 		return j.malformed("JSON ends where %s is due", want)
 	}
@@ -67,7 +72,7 @@ func (j *JSON) unexpected(want string) error {
 }
 
 // End checks that nothing but white space follows.
-func (j *JSON) End() error {
+func (j *Reader) End() error {
 	if j.space(); j.pos < len(j.data) {
 		return j.malformed("%q follows the end of the JSON text", j.data[j.pos])
 	}
@@ -76,7 +81,7 @@ func (j *JSON) End() error {
 
 // Object reads an object and calls member for each of its names; member must
 // read the value.
-func (j *JSON) Object(member func(name string) error) error {
+func (j *Reader) Object(member func(name string) error) error {
 	var seen nameSet
 	return j.members(seen.has, func(name string) error {
 		seen.add(name)
@@ -85,7 +90,7 @@ func (j *JSON) Object(member func(name string) error) error {
 }
 
 // StringMap reads an object whose values are all strings.
-func (j *JSON) StringMap() (map[string]string, error) {
+func (j *Reader) StringMap() (map[string]string, error) {
 	m := make(map[string]string)
 	has := func(name string) bool { _, ok := m[name]; return ok }
 	return m, j.members(has, func(name string) (err error) {
@@ -95,7 +100,7 @@ func (j *JSON) StringMap() (map[string]string, error) {
 }
 
 // members reads an object with names that were not there before.
-func (j *JSON) members(has func(name string) bool, member func(name string) error) error {
+func (j *Reader) members(has func(name string) bool, member func(name string) error) error {
 	return j.list('{', '}', func() error {
 		at := j.Offset()
 		name, err := j.String()
@@ -103,7 +108,7 @@ func (j *JSON) members(has func(name string) bool, member func(name string) erro
 			return err
 		}
 		if has(name) {
-			return Malformed(at, "", "duplicate name %q", name)
+			return refusal.Malformed(at, "", "duplicate name %q", name)
 		}
 		if err := j.expect(':'); err != nil {
 			return err
@@ -138,11 +143,11 @@ func (s *nameSet) add(name string) {
 }
 
 // Array reads an array and calls element where each of its values begins.
-func (j *JSON) Array(element func() error) error { return j.list('[', ']', element) }
+func (j *Reader) Array(element func() error) error { return j.list('[', ']', element) }
 
 // list reads what objects and arrays have in common: items with commas
 // between them and marks around them.
-func (j *JSON) list(open, shut byte, item func() error) error {
+func (j *Reader) list(open, shut byte, item func() error) error {
 	if err := j.expect(open); err != nil {
 		return err
 	}
@@ -168,7 +173,7 @@ func (j *JSON) list(open, shut byte, item func() error) error {
 }
 
 // Uint reads a number that is whole and not negative: digits alone.
-func (j *JSON) Uint() (int64, error) {
+func (j *Reader) Uint() (int64, error) {
 	j.space()
 	start := j.pos
 	j.digits()
@@ -183,19 +188,19 @@ func (j *JSON) Uint() (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || text[0] == '0' && len(text) > 1 {
-		return 0, Malformed(j.base+int64(start), "", "number %.40q is out of range or has a leading zero", text)
+		return 0, refusal.Malformed(j.base+int64(start), "", "number %.40q is out of range or has a leading zero", text)
 	}
 	return n, nil
 }
 
-func (j *JSON) digits() {
+func (j *Reader) digits() {
 	for j.pos < len(j.data) && '0' <= j.data[j.pos] && j.data[j.pos] <= '9' {
 		j.pos++
 	}
 }
 
 // String reads a string.
-func (j *JSON) String() (string, error) {
+func (j *Reader) String() (string, error) {
 	if err := j.expect('"'); err != nil {
 		return "", err
 	}
@@ -208,7 +213,7 @@ func (j *JSON) String() (string, error) {
 		case c == '"':
 			s := string(j.data[start:j.pos])
 			if !utf8.ValidString(s) {
-				return "", Malformed(j.base+int64(start), "", "string is not UTF-8")
+				return "", refusal.Malformed(j.base+int64(start), "", "string is not UTF-8")
 			}
 			j.pos++
 			return s, nil
@@ -222,7 +227,7 @@ func (j *JSON) String() (string, error) {
 }
 
 // escaped goes on with the string from start at its first backslash.
-func (j *JSON) escaped(start int) (string, error) {
+func (j *Reader) escaped(start int) (string, error) {
 	var out strings.Builder
 	out.Grow(j.quote() - start)
 	out.Write(j.data[start:j.pos])
@@ -230,7 +235,7 @@ func (j *JSON) escaped(start int) (string, error) {
 		switch c := j.data[j.pos]; {
 		case c == '"':
 			if !utf8.ValidString(out.String()) {
-				return "", Malformed(j.base+int64(start), "", "string is not UTF-8")
+				return "", refusal.Malformed(j.base+int64(start), "", "string is not UTF-8")
 			}
 			j.pos++
 			return out.String(), nil
@@ -240,7 +245,7 @@ func (j *JSON) escaped(start int) (string, error) {
 			at := j.Offset()
 			r, err := j.escape()
 			if err != nil {
-				return "", &Error{Offset: at, Err: err}
+				return "", &refusal.Error{Offset: at, Err: err}
 			}
 			out.WriteRune(r)
 		default:
@@ -263,7 +268,7 @@ var inString = func() (t [256]bool) {
 }()
 
 // quote is the place of the quote that ends the string in which pos is.
-func (j *JSON) quote() int {
+func (j *Reader) quote() int {
 	for at := j.pos; ; {
 		n := bytes.IndexByte(j.data[at:], '"')
 		if n < 0 {
@@ -283,13 +288,13 @@ func (j *JSON) quote() int {
 
 // The reasons for which an escape is refused, at its backslash.
 var (
-	errEscapeEnds = Reason(ErrMalformed, "JSON ends within an escape")
-	errEscapeHex  = Reason(ErrMalformed, "\\u is not followed by four hexadecimal digits")
-	errSurrogate  = Reason(ErrMalformed, "lone surrogate in a string")
+	errEscapeEnds = refusal.Reason(refusal.ErrMalformed, "JSON ends within an escape")
+	errEscapeHex  = refusal.Reason(refusal.ErrMalformed, "\\u is not followed by four hexadecimal digits")
+	errSurrogate  = refusal.Reason(refusal.ErrMalformed, "lone surrogate in a string")
 )
 
 // escape reads a backslash and what follows it.
-func (j *JSON) escape() (rune, error) {
+func (j *Reader) escape() (rune, error) {
 	if j.pos+1 == len(j.data) {
 		return 0, errEscapeEnds
 	}
@@ -311,10 +316,10 @@ func (j *JSON) escape() (rune, error) {
 	case 'u':
 		return j.unicodeEscape()
 	}
-	return 0, Reason(ErrMalformed, "unknown escape %q", []byte{'\\', c})
+	return 0, refusal.Reason(refusal.ErrMalformed, "unknown escape %q", []byte{'\\', c})
 }
 
-func (j *JSON) unicodeEscape() (rune, error) {
+func (j *Reader) unicodeEscape() (rune, error) {
 	r, err := j.hex4()
 	if err != nil || !utf16.IsSurrogate(r) {
 		return r, err
@@ -332,7 +337,7 @@ func (j *JSON) unicodeEscape() (rune, error) {
 	return 0, errSurrogate
 }
 
-func (j *JSON) hex4() (rune, error) {
+func (j *Reader) hex4() (rune, error) {
 	if j.pos+4 > len(j.data) {
 		return 0, errEscapeEnds
 	}
@@ -345,9 +350,9 @@ func (j *JSON) hex4() (rune, error) {
 }
 
 // Skip reads over one value of any kind, nested at most 64 deep.
-func (j *JSON) Skip() error { return j.skip(maxNesting) }
+func (j *Reader) Skip() error { return j.skip(maxNesting) }
 
-func (j *JSON) skip(depth int) error {
+func (j *Reader) skip(depth int) error {
 	c := j.peek()
 	if depth == 0 && (c == '{' || c == '[') {
 		return j.malformed("JSON is nested deeper than %d", maxNesting)
@@ -371,7 +376,7 @@ func (j *JSON) skip(depth int) error {
 	}
 }
 
-func (j *JSON) literal(word string) error {
+func (j *Reader) literal(word string) error {
 	if end := j.pos + len(word); end <= len(j.data) && string(j.data[j.pos:end]) == word {
 		j.pos = end
 		return nil
@@ -380,7 +385,7 @@ func (j *JSON) literal(word string) error {
 }
 
 // number reads over a number of any form.
-func (j *JSON) number() error {
+func (j *Reader) number() error {
 	start := j.pos
 	if j.next('-') && j.pos == len(j.data) {
 		return j.unexpected("a digit")
@@ -407,7 +412,7 @@ func (j *JSON) number() error {
 	return nil
 }
 
-func (j *JSON) next(c byte) bool {
+func (j *Reader) next(c byte) bool {
 	if j.pos < len(j.data) && j.data[j.pos] == c {
 		j.pos++
 		return true
@@ -415,7 +420,7 @@ func (j *JSON) next(c byte) bool {
 	return false
 }
 
-func (j *JSON) someDigits() bool {
+func (j *Reader) someDigits() bool {
 	start := j.pos
 	j.digits()
 	return j.pos > start

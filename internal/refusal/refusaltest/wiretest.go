@@ -1,6 +1,6 @@
 // Package wiretest holds the laws that every parser's tests assert: what a
 // refusal looks like, and how much a file may make its reader allocate.
-package wiretest
+package refusaltest
 
 import (
 	"errors"
@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/fixture"
-	"github.com/koala-go/sdk/internal/wire"
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
-var kinds = []error{wire.ErrMalformed, wire.ErrUnsupported, io.ErrUnexpectedEOF}
+var kinds = []error{refusal.ErrMalformed, refusal.ErrUnsupported, io.ErrUnexpectedEOF}
 
 // Bad is an input that must be refused, the kind of the refusal, the byte
 // that it names and the tensor that it names.
@@ -38,11 +38,11 @@ func Run(t *testing.T, rows []Bad, read func([]byte) error) {
 	}
 }
 
-// Refused requires err to be a *wire.Error of this kind and of no other.
-func Refused(t testing.TB, err, kind error) *wire.Error {
+// Refused requires err to be a *refusal.Error of this kind and of no other.
+func Refused(t testing.TB, err, kind error) *refusal.Error {
 	t.Helper()
 	require.Error(t, err)
-	var e *wire.Error
+	var e *refusal.Error
 	require.ErrorAs(t, err, &e)
 	for _, k := range kinds {
 		require.Equal(t, k == kind, errors.Is(err, k), "%v is of the kind %q", err, k)
@@ -78,7 +78,7 @@ func Lawful(t testing.TB, size int, parse func() error) error {
 	require.LessOrEqual(t, least, limit, "bytes allocated for an input of %d", size)
 	if err != nil {
 		Kind(t, err)
-		var e *wire.Error
+		var e *refusal.Error
 		require.ErrorAs(t, err, &e)
 		require.True(t, 0 <= e.Offset && e.Offset <= int64(size), "offset in an input of %d bytes: %v", size, e)
 	}

@@ -1,4 +1,4 @@
-package wire_test
+package strictjson_test
 
 import (
 	"encoding/json"
@@ -10,13 +10,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // skipAll reads one JSON text whole.
 func skipAll(text string) error {
-	j := wire.NewJSON([]byte(text), 0)
+	j := strictjson.New([]byte(text), 0)
 	if err := j.Skip(); err != nil {
 		return err
 	}
@@ -58,27 +59,27 @@ func TestJSONRefuses(t *testing.T) {
 	} {
 		t.Run(text[:min(len(text), 40)], func(t *testing.T) {
 			clean := strings.Replace(text, mark, "", 1)
-			err := wiretest.Lawful(t, len(clean), func() error { return skipAll(clean) })
-			e := wiretest.Refused(t, err, wire.ErrMalformed)
+			err := refusaltest.Lawful(t, len(clean), func() error { return skipAll(clean) })
+			e := refusaltest.Refused(t, err, refusal.ErrMalformed)
 			require.EqualValues(t, max(strings.Index(text, mark), 0), e.Offset, err)
 		})
 	}
 }
 
 func TestJSONOffsetsCountFromTheBase(t *testing.T) {
-	j := wire.NewJSON([]byte(`[1,x]`), 1000)
+	j := strictjson.New([]byte(`[1,x]`), 1000)
 	require.EqualValues(t, 1000, j.Offset())
-	require.EqualValues(t, 1003, wiretest.Refused(t, j.Skip(), wire.ErrMalformed).Offset)
-	j = wire.NewJSON([]byte("\"\xff\""), 1000)
+	require.EqualValues(t, 1003, refusaltest.Refused(t, j.Skip(), refusal.ErrMalformed).Offset)
+	j = strictjson.New([]byte("\"\xff\""), 1000)
 	_, err := j.String()
-	require.EqualValues(t, 1001, wiretest.Refused(t, err, wire.ErrMalformed).Offset)
+	require.EqualValues(t, 1001, refusaltest.Refused(t, err, refusal.ErrMalformed).Offset)
 }
 
 func TestJSONUint(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "7": 7, " 42 ": 42, "9223372036854775807": 1<<63 - 1, "10,": 10, "3]": 3,
 	} {
-		n, err := wire.NewJSON([]byte(text), 0).Uint()
+		n, err := strictjson.New([]byte(text), 0).Uint()
 		require.NoError(t, err, text)
 		require.Equal(t, want, n, text)
 	}
@@ -87,8 +88,8 @@ func TestJSONUint(t *testing.T) {
 		"¦01", "¦00", "¦9223372036854775808", "¦18446744073709551616", " ¦" + strings.Repeat("9", 1000),
 	} {
 		clean := strings.Replace(text, mark, "", 1)
-		n, err := wire.NewJSON([]byte(clean), 0).Uint()
-		e := wiretest.Refused(t, err, wire.ErrMalformed)
+		n, err := strictjson.New([]byte(clean), 0).Uint()
+		e := refusaltest.Refused(t, err, refusal.ErrMalformed)
 		require.EqualValues(t, strings.Index(text, mark), e.Offset, text)
 		require.Zero(t, n)
 		require.Less(t, len(err.Error()), 200, "a long number is not repeated whole")
@@ -101,14 +102,14 @@ func TestJSONString(t *testing.T) {
 	} {
 		var want string
 		require.NoError(t, json.Unmarshal([]byte(text), &want))
-		got, err := wire.NewJSON([]byte(text), 0).String()
+		got, err := strictjson.New([]byte(text), 0).String()
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
 }
 
 func TestJSONObjectAndArray(t *testing.T) {
-	j := wire.NewJSON([]byte(` { "b" : [ 3 , 4 ] , "a\n" : [ ] } `), 0)
+	j := strictjson.New([]byte(` { "b" : [ 3 , 4 ] , "a\n" : [ ] } `), 0)
 	var names []string
 	var numbers []int64
 	require.NoError(t, j.Object(func(name string) error {
@@ -124,7 +125,7 @@ func TestJSONObjectAndArray(t *testing.T) {
 	require.Equal(t, []int64{3, 4}, numbers)
 
 	broken := errors.New("broken")
-	j = wire.NewJSON([]byte(`{"a":[1]}`), 0)
+	j = strictjson.New([]byte(`{"a":[1]}`), 0)
 	require.Equal(t, broken, j.Object(func(string) error { return j.Array(func() error { return broken }) }))
 }
 
@@ -153,7 +154,7 @@ func requireLikeStandard(t *testing.T, text []byte) {
 		require.Error(t, err, "%q is not valid", text)
 	}
 	if err != nil {
-		wiretest.Refused(t, err, wire.ErrMalformed)
+		refusaltest.Refused(t, err, refusal.ErrMalformed)
 	}
 }
 
@@ -197,7 +198,7 @@ func mutate(rng *rand.Rand, text []byte, alphabet string) []byte {
 }
 
 func TestJSONStringMap(t *testing.T) {
-	j := wire.NewJSON([]byte(` {"b":"1", "\u0061":"\n"} `), 0)
+	j := strictjson.New([]byte(` {"b":"1", "\u0061":"\n"} `), 0)
 	m, err := j.StringMap()
 	require.NoError(t, err)
 	require.NoError(t, j.End())
@@ -206,8 +207,8 @@ func TestJSONStringMap(t *testing.T) {
 		`¦[]`, `¦null`, `{"a":¦1}`, `{"a":¦null}`, `{"a":¦{}}`, `{"a":"1",¦"a":"1"}`, `{"a":"1",¦"\u0061":"2"}`, `{"a":"1"¦`,
 	} {
 		clean := strings.Replace(text, mark, "", 1)
-		_, err := wire.NewJSON([]byte(clean), 0).StringMap()
-		e := wiretest.Refused(t, err, wire.ErrMalformed)
+		_, err := strictjson.New([]byte(clean), 0).StringMap()
+		e := refusaltest.Refused(t, err, refusal.ErrMalformed)
 		require.EqualValues(t, strings.Index(text, mark), e.Offset, text)
 	}
 }
@@ -223,12 +224,12 @@ func TestJSONAllocation(t *testing.T) {
 		"escapes": "[" + strings.Repeat(`"\n",`, 100_000) + "0]",
 		"long":    `"` + strings.Repeat(`\n`, 1_000_000) + `"`,
 	} {
-		require.NoError(t, wiretest.Lawful(t, len(text), func() error { return skipAll(text) }), name)
+		require.NoError(t, refusaltest.Lawful(t, len(text), func() error { return skipAll(text) }), name)
 	}
 	for n := 1000; n < 200_000; n += n / 16 {
 		text := wideObject(n, `""`)
-		require.NoError(t, wiretest.Lawful(t, len(text), func() error {
-			_, err := wire.NewJSON([]byte(text), 0).StringMap()
+		require.NoError(t, refusaltest.Lawful(t, len(text), func() error {
+			_, err := strictjson.New([]byte(text), 0).StringMap()
 			return err
 		}), "%d names", n)
 	}

@@ -1,4 +1,4 @@
-package wire
+package strictjson
 
 // Value is a JSON value of any kind, for settings whose shape varies. Numbers
 // are kept as they are written.
@@ -11,9 +11,9 @@ type Value struct {
 }
 
 // Value reads one value, nested at most 64 deep.
-func (j *JSON) Value() (*Value, error) { return j.value(maxNesting) }
+func (j *Reader) Value() (*Value, error) { return j.value(maxNesting) }
 
-func (j *JSON) value(depth int) (*Value, error) {
+func (j *Reader) value(depth int) (*Value, error) {
 	v := &Value{Kind: j.peek(), Offset: j.Offset()}
 	if depth == 0 && (v.Kind == '{' || v.Kind == '[') {
 		return nil, j.malformed("JSON is nested deeper than %d", maxNesting)
@@ -61,4 +61,4 @@ func (v *Value) Is(text string) bool { return v != nil && v.Kind == '"' && v.Tex
 func (v *Value) True() bool { return v != nil && v.Kind == 't' }
 
 // Peek is the first byte of the next value or mark, 0 at the end.
-func (j *JSON) Peek() byte { return j.peek() }
+func (j *Reader) Peek() byte { return j.peek() }

@@ -1,4 +1,4 @@
-package wire_test
+package bounded_test
 
 import (
 	"bytes"
@@ -9,8 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/bounded"
+	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 // numbered is n bytes, each of which tells its offset.
@@ -37,7 +38,7 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 func TestCursorReadsEverySplit(t *testing.T) {
 	data := numbered(9000)
 	for _, step := range []int64{1, 2, 3, 7, 8, 1000, 4095, 4096, 4097, 8191, 9000} {
-		c := wire.NewCursor(bytes.NewReader(data), 0, int64(len(data)))
+		c := bounded.NewCursor(bytes.NewReader(data), 0, int64(len(data)))
 		for c.Left() > 0 {
 			at, n := c.Offset(), min(step, c.Left())
 			b, err := c.Bytes(n)
@@ -50,15 +51,15 @@ func TestCursorReadsEverySplit(t *testing.T) {
 
 func TestCursorKeepsToItsRange(t *testing.T) {
 	data := numbered(6000)
-	c := wire.NewCursor(bytes.NewReader(data), 100, 5000)
+	c := bounded.NewCursor(bytes.NewReader(data), 100, 5000)
 	require.EqualValues(t, 4900, c.Left())
 	b, err := c.Bytes(4900)
 	require.NoError(t, err)
 	require.Equal(t, data[100:5000], b)
 
-	require.EqualValues(t, 5000, wiretest.Refused(t, c.Skip(1), io.ErrUnexpectedEOF).Offset)
+	require.EqualValues(t, 5000, refusaltest.Refused(t, c.Skip(1), io.ErrUnexpectedEOF).Offset)
 	_, err = c.Byte()
-	wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+	refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 	b, err = c.Bytes(0)
 	require.NoError(t, err)
 	require.Empty(t, b)
@@ -68,12 +69,12 @@ func TestCursorKeepsToItsRange(t *testing.T) {
 func TestCursorRefusesLengths(t *testing.T) {
 	for _, n := range []int64{-1, 11, 1 << 40, 1<<63 - 1, -1 << 63} {
 		r := &counting{ReaderAt: bytes.NewReader(numbered(20))}
-		c := wire.NewCursor(r, 7, 17)
-		require.EqualValues(t, 7, wiretest.Refused(t, c.Skip(n), io.ErrUnexpectedEOF).Offset)
+		c := bounded.NewCursor(r, 7, 17)
+		require.EqualValues(t, 7, refusaltest.Refused(t, c.Skip(n), io.ErrUnexpectedEOF).Offset)
 		_, err := c.Bytes(n)
-		require.EqualValues(t, 7, wiretest.Refused(t, err, io.ErrUnexpectedEOF).Offset)
+		require.EqualValues(t, 7, refusaltest.Refused(t, err, io.ErrUnexpectedEOF).Offset)
 		err = c.Within(n, func() error { t.Fatal("called"); return nil })
-		require.EqualValues(t, 7, wiretest.Refused(t, err, io.ErrUnexpectedEOF).Offset)
+		require.EqualValues(t, 7, refusaltest.Refused(t, err, io.ErrUnexpectedEOF).Offset)
 		require.EqualValues(t, 7, c.Offset(), "a refused length moves nothing")
 		require.Zero(t, r.bytes, "a refused length reads nothing")
 	}
@@ -81,10 +82,10 @@ func TestCursorRefusesLengths(t *testing.T) {
 
 func TestCursorAllocatesNoMoreThanTheFile(t *testing.T) {
 	data := numbered(100)
-	n := wiretest.Allocated(func() {
-		c := wire.NewCursor(bytes.NewReader(data), 0, 100)
+	n := refusaltest.Allocated(func() {
+		c := bounded.NewCursor(bytes.NewReader(data), 0, 100)
 		_, err := c.Bytes(1 << 40)
-		wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 	})
 	require.Less(t, n, uint64(1<<20))
 }
@@ -92,7 +93,7 @@ func TestCursorAllocatesNoMoreThanTheFile(t *testing.T) {
 func TestCursorSkipsWithoutReading(t *testing.T) {
 	const size, step = 1 << 40, 1 << 30
 	r := &counting{ReaderAt: zeros{}}
-	c := wire.NewCursor(r, 0, size)
+	c := bounded.NewCursor(r, 0, size)
 	for c.Left() > 0 {
 		_, err := c.BigEndian(8)
 		require.NoError(t, err)
@@ -109,7 +110,7 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), n
 
 func TestCursorReadsAhead(t *testing.T) {
 	r := &counting{ReaderAt: bytes.NewReader(numbered(8192))}
-	c := wire.NewCursor(r, 0, 8192)
+	c := bounded.NewCursor(r, 0, 8192)
 	for range 8192 {
 		_, err := c.Byte()
 		require.NoError(t, err)
@@ -119,7 +120,7 @@ func TestCursorReadsAhead(t *testing.T) {
 
 func TestCursorBigEndian(t *testing.T) {
 	data := []byte{0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 9, 10, 11, 12, 13, 14, 15}
-	c := wire.NewCursor(bytes.NewReader(data), 0, int64(len(data)))
+	c := bounded.NewCursor(bytes.NewReader(data), 0, int64(len(data)))
 	want := []uint64{
 		binary.BigEndian.Uint64(data),
 		uint64(binary.BigEndian.Uint32(data[8:])),
@@ -132,11 +133,11 @@ func TestCursorBigEndian(t *testing.T) {
 		require.Equal(t, want[i], n)
 	}
 	_, err := c.BigEndian(2)
-	wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+	refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 }
 
 func TestCursorWithin(t *testing.T) {
-	read := func(c *wire.Cursor, n int64) func() error {
+	read := func(c *bounded.Cursor, n int64) func() error {
 		return func() error { _, err := c.Bytes(n); return err }
 	}
 	for _, test := range []struct {
@@ -148,17 +149,17 @@ func TestCursorWithin(t *testing.T) {
 	}{
 		{"all of it", 10, 10, nil, 0, 10},
 		{"nothing of nothing", 0, 0, nil, 0, 0},
-		{"too little", 10, 6, wire.ErrMalformed, 6, 6},
-		{"nothing", 10, 0, wire.ErrMalformed, 0, 0},
+		{"too little", 10, 6, refusal.ErrMalformed, 6, 6},
+		{"nothing", 10, 0, refusal.ErrMalformed, 0, 0},
 		{"more than the part", 10, 11, io.ErrUnexpectedEOF, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := wire.NewCursor(bytes.NewReader(numbered(20)), 0, 20)
+			c := bounded.NewCursor(bytes.NewReader(numbered(20)), 0, 20)
 			err := c.Within(test.outer, read(c, test.n))
 			if test.kind == nil {
 				require.NoError(t, err)
 			} else {
-				require.Equal(t, test.offset, wiretest.Refused(t, err, test.kind).Offset)
+				require.Equal(t, test.offset, refusaltest.Refused(t, err, test.kind).Offset)
 			}
 			require.Equal(t, test.afterwards, c.Offset())
 			require.Equal(t, 20-test.afterwards, c.Left(), "the outer end is back")
@@ -167,9 +168,9 @@ func TestCursorWithin(t *testing.T) {
 }
 
 func TestCursorWithinNests(t *testing.T) {
-	c := wire.NewCursor(bytes.NewReader(numbered(20)), 0, 20)
+	c := bounded.NewCursor(bytes.NewReader(numbered(20)), 0, 20)
 	err := c.Within(10, func() error {
-		wiretest.Refused(t, c.Within(11, func() error { return nil }), io.ErrUnexpectedEOF)
+		refusaltest.Refused(t, c.Within(11, func() error { return nil }), io.ErrUnexpectedEOF)
 		require.NoError(t, c.Within(4, func() error { return c.Skip(4) }))
 		return c.Skip(6)
 	})
@@ -180,13 +181,13 @@ func TestCursorWithinNests(t *testing.T) {
 
 func TestCursorReaderFails(t *testing.T) {
 	broken := errors.New("broken disk")
-	c := wire.NewCursor(failing{broken}, 3, 20)
+	c := bounded.NewCursor(failing{broken}, 3, 20)
 	_, err := c.Bytes(4)
-	var e *wire.Error
+	var e *refusal.Error
 	require.ErrorAs(t, err, &e)
 	require.ErrorIs(t, err, broken)
 	require.EqualValues(t, 3, e.Offset)
-	require.NotErrorIs(t, err, wire.ErrMalformed)
+	require.NotErrorIs(t, err, refusal.ErrMalformed)
 	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
 
 	_, err = c.Bytes(1)
@@ -198,7 +199,7 @@ type failing struct{ err error }
 func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
 
 func TestCursorFileShorterThanItSays(t *testing.T) {
-	c := wire.NewCursor(bytes.NewReader(numbered(10)), 0, 20)
+	c := bounded.NewCursor(bytes.NewReader(numbered(10)), 0, 20)
 	_, err := c.Bytes(4)
-	wiretest.Refused(t, err, io.ErrUnexpectedEOF)
+	refusaltest.Refused(t, err, io.ErrUnexpectedEOF)
 }

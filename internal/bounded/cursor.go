@@ -1,8 +1,13 @@
-package wire
+// Package bounded reads binary structures from an io.ReaderAt of known size.
+// It compares each length with the bytes that are left before it reads or
+// allocates, so that a hostile length costs nothing.
+package bounded
 
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/koala-go/sdk/internal/refusal"
 )
 
 // cursorWindow is how much a Cursor reads ahead: a record's header at most,
@@ -35,7 +40,7 @@ func (c *Cursor) Left() int64 { return c.end - c.off }
 // Skip moves over n bytes without reading them.
 func (c *Cursor) Skip(n int64) error {
 	if n < 0 || n > c.Left() {
-		return Truncated(c.off, "", "%d bytes announced, %d left", n, c.Left())
+		return refusal.Truncated(c.off, "", "%d bytes announced, %d left", n, c.Left())
 	}
 	c.off += n
 	return nil
@@ -65,7 +70,7 @@ func (c *Cursor) fill(start, n int64) error {
 	c.window, c.windowStart = c.store[:want], start
 	if err := ReadFull(c.r, c.window, start); err != nil {
 		c.window = nil
-		return &Error{Offset: start, Err: err}
+		return &refusal.Error{Offset: start, Err: err}
 	}
 	return nil
 }
@@ -73,13 +78,13 @@ func (c *Cursor) fill(start, n int64) error {
 // Within runs f on the next n bytes alone and checks that it reads all of them.
 func (c *Cursor) Within(n int64, f func() error) error {
 	if n < 0 || n > c.Left() {
-		return Truncated(c.off, "", "%d bytes announced, %d left", n, c.Left())
+		return refusal.Truncated(c.off, "", "%d bytes announced, %d left", n, c.Left())
 	}
 	outer := c.end
 	c.end = c.off + n
 	err := f()
 	if err == nil && c.off < c.end {
-		err = Malformed(c.off, "", "%d bytes follow the value", c.Left())
+		err = refusal.Malformed(c.off, "", "%d bytes follow the value", c.Left())
 	}
 	c.end = outer
 	return err
@@ -103,4 +108,29 @@ func (c *Cursor) BigEndian(size int64) (uint64, error) {
 	var full [8]byte
 	copy(full[8-len(b):], b)
 	return binary.BigEndian.Uint64(full[:]), nil
+}
+
+// ReadFull fills p from r at off. Unlike io.ReaderAt it gives a nil error
+// whenever p was filled, io.ErrUnexpectedEOF when the input ends early, and
+// it ends also with a reader that returns neither bytes nor an error.
+func ReadFull(r io.ReaderAt, p []byte, off int64) error {
+	for stalls := 0; len(p) > 0; {
+		n, err := r.ReadAt(p, off)
+		p, off = p[n:], off+int64(n)
+		switch {
+		case len(p) == 0:
+			return nil
+		case err == io.EOF:
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		case n > 0:
+			stalls = 0
+		default:
+			if stalls++; stalls > 100 {
+				return io.ErrNoProgress
+			}
+		}
+	}
+	return nil
 }

@@ -1,4 +1,6 @@
-package wire
+// Package refusal defines the errors of parsers: the kind of a refusal, the byte
+// offset, and the tensor.
+package refusal
 
 import (
 	"errors"

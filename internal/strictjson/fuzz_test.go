@@ -1,4 +1,4 @@
-package wire_test
+package strictjson_test
 
 import (
 	"encoding/json"
@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/wire"
-	"github.com/koala-go/sdk/internal/wire/wiretest"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
+	"github.com/koala-go/sdk/internal/strictjson"
 )
 
 // FuzzJSON checks that Skip takes what encoding/json takes, but for what is
@@ -22,10 +22,10 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	for _, name := range []string{"hf-safetensors/config.json", "hf-bin-sharded/pytorch_model.bin.index.json"} {
-		f.Add(wiretest.Seed(f, "fixtures", "S", "base", name))
+		f.Add(refusaltest.Seed(f, "fixtures", "S", "base", name))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		_ = wiretest.Lawful(t, len(text), func() error { return skipAll(string(text)) })
+		_ = refusaltest.Lawful(t, len(text), func() error { return skipAll(string(text)) })
 		requireLikeStandard(t, text)
 		requireStringLikeStandard(t, text)
 		requireUintLikeStandard(t, text)
@@ -34,7 +34,7 @@ func FuzzJSON(f *testing.F) {
 }
 
 func requireStringLikeStandard(t *testing.T, text []byte) {
-	j := wire.NewJSON(text, 0)
+	j := strictjson.New(text, 0)
 	got, err := j.String()
 	if err != nil || j.End() != nil {
 		return
@@ -46,7 +46,7 @@ func requireStringLikeStandard(t *testing.T, text []byte) {
 }
 
 func requireUintLikeStandard(t *testing.T, text []byte) {
-	j := wire.NewJSON(text, 0)
+	j := strictjson.New(text, 0)
 	got, err := j.Uint()
 	if err != nil || j.End() != nil {
 		return
@@ -59,8 +59,8 @@ func requireUintLikeStandard(t *testing.T, text []byte) {
 
 func requireMapLikeStandard(t *testing.T, text []byte) {
 	var got map[string]string
-	err := wiretest.Lawful(t, len(text), func() (err error) {
-		j := wire.NewJSON(text, 0)
+	err := refusaltest.Lawful(t, len(text), func() (err error) {
+		j := strictjson.New(text, 0)
 		if got, err = j.StringMap(); err != nil {
 			return err
 		}

@@ -1,0 +1,67 @@
+package parallel
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// Ordered applies f to each element of a sequence on at most workers goroutines
+// and yields the results in the order of the sequence. The sequence runs on a
+// goroutine of its own. When ctx ends, the results end. When the consumer
+// stops, Ordered returns after all goroutines have stopped.
+func Ordered[In, Out any](ctx context.Context, workers int, in iter.Seq[In], f func(In) Out) iter.Seq[Out] {
+	workers = Workers(workers)
+	return func(yield func(Out) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var wait sync.WaitGroup
+		defer wait.Wait()
+		defer cancel()
+		jobs := make(chan job[In, Out])
+		queue := make(chan chan Out, 2*workers)
+		wait.Go(func() { feed(ctx, in, jobs, queue) })
+		for range workers {
+			wait.Go(func() {
+				for j := range jobs {
+					j.out <- f(j.in)
+				}
+			})
+		}
+		for out := range queue {
+			select {
+			case x := <-out:
+				if !yield(x) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// job is one element and the channel, with room for one value, for its result.
+type job[In, Out any] struct {
+	in  In
+	out chan Out
+}
+
+// feed sends the elements to the workers, and the channels of their results to
+// queue in the order of the elements.
+func feed[In, Out any](ctx context.Context, in iter.Seq[In], jobs chan<- job[In, Out], queue chan<- chan Out) {
+	defer close(jobs)
+	defer close(queue)
+	for x := range in {
+		out := make(chan Out, 1)
+		select {
+		case queue <- out:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case jobs <- job[In, Out]{x, out}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
