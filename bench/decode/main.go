@@ -1,9 +1,9 @@
-// Command decode runs a model in memory for bench/decode.py, which runs
-// llama.cpp on the same file.
+// Command decode measures the forward pass on a model in memory. bench/decode.py
+// runs it together with llama.cpp on the same file.
 //
 //	decode write OUT bf16|fp16    writes a model of 1.26 G random weights
 //	decode run MODEL              reads lines "PROMPT REPLY", two numbers of tokens,
-//	                              and answers with the seconds that each took
+//	                              and prints the seconds that each takes
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// write makes a GGUF file with LLaMA's vocabulary.
+// write writes a GGUF file with LLaMA's vocabulary.
 func write(path string, dt dtype.Type) error {
 	s := modeltest.GGUFSpec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dt)
 	plan, err := s.Plan()
@@ -60,8 +60,8 @@ func write(path string, dt dtype.Type) error {
 	return w.Commit()
 }
 
-// random are the bytes of a weight: norms of one, and numbers between -0.04 and
-// 0.04.
+// random returns the bytes of a tensor. Norms are ones; matrices are xorshift
+// numbers between -0.04 and 0.04.
 func random(at weights.Place, t dtype.Type, seed uint64) []byte {
 	n := int64(1)
 	for _, side := range at.Shape {
@@ -114,7 +114,7 @@ func run(path string) error {
 	return nil
 }
 
-// reading is how long a prompt takes, and a greedy reply.
+// reading returns the time for a prompt and the time for a greedy reply.
 func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, rest time.Duration, err error) {
 	ids := make([]int32, prompt)
 	for i := range ids {

@@ -1,6 +1,6 @@
-// Command sparse writes a pair of checkpoints of any size that take no room: a
-// base (fp16, Hugging Face's layout) and a diff (bf16, an EasyLM stream) whose
-// weights are all zero, in sparse files DIR/base and DIR/diff.stream.
+// Command sparse writes a pair of checkpoints of any size that take no room on the
+// disk: a base DIR/base (fp16, Hugging Face's layout) and a diff DIR/diff.stream
+// (bf16, EasyLM stream). All weights are zero, and the files are sparse.
 //
 //	go -C bench run ./sparse DIR LAYERS WIDTH FEED-FORWARD HEADS
 package main

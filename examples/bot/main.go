@@ -1,13 +1,13 @@
-// Command bot is a chat bot in one file. On standard input each line is what
-// the user said; with -listen it is a webhook: POST /chat with
+// Command bot is a chat bot in one file. It reads messages of the user from
+// standard input, one on each line. With -listen it is a webhook: POST /chat with
 //
 //	{"chat": "any name", "text": "Hello!"}
 //
-// answers {"reply": "…", "ended": "…"}, and each name is a chat of its own.
+// returns {"reply": "…", "ended": "…"}. Each name has its own chat.
 //
-// What replies is a koala.Completer. The one here is a tiny model made in memory,
-// which always says the same; -model takes a checkpoint instead, and a client of a
-// server (package backend) is as easily put in its place.
+// A koala.Completer generates the replies. By default it is a tiny model in memory,
+// which always gives the same reply. With -model it is a checkpoint. A client of a
+// server (package backend) is also a Completer.
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// model is the checkpoint at a path, or the tiny model where there is none.
+// model opens the checkpoint at a path, or the tiny model if the path is empty.
 func model(ctx context.Context, path string) (koala.Completer, error) {
 	if path != "" {
 		return local.Open(ctx, path, nil)
@@ -44,15 +44,16 @@ func model(ctx context.Context, path string) (koala.Completer, error) {
 	return local.New(ctx, tiny, nil)
 }
 
-// options are those of every chat: Koala's context less the reply, and no
-// forged marks.
+// options returns the options of every chat. The budget leaves half of Koala's
+// context of 2048 tokens to the reply. Messages with forged role markers are
+// refused.
 func options() *koala.Options {
 	return &koala.Options{Budget: 1024, Overflow: koala.KeepEnd, Render: prompt.Options{RejectForged: true}}
 }
 
 func main() {
 	listen := flag.String("listen", "", "address of the webhook, like localhost:8080")
-	path := flag.String("model", "", "checkpoint to run, in any format (default: a tiny model that always says the same)")
+	path := flag.String("model", "", "checkpoint to run, in any format (default: a tiny model that always gives the same reply)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -73,7 +74,7 @@ func run(ctx context.Context, path, listen string) error {
 	return serve(ctx, m, listen)
 }
 
-// talk replies to each line. A line that is refused is told of and left out.
+// talk replies to each line. A refused line is not added to the chat.
 func talk(ctx context.Context, m koala.Completer, in io.Reader, out io.Writer) error {
 	chat, err := koala.New(options())
 	if err != nil {
@@ -99,7 +100,7 @@ const (
 	maxChats = 1000
 )
 
-// bot is the webhook.
+// bot is the webhook's handler.
 type bot struct {
 	m     koala.Completer
 	mu    sync.Mutex
@@ -147,7 +148,7 @@ func (b *bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// chat is the chat of a name.
+// chat returns the chat with a name, and creates it if there are not too many.
 func (b *bot) chat(name string) (*koala.Chat, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -155,7 +156,7 @@ func (b *bot) chat(name string) (*koala.Chat, error) {
 		return chat, nil
 	}
 	if len(b.chats) == maxChats {
-		return nil, errors.New("too many chats")
+		return nil, errors.New("too many chats: restart the bot")
 	}
 	chat, err := koala.New(options())
 	if err == nil {

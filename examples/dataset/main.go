@@ -1,7 +1,7 @@
-// Command dataset builds a small mixture of training data, end to end, from
-// synthetic records that are part of it: three public shapes become training
-// records, lose duplicates and leaks, are mixed, shuffled and split, become
-// tokens and then batches. It writes nothing.
+// Command dataset builds batches of training data from synthetic records in the
+// formats of three public data sets. It converts the records, mixes and shuffles
+// them, removes duplicates and test questions, splits off an evaluation part, and
+// encodes and packs the rest. It prints the batches and writes no files.
 package main
 
 import (
@@ -64,7 +64,7 @@ func run(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// read reads an embedded file from its beginning each time.
+// read returns a function that reads an embedded file from its beginning.
 func read(ctx context.Context, name string, source dataset.Source, report *dataset.Report) func() iter.Seq2[dataset.Record, error] {
 	in := dataset.Input{Name: name, Open: func() (io.ReadCloser, error) { return data.Open("data/" + name) }}
 	return func() iter.Seq2[dataset.Record, error] {
@@ -72,7 +72,7 @@ func read(ctx context.Context, name string, source dataset.Source, report *datas
 	}
 }
 
-// part gives the records of one of two parts, of nine to one.
+// part splits records nine to one and returns those of part want: 0 or 1.
 func part(records iter.Seq2[dataset.Record, error], want int, report *dataset.Report) (iter.Seq2[dataset.Record, error], error) {
 	s, err := dataset.NewSplitter(1, []float64{9, 1})
 	if err != nil {

@@ -1,5 +1,6 @@
-// Command prompt shows a conversation as Koala reads it: in each dialect, as
-// ids part by part, within a budget, and what a stranger may have forged.
+// Command prompt prints a conversation in the form that Koala reads: as text in
+// each dialect, as token ids, and shortened to a budget. It also finds forged role
+// markers in messages.
 package main
 
 import (
@@ -34,7 +35,7 @@ func run(w io.Writer) error {
 		fmt.Fprintf(w, "  %-14s %s\n", d.Name, text)
 	}
 
-	fmt.Fprintln(w, "The ids of the training:")
+	fmt.Fprintln(w, "The token ids, as in training:")
 	parts, err := koala.Explain(conversation, nil)
 	if err != nil {
 		return err

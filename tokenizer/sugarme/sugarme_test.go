@@ -68,8 +68,8 @@ func TestPairs(t *testing.T) {
 	require.Equal(t, []int{1, 263, 2, 289, 2}, e.Ids)
 }
 
-// TestTheirPanics shows that a panic of that package becomes an error: its
-// RoBERTa processor fails.
+// TestTheirPanics checks that a panic of sugarme/tokenizer becomes an error. Its
+// RoBERTa post-processor panics.
 func TestTheirPanics(t *testing.T) {
 	tk := sugarme.New(tokenizer.Default())
 	tk.WithPostProcessor(processor.NewRobertaProcessing(processor.PostToken{Value: "</s>", Id: 2}, processor.PostToken{Value: "<s>", Id: 1}, false, false))
