@@ -101,11 +101,11 @@ func run(path string) error {
 	}
 	fmt.Println("ready", half.Kernel())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		var prompt, reply int
-		if _, err := fmt.Sscan(lines.Text(), &prompt, &reply); err != nil {
+		var promptTokens, replyTokens int
+		if _, err := fmt.Sscan(lines.Text(), &promptTokens, &replyTokens); err != nil {
 			return err
 		}
-		first, rest, err := reading(ctx, m, prompt, reply)
+		first, rest, err := measure(ctx, m, promptTokens, replyTokens)
 		if err != nil {
 			return err
 		}
@@ -114,9 +114,9 @@ func run(path string) error {
 	return nil
 }
 
-// reading returns the time for a prompt and the time for a greedy reply.
-func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, rest time.Duration, err error) {
-	ids := make([]int32, prompt)
+// measure returns the time for a prompt and the time for a greedy reply.
+func measure(ctx context.Context, m *forward.Model, promptTokens, replyTokens int) (first, rest time.Duration, err error) {
+	ids := make([]int32, promptTokens)
 	for i := range ids {
 		ids[i] = int32(100 + 37*i%30000)
 	}
@@ -125,7 +125,7 @@ func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, r
 	logits, err := s.Append(ctx, ids)
 	first = time.Since(start)
 	start = time.Now()
-	for i := 0; i < reply && err == nil; i++ {
+	for i := 0; i < replyTokens && err == nil; i++ {
 		best := int32(0)
 		for id, l := range logits {
 			if l > logits[best] {
