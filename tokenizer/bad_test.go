@@ -157,7 +157,7 @@ func refused(t *testing.T, b []byte) error {
 // length at most.
 func lawful(t testing.TB, b []byte) (tok *Tokenizer, err error) {
 	limit := uint64(1<<20 + 32*len(b))
-	load := func() { tok, err = read(bytes.NewReader(b), int64(len(b))) }
+	load := func() { tok, err = NewReader(bytes.NewReader(b), int64(len(b))) }
 	least := refusaltest.Allocated(load)
 	for try := 0; least > limit && try < 2; try++ {
 		least = min(least, refusaltest.Allocated(load))
@@ -181,7 +181,7 @@ func TestGood(t *testing.T) {
 			}
 		})
 	}
-	tok, err := New(bytes.NewReader(hf()))
+	tok, err := NewReader(bytes.NewReader(hf()), int64(len(hf())))
 	require.NoError(t, err)
 	require.Equal(t, []Token{5, 4, 5, 0}, tok.Encode("ab  abxyz", nil)[:4])
 }
@@ -211,14 +211,14 @@ func TestMemory(t *testing.T) {
 }
 
 func TestOpenErrors(t *testing.T) {
-	_, err := Open(filepath.Join(t.TempDir(), "none"))
+	_, err := Open(t.Context(), filepath.Join(t.TempDir(), "none"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = Open(t.TempDir())
+	_, err = Open(t.Context(), t.TempDir(), nil)
 	require.ErrorIs(t, err, ErrUnsupported)
 	path := filepath.Join(t.TempDir(), "a.model")
 	require.NoError(t, os.WriteFile(path, []byte{0x0a, 0x09}, 0o600))
-	_, err = Open(path)
-	require.EqualError(t, err, "a field reaches over the end: "+path+", sentencepiece, byte 1: the file is cut short; fetch it again and compare its checksum")
+	_, err = Open(t.Context(), path, &OpenOptions{})
+	require.EqualError(t, err, "a field extends beyond the end: "+path+", sentencepiece, byte 1: the file is cut short; download it again and compare its checksum")
 }
 
 // FuzzNew checks the laws of loading: no panic, little memory, one kind of

@@ -54,6 +54,17 @@ func BenchmarkEncodeLines(b *testing.B) {
 	}
 }
 
+func BenchmarkEncodeBatch(b *testing.B) {
+	for name, texts := range corpora(b) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(size(texts))
+			for b.Loop() {
+				Default().EncodeBatch(texts, nil, 0)
+			}
+		})
+	}
+}
+
 // BenchmarkWorst encodes texts that are hard for one stage or another, of 1
 // and of 2 MB: the time must grow with the length.
 func BenchmarkWorst(b *testing.B) {

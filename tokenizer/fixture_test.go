@@ -20,20 +20,20 @@ import (
 // piece by piece, and the tables made of its trusted halves with those that
 // are found without them.
 func TestDefaultIsLLaMA(t *testing.T) {
-	real, err := Open(fixture.Path(t, "llama", "tokenizer.model"))
+	model, err := Open(t.Context(), fixture.Path(t, "llama", "tokenizer.model"), nil)
 	require.NoError(t, err)
 	tok := Default()
-	require.Equal(t, real.Len(), tok.Len())
-	for id := range real.v.pieces {
-		require.Equal(t, real.v.pieces[id], tok.v.pieces[id], "piece %d", id)
+	require.Equal(t, model.Len(), tok.Len())
+	for id := range model.v.pieces {
+		require.Equal(t, model.v.pieces[id], tok.v.pieces[id], "piece %d", id)
 	}
-	require.Equal(t, []any{real.UNK(), real.BOS(), real.EOS(), real.PAD()}, []any{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
-	require.Equal(t, []any{real.v.byteFallback, real.v.prefix, real.v.trim, real.v.suffix, real.v.unkSurface},
+	require.Equal(t, []any{model.UNK(), model.BOS(), model.EOS(), model.PAD()}, []any{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
+	require.Equal(t, []any{model.v.byteFallback, model.v.prefix, model.v.trim, model.v.suffix, model.v.unkSurface},
 		[]any{tok.v.byteFallback, tok.v.prefix, tok.v.trim, tok.v.suffix, tok.v.unkSurface})
-	require.True(t, real.fast)
-	require.Equal(t, real.runs, tok.runs)
+	require.True(t, model.fast)
+	require.Equal(t, model.runs, tok.runs)
 	require.Equal(t, llamaNodes, countNodes(textsOf(tok.v)))
-	want, got := halvesOf(real), halvesOf(tok)
+	want, got := halvesOf(model), halvesOf(tok)
 	require.Len(t, got, len(want))
 	for text, halves := range want {
 		require.Equal(t, halves, got[text], "halves of %q", text)
@@ -210,7 +210,7 @@ func requireDecoded(t *testing.T, ids []Token, want string) {
 
 // TestHuggingFaceIsLLaMA compares the tokenizer.json of the same vocabulary.
 func TestHuggingFaceIsLLaMA(t *testing.T) {
-	tok, err := Open(fixture.Path(t, "llama", "hf-tokenizer.json"))
+	tok, err := Open(t.Context(), fixture.Path(t, "llama", "hf-tokenizer.json"), nil)
 	require.NoError(t, err)
 	require.True(t, tok.fast)
 	require.Equal(t, Default().Len(), tok.Len())
@@ -224,7 +224,7 @@ func TestHuggingFaceIsLLaMA(t *testing.T) {
 
 // TestGGUFWithoutTokenizer reads a model file that has no vocabulary.
 func TestGGUFWithoutTokenizer(t *testing.T) {
-	_, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"))
+	_, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
 	var bad *ModelError
 	require.ErrorAs(t, err, &bad)
 	require.Equal(t, KindGGUF, bad.Kind)
