@@ -14,8 +14,6 @@ type tables struct {
 	v       *vocabulary
 	user    *literals  // user-defined symbols, nil for none
 	byteIDs [256]Token // byte → its token, with byte fallback
-	ids     []Token    // symbol → id; -1 for a character that is not a piece
-	texts   []string   // symbol → text
 
 	// singles are the tokens of ASCII characters that are a chunk of one
 	// character; -1 where that is not exactly one token.
@@ -23,6 +21,10 @@ type tables struct {
 	// lone are those of singles whose character is a control character that
 	// is a neighbour of no other in any piece; -1 for other bytes.
 	lone [256]Token
+
+	ids   []Token  // symbol → id; -1 for a character that is not a piece
+	texts []string // symbol → text
+
 	// runs[n] is the id of the piece of n times ▁, for n from 1. It is nil if
 	// runs of ▁ cannot be split off: see findRuns.
 	runs []Token
