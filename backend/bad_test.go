@@ -37,11 +37,11 @@ func TestBadOptions(t *testing.T) {
 	}{
 		"no URL":           {backend.LlamaCPP, backend.Options{}, "http://"},
 		"no scheme":        {backend.LlamaCPP, backend.Options{URL: "localhost:8080"}, "http://"},
-		"no scheme, IP":    {backend.LlamaCPP, backend.Options{URL: "127.0.0.1:8080"}, "none"},
+		"no scheme, IP":    {backend.LlamaCPP, backend.Options{URL: "127.0.0.1:8080"}, "cannot be parsed"},
 		"another scheme":   {backend.LlamaCPP, backend.Options{URL: "ftp://localhost"}, "http://"},
 		"no host":          {backend.LlamaCPP, backend.Options{URL: "http:///x"}, "host"},
 		"password":         {backend.LlamaCPP, backend.Options{URL: "http://me:" + key + "@localhost"}, "password"},
-		"broken, password": {backend.LlamaCPP, backend.Options{URL: "http://me:" + key + "@local host"}, "none"},
+		"broken, password": {backend.LlamaCPP, backend.Options{URL: "http://me:" + key + "@local host"}, "cannot be parsed"},
 		"query":            {backend.LlamaCPP, backend.Options{URL: "http://localhost?key=" + key}, "query"},
 		"fragment":         {backend.LlamaCPP, backend.Options{URL: "http://localhost#" + key}, "fragment"},
 		"unknown kind":     {"gpt", backend.Options{URL: "http://localhost"}, "gpt"},
@@ -51,12 +51,12 @@ func TestBadOptions(t *testing.T) {
 		"negative context": {backend.OpenAI, backend.Options{URL: "http://localhost", Context: -1}, "negative"},
 	} {
 		_, err := backend.New(row.kind, &row.o)
-		requireKind(t, err, backend.ErrOptions)
+		requireKind(t, err, koala.ErrOptions)
 		require.ErrorContains(t, err, row.says, name)
 		require.NotContains(t, err.Error(), key, name)
 	}
 	_, err := backend.New(backend.LlamaCPP, nil)
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 }
 
 // TestBadRequests are refused before anything is sent.
@@ -78,15 +78,15 @@ func TestBadRequests(t *testing.T) {
 		"infinite":        {Temperature: 1, TopP: math.Inf(1), MaxTokens: 1},
 	} {
 		_, err := c.Complete(t.Context(), request(t, &koala.Options{Sampling: &s}, documented[0]), io.Discard)
-		require.ErrorIs(t, err, backend.ErrOptions, name)
+		require.ErrorIs(t, err, koala.ErrOptions, name)
 	}
 	r := request(t, nil, documented[0])
 	r.IDs = nil
 	_, err = c.Complete(t.Context(), r, io.Discard)
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 	unhelpful := request(t, &koala.Options{Render: prompt.Options{Next: prompt.Unhelpful}}, documented[0])
 	_, err = client(t, backend.EasyLMChat, backend.Options{URL: url}).Complete(t.Context(), unhelpful, io.Discard)
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 }
 
 // TestBadStreams: whatever a server sends, there is a typed error, and the text
@@ -113,7 +113,7 @@ func TestBadStreams(t *testing.T) {
 			"null":              {[]string{one, frame(s, `null`)}, backend.ErrBroken, "Hi"},
 			"an error":          {[]string{one, frame(s, `{"error":{"message":"out of memory"}}`)}, backend.ErrBroken, "Hi"},
 			"an error, as text": {[]string{one, frame(s, `{"error":"out of memory"}`)}, backend.ErrBroken, "Hi"},
-			"context, late":     {[]string{one, frame(s, `{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}`)}, backend.ErrContext, "Hi"},
+			"context, late":     {[]string{one, frame(s, `{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}`)}, koala.ErrContext, "Hi"},
 			"a long line":       {[]string{one, frame(s, `{"content":"`+long+`"}`)}, backend.ErrBroken, "Hi"},
 		} {
 			text, _, err := ask(t, s.kind, backend.Options{URL: serve(t, s.says(row.pieces...))})
@@ -198,7 +198,7 @@ func TestBadAnswers(t *testing.T) {
 			require.Contains(t, err.Error(), row.says)
 			require.NotContains(t, err.Error(), key)
 			require.NotContains(t, err.Error(), "\x1b")
-			require.Equal(t, backend.Unfinished, rep.Finish)
+			require.Equal(t, koala.Unfinished, rep.Finish)
 		}
 	}
 }
@@ -273,7 +273,7 @@ func TestConnections(t *testing.T) {
 	defer own.CloseIdleConnections()
 	_, rep, err := ask(t, backend.LlamaCPP, backend.Options{URL: secure.URL, Transport: own})
 	require.NoError(t, err)
-	require.Equal(t, backend.EndToken, rep.Finish)
+	require.Equal(t, koala.EndToken, rep.Finish)
 }
 
 // TestHugeLine: 100 MB in one line cost little memory.

@@ -3,9 +3,7 @@
 //
 //	server, err := backend.New(backend.LlamaCPP, &backend.Options{URL: "http://localhost:8080"})
 //
-// A [Client] is a koala.Completer: a chat asks it for its replies. What goes to
-// the server is a [Request], which package koala makes; [Request] is defined
-// here because koala builds on this package.
+// A [Client] is a koala.Completer: pass it to Chat.Ask.
 //
 // # Ids and text
 //

@@ -106,8 +106,8 @@ func (s *sse) next() ([]byte, error) {
 	}
 }
 
-// valid has U+FFFD for each byte that is not UTF-8, and their number.
-func valid(text []byte) ([]byte, int) {
+// replaceInvalid returns text with U+FFFD for each byte that is not valid UTF-8,
+func replaceInvalid(text []byte) ([]byte, int) {
 	if utf8.Valid(text) {
 		return text, 0
 	}

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"github.com/koala-go/sdk/koala"
 	"io"
 	"strings"
 	"testing"
@@ -128,16 +129,16 @@ func FuzzTake(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, event []byte) {
-		event, _ = valid(event)
+		event, _ = replaceInvalid(event)
 		require.True(t, utf8.Valid(event))
 		for _, k := range Kinds() {
-			var rep Report
-			text, _, err := protocols[k].take(event, &rep)
+			var rep koala.Report
+			text, _, err := k.row().protocol.take(event, &rep)
 			require.True(t, err == nil || text == "")
 			require.True(t, utf8.ValidString(text))
 		}
-		_, _, _ = moderationTake(event, new(Report))
-		words := clean(said(event).Words, "key")
+		_, _, _ = moderationTake(event, new(koala.Report))
+		words := clean(parseError(event).Words, "key")
 		require.True(t, utf8.ValidString(words))
 		require.LessOrEqual(t, len(words), maxWords)
 	})

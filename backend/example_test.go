@@ -55,8 +55,8 @@ func ExampleError() {
 	chat, _ := koala.New(nil)
 	_, err := chat.Ask(context.Background(), server, "Hello!", io.Discard)
 	var e *backend.Error
-	if errors.Is(err, backend.ErrContext) && errors.As(err, &e) {
-		fmt.Println(e.Prompt, e.Context, e.Words)
+	if errors.Is(err, koala.ErrContext) && errors.As(err, &e) {
+		fmt.Println(e.Context.Prompt, e.Context.Context, e.Words)
 	}
 	// Output: 511 256 request (511 tokens) exceeds
 }

@@ -95,7 +95,7 @@ func TestEmptyReply(t *testing.T) {
 		text, rep, err := ask(t, s.kind, backend.Options{URL: serve(t, s.says(s.end))})
 		require.NoError(t, err)
 		require.Empty(t, text)
-		require.NotEqual(t, backend.Unfinished, rep.Finish)
+		require.NotEqual(t, koala.Unfinished, rep.Finish)
 		require.Equal(t, 3, rep.ReplyTokens)
 	}
 }
@@ -249,5 +249,5 @@ func TestModeration(t *testing.T) {
 	require.Empty(t, reason)
 	require.Equal(t, "none", body)
 	_, err = backend.NewModeration(&backend.Options{URL: "localhost"})
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 }

@@ -47,7 +47,7 @@ var documented = prompt.Conversation{
 }
 
 // request is what a chat asks for.
-func request(t testing.TB, o *koala.Options, turns ...prompt.Turn) *backend.Request {
+func request(t testing.TB, o *koala.Options, turns ...prompt.Turn) *koala.Request {
 	t.Helper()
 	chat, err := koala.New(o)
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func request(t testing.TB, o *koala.Options, turns ...prompt.Turn) *backend.Requ
 }
 
 // ask asks a server of a kind for a reply to a greeting.
-func ask(t testing.TB, k backend.Kind, o backend.Options) (string, backend.Report, error) {
+func ask(t testing.TB, k backend.Kind, o backend.Options) (string, koala.Report, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -105,15 +105,15 @@ func (p *pieces) Write(b []byte) (int, error) {
 
 // ends: every way in which a reply can end.
 func (s real) ends(t *testing.T) {
-	eos, word := backend.EndToken, backend.StopText
+	eos, word := koala.EndToken, koala.StopText
 	if s.kind == backend.OpenAI { // does not say which
-		eos, word = backend.Stopped, backend.Stopped
+		eos, word = koala.Stopped, koala.Stopped
 	}
 	for _, row := range []struct {
 		ends     string
 		sampling *koala.Sampling
 		text     string
-		finish   backend.Finish
+		finish   koala.Finish
 		stop     string
 		tokens   int
 	}{
@@ -123,8 +123,8 @@ func (s real) ends(t *testing.T) {
 		{"broken", greedy(20), "\ufffd~", eos, "", 3},
 		{"stop", greedy(20), " well then. ", word, "USER:", 6},
 		{"round", greedy(20, "blue"), " red green ", word, "blue", 3},
-		{"loop", greedy(3), " la la la", backend.Limit, "", 3},
-		{"loop", greedy(1), " la", backend.Limit, "", 1},
+		{"loop", greedy(3), " la la la", koala.Limit, "", 3},
+		{"loop", greedy(1), " la", koala.Limit, "", 1},
 	} {
 		var got strings.Builder
 		r := request(t, &koala.Options{Dialect: ending(row.ends), Sampling: row.sampling}, documented[0])
@@ -142,7 +142,7 @@ func (s real) ends(t *testing.T) {
 	r := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(2000)}, documented[0])
 	rep, err := client(t, s.kind, s.o).Complete(t.Context(), r, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, backend.Limit, rep.Finish)
+	require.Equal(t, koala.Limit, rep.Finish)
 	require.InDelta(t, 256, rep.PromptTokens+rep.ReplyTokens, 1)
 }
 
@@ -150,9 +150,9 @@ func (s real) ends(t *testing.T) {
 func (s real) errors(t *testing.T) {
 	long := request(t, &koala.Options{Sampling: greedy(20)}, prompt.Turn{Content: strings.Repeat("hello ", 400)})
 	_, err := client(t, s.kind, s.o).Complete(t.Context(), long, io.Discard)
-	e := requireKind(t, err, backend.ErrContext)
-	require.Equal(t, 256, e.Context)
-	require.Equal(t, len(long.IDs)+map[bool]int{true: 1}[s.o.Text], e.Prompt)
+	e := requireKind(t, err, koala.ErrContext)
+	require.Equal(t, 256, e.Context.Context)
+	require.Equal(t, len(long.IDs)+map[bool]int{true: 1}[s.o.Text], e.Context.Prompt)
 
 	// A chat whose budget is the server's context is never too long.
 	chat, err := koala.New(&koala.Options{Sampling: greedy(20), Budget: 235})
@@ -184,7 +184,7 @@ func (s real) cancel(t *testing.T) {
 	rep, err := client(t, s.kind, s.o).Complete(ctx, r, writerFunc(func([]byte) { n++; cancel() }))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, n, "text after the context had ended")
-	require.Equal(t, backend.Unfinished, rep.Finish)
+	require.Equal(t, koala.Unfinished, rep.Finish)
 }
 
 // busy: while all places are taken, and others wait for them, there is a wait;

@@ -135,7 +135,7 @@ func requireRefusal(t *testing.T, name string, c *recorded, e *backend.Error) {
 	case status >= 500:
 		require.Equal(t, backend.ErrServer, e.Kind, name)
 	default:
-		require.Contains(t, []error{backend.ErrRefused, backend.ErrContext, backend.ErrModel}, e.Kind, name)
+		require.Contains(t, []error{backend.ErrRefused, koala.ErrContext, backend.ErrModel}, e.Kind, name)
 	}
 	require.Equal(t, c.Response.Status, e.Status, name)
 	// The first of the server's words are kept.
@@ -150,7 +150,7 @@ func requireRefusal(t *testing.T, name string, c *recorded, e *backend.Error) {
 // reply is what a recorded reply says.
 type reply struct {
 	text, stop, model string
-	finish            backend.Finish
+	finish            koala.Finish
 	prompt, reply     int
 	ended             bool
 }
@@ -194,7 +194,7 @@ func (r *reply) add(k backend.Kind, e map[string]any) bool {
 		}
 		r.prompt, r.reply = number(e, "tokens_evaluated"), number(e, "tokens_predicted")
 		if r.ended = e["stop"].(bool); r.ended {
-			r.finish = map[any]backend.Finish{"eos": backend.EndToken, "word": backend.StopText, "limit": backend.Limit, "none": backend.Stopped}[e["stop_type"]]
+			r.finish = map[any]koala.Finish{"eos": koala.EndToken, "word": koala.StopText, "limit": koala.Limit, "none": koala.Stopped}[e["stop_type"]]
 			r.stop, _ = e["stopping_word"].(string)
 		}
 	case backend.OpenAI:
@@ -218,13 +218,13 @@ func (r *reply) add(k backend.Kind, e map[string]any) bool {
 			stopText, isText := stop.(string)
 			switch {
 			case reason == "length":
-				r.finish = backend.Limit
+				r.finish = koala.Limit
 			case isText:
-				r.finish, r.stop = backend.StopText, stopText
+				r.finish, r.stop = koala.StopText, stopText
 			case told:
-				r.finish = backend.EndToken
+				r.finish = koala.EndToken
 			default:
-				r.finish = backend.Stopped
+				r.finish = koala.Stopped
 			}
 		}
 	case backend.Ollama:
@@ -232,9 +232,9 @@ func (r *reply) add(k backend.Kind, e map[string]any) bool {
 			return false
 		}
 		if r.ended = e["done"].(bool); r.ended {
-			r.prompt, r.reply, r.finish = number(e, "prompt_eval_count"), number(e, "eval_count"), backend.Stopped
+			r.prompt, r.reply, r.finish = number(e, "prompt_eval_count"), number(e, "eval_count"), koala.Stopped
 			if e["done_reason"] == "length" {
-				r.finish = backend.Limit
+				r.finish = koala.Limit
 			}
 		}
 		r.model, _ = e["model"].(string)
@@ -243,12 +243,12 @@ func (r *reply) add(k backend.Kind, e map[string]any) bool {
 		if len(list) != 1 {
 			return false
 		}
-		text, r.ended, r.finish = list[0].(string), true, backend.Stopped
+		text, r.ended, r.finish = list[0].(string), true, koala.Stopped
 	case backend.EasyLMChat:
 		if text, ok = e["response"].(string); !ok {
 			return false
 		}
-		r.ended, r.finish = true, backend.Stopped
+		r.ended, r.finish = true, koala.Stopped
 	}
 	r.text += text
 	return true
@@ -258,33 +258,33 @@ func (r *reply) add(k backend.Kind, e map[string]any) bool {
 func TestRecordedByName(t *testing.T) {
 	type want struct {
 		text   string
-		finish backend.Finish
+		finish koala.Finish
 		prompt int
 		reply  int
 	}
 	hi := " Hi! How can I help you?"
 	wants := map[string]want{
-		"llama-server-0c1e57098/stream.json sse_eos":         {hi, backend.EndToken, 18, 9},
-		"llama-server-0c1e57098/stream.json sse_ids":         {hi, backend.EndToken, 41, 9},
-		"llama-server-0c1e57098/stream.json sse_limit":       {" la la la", backend.Limit, 3, 3},
-		"llama-server-0c1e57098/stream.json sse_stop_word":   {" well then. ", backend.StopText, 3, 6},
-		"llama-server-0c1e57098/stream.json sse_eos_at_once": {"", backend.EndToken, 3, 1},
-		"vllm-0.32.0/stream.json sse_eos":                    {hi, backend.EndToken, 0, 0},
-		"vllm-0.32.0/stream.json sse_stop_word":              {" well then. ", backend.StopText, 0, 0},
-		"vllm-0.32.0/stream.json sse_usage":                  {"", backend.EndToken, 3, 1},
-		"llama-cpp-python-0.3.36/stream.json sse_limit":      {" la la la", backend.Limit, 0, 0},
-		"easylm-fe5b2c3/generate.json one":                   {"reply to 44 characters", backend.Stopped, 0, 0},
-		"easylm-fe5b2c3/chat.json second_turn":               {"reply to 117 characters", backend.Stopped, 0, 0},
-		"xllamacpp-2026.10.11549/stream.json sse_stop_word":  {" well then. ", backend.StopText, 3, 6},
-		"xllamacpp-2026.10.11549/completion.json ids_no_bos": {hi, backend.EndToken, 17, 9},
+		"llama-server-0c1e57098/stream.json sse_eos":         {hi, koala.EndToken, 18, 9},
+		"llama-server-0c1e57098/stream.json sse_ids":         {hi, koala.EndToken, 41, 9},
+		"llama-server-0c1e57098/stream.json sse_limit":       {" la la la", koala.Limit, 3, 3},
+		"llama-server-0c1e57098/stream.json sse_stop_word":   {" well then. ", koala.StopText, 3, 6},
+		"llama-server-0c1e57098/stream.json sse_eos_at_once": {"", koala.EndToken, 3, 1},
+		"vllm-0.32.0/stream.json sse_eos":                    {hi, koala.EndToken, 0, 0},
+		"vllm-0.32.0/stream.json sse_stop_word":              {" well then. ", koala.StopText, 0, 0},
+		"vllm-0.32.0/stream.json sse_usage":                  {"", koala.EndToken, 3, 1},
+		"llama-cpp-python-0.3.36/stream.json sse_limit":      {" la la la", koala.Limit, 0, 0},
+		"easylm-fe5b2c3/generate.json one":                   {"reply to 44 characters", koala.Stopped, 0, 0},
+		"easylm-fe5b2c3/chat.json second_turn":               {"reply to 117 characters", koala.Stopped, 0, 0},
+		"xllamacpp-2026.10.11549/stream.json sse_stop_word":  {" well then. ", koala.StopText, 3, 6},
+		"xllamacpp-2026.10.11549/completion.json ids_no_bos": {hi, koala.EndToken, 17, 9},
 	}
 	fails := map[string]error{
-		"llama-server-0c1e57098/errors.json context_overflow_ids":     backend.ErrContext,
-		"llama-server-0c1e57098/stream.json sse_context_overflow":     backend.ErrContext,
-		"vllm-0.32.0/errors.json context_overflow_ids":                backend.ErrContext,
-		"vllm-0.32.0/errors.json context_overflow_string":             backend.ErrContext,
-		"vllm-0.32.0/errors.json context_exact":                       backend.ErrContext,
-		"ollama-0.17.4/errors.json context_overflow_truncate_false":   backend.ErrContext,
+		"llama-server-0c1e57098/errors.json context_overflow_ids":     koala.ErrContext,
+		"llama-server-0c1e57098/stream.json sse_context_overflow":     koala.ErrContext,
+		"vllm-0.32.0/errors.json context_overflow_ids":                koala.ErrContext,
+		"vllm-0.32.0/errors.json context_overflow_string":             koala.ErrContext,
+		"vllm-0.32.0/errors.json context_exact":                       koala.ErrContext,
+		"ollama-0.17.4/errors.json context_overflow_truncate_false":   koala.ErrContext,
 		"vllm-0.32.0/errors.json unknown_model":                       backend.ErrModel,
 		"ollama-0.17.4/errors.json unknown_model":                     backend.ErrModel,
 		"ollama-0.17.4/long_replies.json same_token_repeated":         backend.ErrBroken,
@@ -317,7 +317,7 @@ func TestRecordedByName(t *testing.T) {
 		if fail {
 			e := requireKind(t, err, kind)
 			if n, has := numbers[name]; has {
-				require.Equal(t, n, [2]int{e.Prompt, e.Context}, name)
+				require.Equal(t, n, [2]int{e.Context.Prompt, e.Context.Context}, name)
 			}
 			return
 		}

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"io"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 )
-
-// Report says why a server ended a reply and what it cost.
-type Report = backend.Report
 
 // Completer is a server, or a model, that goes on with a prompt. Package
 // backend has clients of servers; a function becomes one by CompleterFunc.

@@ -149,6 +149,46 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// requireOption requires an error about an option, and about no turn.
+func requireOption(t testing.TB, err error, option string) {
+	t.Helper()
+	var e *prompt.OptionError
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, koala.ErrOptions)
+	require.Equal(t, option, e.Option)
+	require.NotErrorAs(t, err, new(*prompt.TurnError))
+}
+
+// TestBadOptions: each function that takes options refuses those that cannot be
+// used, and names them.
+func TestBadOptions(t *testing.T) {
+	for _, row := range []struct {
+		o      koala.Options
+		option string
+		kind   error
+	}{
+		{koala.Options{Dialect: &prompt.Dialect{}}, "Dialect", prompt.ErrDialect},
+		{koala.Options{Dialect: &prompt.Beaver, Render: prompt.Options{Next: prompt.Unhelpful}}, "Next", prompt.ErrMarker},
+		{koala.Options{Render: prompt.Options{Next: 9}}, "Next", prompt.ErrMarker},
+		{koala.Options{Render: prompt.Options{InvalidUTF8: 9}}, "InvalidUTF8", prompt.ErrUTF8},
+		{koala.Options{Budget: -1}, "Budget", koala.ErrOptions},
+		{koala.Options{Overflow: 9}, "Overflow", koala.ErrOptions},
+		{koala.Options{Tokenizer: tiny(t, `[]`)}, "Tokenizer", koala.ErrTokenizer},
+		{koala.Options{Tokenizer: tiny(t, `[{"id":2,"content":"</s>","special":true}]`), BOS: true}, "BOS", koala.ErrTokenizer},
+	} {
+		open := prompt.Conversation{{Content: "x"}}
+		_, fresh := koala.New(&row.o)
+		_, ids := koala.AppendIDs(nil, open, &row.o)
+		_, _, masked := koala.AppendMasked(nil, nil, open, &row.o)
+		_, explained := koala.Explain(open, &row.o)
+		_, _, fitted := koala.Fit(open, &row.o)
+		for _, err := range []error{fresh, ids, masked, explained, fitted} {
+			requireOption(t, err, row.option)
+			require.ErrorIs(t, err, row.kind)
+		}
+	}
+}
+
 // TestBadSaved: what a chat refuses to load; it is as it was.
 func TestBadSaved(t *testing.T) {
 	var chat koala.Chat
@@ -175,7 +215,6 @@ func TestBadSaved(t *testing.T) {
 		{`"temperature":1`, `"temperature":"1"`, koala.ErrMalformed, -1, "no number"},
 		{`"temperature":1`, `"temperature":1e999`, koala.ErrMalformed, -1, "no number"},
 		{`"top_k":50,`, ``, koala.ErrMalformed, -1, "missing"},
-		{`"helpful":"GPT:"`, `"helpful":""`, prompt.ErrDialect, -1, "helpful marker is empty"},
 		{`"role":"user"`, `"role":"assistant"`, prompt.ErrOrder, 0, "begins with a reply"},
 		{`"content":"x"`, `"content":"\ud800"`, koala.ErrMalformed, 0, "lone surrogate"},
 		{`[{`, `[{"x":1,`, koala.ErrMalformed, 0, `unknown field "x"`},
@@ -189,6 +228,16 @@ func TestBadSaved(t *testing.T) {
 		require.Equal(t, row.turn, e.Turn)
 		require.ErrorContains(t, err, row.text)
 		require.Len(t, chat.Conversation(), 1)
+	}
+	for _, row := range []struct {
+		old, new string
+		option   string
+	}{
+		{`"helpful":"GPT:"`, `"helpful":""`, "Dialect"},
+		{`"budget":0`, `"budget":-1`, "Budget"},
+	} {
+		bad := strings.Replace(string(good), row.old, row.new, 1)
+		requireOption(t, json.Unmarshal([]byte(bad), &chat), row.option)
 	}
 	require.Error(t, chat.UnmarshalJSON(append(good, " x"...)))
 	require.Error(t, chat.UnmarshalJSON([]byte("null")))
@@ -227,7 +276,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var chat, again koala.Chat
 		if err := chat.UnmarshalJSON(data); err != nil {
-			require.ErrorAs(t, err, new(*prompt.TurnError))
+			require.True(t, errors.As(err, new(*prompt.TurnError)) || errors.Is(err, koala.ErrOptions), "%v", err)
 			return
 		}
 		saved, err := json.Marshal(&chat)
@@ -249,7 +298,7 @@ func FuzzImport(f *testing.F) {
 		o := &prompt.Import{System: prompt.Policy(p & 3), Tool: prompt.Policy(p >> 2 & 3), Empty: prompt.Policy(p >> 4 & 3), Repeated: prompt.Policy(p >> 6 & 3)}
 		c, _, err := koala.ImportConversation(data, o)
 		if err != nil {
-			require.ErrorAs(t, err, new(*prompt.TurnError))
+			require.True(t, errors.As(err, new(*prompt.TurnError)) || errors.Is(err, koala.ErrOptions), "%v", err)
 			return
 		}
 		require.NoError(t, c.Check())

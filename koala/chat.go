@@ -5,7 +5,6 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 )
 
@@ -16,7 +15,7 @@ import (
 // It is saved by json.Marshal and loaded by json.Unmarshal.
 type Chat struct {
 	mu sync.Mutex
-	m  model
+	m  settings
 	h  history
 }
 
@@ -32,11 +31,11 @@ func New(o *Options) (*Chat, error) {
 }
 
 // check tries options on an empty query.
-func check(m *model) error {
-	if err := m.checkTokens(); err != nil {
+func check(m *settings) error {
+	if err := m.check(); err != nil {
 		return err
 	}
-	_, err := m.Dialect.AppendSegments(nil, prompt.Conversation{{}}, &prompt.Options{Next: m.Render.Next})
+	_, err := m.Dialect.AppendSegments(nil, prompt.Conversation{{}}, &m.Render)
 	return err
 }
 
@@ -161,10 +160,6 @@ func (c *Chat) AppendText(dst []byte) ([]byte, Window, error) {
 	dst, err = c.m.Dialect.AppendText(dst, kept.turns[from:], &c.m.Render)
 	return dst, w, shifted(err, w.Dropped)
 }
-
-// Request is what a server needs to go on with a conversation. It is a copy:
-// the chat may change meanwhile.
-type Request = backend.Request
 
 // Request is what a server needs for the reply that is due. The error is that
 // of Fit, or of the kind prompt.ErrOrder when none is due.

@@ -54,7 +54,7 @@ func fill(mask []bool, n int, value bool) []bool {
 	return mask
 }
 
-func (m *model) appendBOS(dst []Token) []Token {
+func (m *settings) appendBOS(dst []Token) []Token {
 	if m.BOS {
 		dst = append(dst, m.Tokenizer.BOS())
 	}
@@ -82,8 +82,8 @@ func putScratch(sc *scratch) {
 }
 
 // split makes the segments of a conversation.
-func (sc *scratch) split(m *model, c prompt.Conversation) error {
-	err := m.checkTokens()
+func (sc *scratch) split(m *settings, c prompt.Conversation) error {
+	err := m.check()
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (sc *scratch) split(m *model, c prompt.Conversation) error {
 }
 
 // encode appends the tokens of a segment.
-func (sc *scratch) encode(dst []Token, m *model, s *prompt.Segment) []Token {
+func (sc *scratch) encode(dst []Token, m *settings, s *prompt.Segment) []Token {
 	switch s.Kind {
 	case prompt.End:
 		return append(dst, m.Tokenizer.EOS())

@@ -10,14 +10,6 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// Kinds of *prompt.TurnError for JSON, for errors.Is.
-var (
-	// ErrMalformed: it is not JSON, or not of the form that is due.
-	ErrMalformed = refusal.ErrMalformed
-	// ErrUnsupported: it is of a newer version than is known here.
-	ErrUnsupported = refusal.ErrUnsupported
-)
-
 // ParseConversation reads a conversation in JSON: an array, or an object with
 // the array as "messages", of
 //

@@ -3,7 +3,6 @@ package koala
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/koala-go/sdk/prompt"
@@ -34,27 +33,6 @@ func (all Moderators) Moderate(ctx context.Context, text string) (string, error)
 	}
 	return "", nil
 }
-
-// ErrFlagged is the kind of FlaggedError, for errors.Is.
-var ErrFlagged = errors.New("withheld by the moderator")
-
-// FlaggedError says that a moderator withheld a text.
-type FlaggedError struct {
-	Role   prompt.Role // whose text it was
-	Reason string      // the moderator's
-}
-
-// Error reads "what: where: what to do".
-func (e *FlaggedError) Error() string {
-	whose, cure := "the query", "ask for something else"
-	if e.Role == prompt.Assistant {
-		whose, cure = "the reply", "ask again, or for something else"
-	}
-	return fmt.Sprintf("%v: %s (%s): %s", ErrFlagged, whose, e.Reason, cure)
-}
-
-// Unwrap gives ErrFlagged.
-func (e *FlaggedError) Unwrap() error { return ErrFlagged }
 
 // Moderate asks the chat's moderator about a text of the user's or of a reply,
 // as Ask does. The error is a *FlaggedError, or that of the moderator.

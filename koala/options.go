@@ -1,10 +1,6 @@
 package koala
 
 import (
-	"errors"
-	"fmt"
-
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 )
@@ -51,17 +47,11 @@ var overflowNames = []string{"refuse", "keep start", "keep end"}
 // String is the choice's name: refuse, keep start, keep end.
 func (o Overflow) String() string { return overflowNames[min(o, KeepEnd)] }
 
-// Sampling is how a server chooses tokens.
-type Sampling = backend.Sampling
-
-// DefaultSampling is how EasyLM served Koala.
-func DefaultSampling() Sampling { return backend.DefaultSampling() }
-
-// model is the options with their defaults filled in.
-type model struct{ Options }
+// settings are options with their defaults filled in.
+type settings struct{ Options }
 
 // resolve fills in defaults.
-func (o *Options) resolve() (m model) {
+func (o *Options) resolve() (m settings) {
 	if o != nil {
 		m.Options = *o
 	}
@@ -74,19 +64,22 @@ func (o *Options) resolve() (m model) {
 	return m
 }
 
-// ErrTokenizer is the kind of *prompt.TurnError for a tokenizer that has no EOS,
-// or no BOS where the options ask for it.
-var ErrTokenizer = errors.New("the tokenizer has no such token")
-
-// checkTokens checks that the vocabulary has the control tokens.
-func (m *model) checkTokens() error {
-	if m.Tokenizer.EOS() >= 0 && (!m.BOS || m.Tokenizer.BOS() >= 0) {
-		return nil
+// check reports an option that is out of range.
+func (m *settings) check() error {
+	switch t := m.Tokenizer; {
+	case m.Budget < 0:
+		return optionError("Budget", "negative budget %d: give a number of tokens, or 0 for no limit", m.Budget)
+	case m.Overflow > KeepEnd:
+		return optionError("Overflow", "unknown Overflow %d: use RefuseLong, KeepStart or KeepEnd", m.Overflow)
+	case t.EOS() < 0:
+		return optionError("Tokenizer", "%w: end of sequence: use LLaMA's vocabulary", ErrTokenizer)
+	case m.BOS && t.BOS() < 0:
+		return optionError("BOS", "%w: beginning of sequence: use LLaMA's vocabulary", ErrTokenizer)
 	}
-	return &prompt.TurnError{Turn: -1, Offset: -1, Err: fmt.Errorf("no token for the end of a reply, or no BOS: use LLaMA's vocabulary: %w", ErrTokenizer)}
+	return nil
 }
 
-func (m *model) sampling() Sampling {
+func (m *settings) sampling() Sampling {
 	if m.Sampling == nil {
 		return DefaultSampling()
 	}

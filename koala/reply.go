@@ -2,15 +2,10 @@ package koala
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/koala-go/sdk/prompt"
 )
-
-// ErrEnded is what Reply.Write returns once the reply has ended: the server
-// can stop.
-var ErrEnded = errors.New("the reply has ended")
 
 // Reply takes the stream of a reply. It is an io.WriteCloser: Write takes what
 // comes, in pieces of any size, and Close adds the reply to the chat. It is

@@ -1,28 +1,11 @@
 package koala
 
 import (
-	"fmt"
 	"sort"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 )
-
-// Window says which part of a conversation is sent.
-type Window = backend.Window
-
-// BudgetError says that the last exchange alone is over the budget.
-type BudgetError struct {
-	Budget int
-	Need   int // tokens, at least
-}
-
-// Error reads "what: where: what to do"; the turn is in the *prompt.TurnError
-// around it.
-func (e *BudgetError) Error() string {
-	return fmt.Sprintf("the last exchange alone has %d tokens, over the budget of %d: shorten it, raise the budget or let Overflow cut it", e.Need, e.Budget)
-}
 
 // history is a conversation and the tokens of its turns, each encoded once.
 type history struct {
@@ -46,7 +29,7 @@ func (h *history) begin(turn int) int {
 }
 
 // push adds a turn, which must be in its order, and encodes it.
-func (h *history) push(m *model, t prompt.Turn) error {
+func (h *history) push(m *settings, t prompt.Turn) error {
 	h.turns = append(h.turns, t)
 	err := h.encodeLast(m)
 	if err != nil {
@@ -67,7 +50,7 @@ func (h *history) pop() {
 
 // encodeLast encodes the last turn, and the query before it again if that was
 // asked with another marker.
-func (h *history) encodeLast(m *model) error {
+func (h *history) encodeLast(m *settings) error {
 	last := len(h.turns) - 1
 	first := last &^ 1
 	sc := getScratch()
@@ -108,7 +91,7 @@ func shifted(err error, by int) error {
 }
 
 // headed is the tokens of a query with the header before it.
-func (h *history) headed(m *model, turn int) []Token {
+func (h *history) headed(m *settings, turn int) []Token {
 	if h.headTurn == turn {
 		return h.head
 	}
@@ -123,7 +106,7 @@ func (h *history) headed(m *model, turn int) []Token {
 
 // window chooses what is sent: as many of the last exchanges as fit. When not
 // even the last one does, fits is false.
-func (h *history) window(m *model) (w Window, fits bool) {
+func (h *history) window(m *settings) (w Window, fits bool) {
 	bos := len(m.appendBOS(nil))
 	exchanges := (len(h.turns) + 1) / 2
 	room := func(k int) int { // without the first query
@@ -145,7 +128,7 @@ func (h *history) window(m *model) (w Window, fits bool) {
 }
 
 // appendIDs appends the tokens of the turns from a query on.
-func (h *history) appendIDs(dst []Token, m *model, from int) []Token {
+func (h *history) appendIDs(dst []Token, m *settings, from int) []Token {
 	dst = m.appendBOS(dst)
 	dst = append(dst, h.headed(m, from)...)
 	return append(dst, h.ids[h.ends[from]:]...)
@@ -153,7 +136,7 @@ func (h *history) appendIDs(dst []Token, m *model, from int) []Token {
 
 // ready encodes a query to which a reply is due again if it was asked with
 // another marker than that of the next reply.
-func (h *history) ready(m *model) error {
+func (h *history) ready(m *settings) error {
 	last := len(h.turns) - 1
 	if last < 0 {
 		return h.turns.Check()
@@ -166,7 +149,7 @@ func (h *history) ready(m *model) error {
 
 // cut shortens the last turn so that the last exchange fits, and makes a
 // history of that exchange alone.
-func (h *history) cut(m *model, w Window) (*history, Window, error) {
+func (h *history) cut(m *settings, w Window) (*history, Window, error) {
 	last := len(h.turns) - 1
 	over := &prompt.TurnError{Turn: last, Offset: -1, Err: &BudgetError{m.Budget, w.Tokens}}
 	if m.Overflow == RefuseLong {
@@ -196,7 +179,7 @@ func (h *history) cut(m *model, w Window) (*history, Window, error) {
 
 // shortened is a history of the last exchange with other content in its last
 // turn.
-func (h *history) shortened(m *model, content string) (*history, error) {
+func (h *history) shortened(m *settings, content string) (*history, error) {
 	one := &history{headTurn: -1}
 	last := len(h.turns) - 1
 	for i := last &^ 1; i <= last; i++ {
@@ -217,7 +200,7 @@ func (h *history) shortened(m *model, content string) (*history, error) {
 // exchange is too long. A Chat does the same without encoding all turns again.
 func Fit(c prompt.Conversation, o *Options) (prompt.Conversation, Window, error) {
 	m := o.resolve()
-	if err := m.checkTokens(); err != nil {
+	if err := m.check(); err != nil {
 		return nil, Window{}, err
 	}
 	if err := m.Dialect.Check(); err != nil {
@@ -241,7 +224,7 @@ func Fit(c prompt.Conversation, o *Options) (prompt.Conversation, Window, error)
 
 // fit says what is sent: the turns of a history from one on. The history is h
 // itself unless the last turn had to be cut.
-func (h *history) fit(m *model) (kept *history, from int, w Window, err error) {
+func (h *history) fit(m *settings) (kept *history, from int, w Window, err error) {
 	if err := h.ready(m); err != nil {
 		return nil, 0, w, err
 	}

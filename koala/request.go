@@ -1,14 +1,13 @@
-package backend
+package koala
 
 import (
 	"github.com/koala-go/sdk/prompt"
-	"github.com/koala-go/sdk/tokenizer"
 )
 
 // Request is what a server needs to go on with a conversation.
 type Request struct {
 	// IDs are the tokens of the prompt, for servers that take ids.
-	IDs []tokenizer.Token
+	IDs []Token
 	// Conversation is what they say: the last turns of the chat, as the
 	// budget allows.
 	Conversation prompt.Conversation
@@ -17,8 +16,8 @@ type Request struct {
 	Dialect  *prompt.Dialect
 	Render   prompt.Options
 	Sampling Sampling
-	Stops    []string          // texts that end a reply: the user's marker, and those of Sampling
-	StopIDs  []tokenizer.Token // EOS
+	Stops    []string // texts that end a reply: the user's marker, and those of Sampling
+	StopIDs  []Token  // EOS
 }
 
 // Text is the prompt for servers that take only text. The error is a
