@@ -14,15 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/scripted"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
 
 var model = sync.OnceValues(func() (*Model, error) {
-	c, err := scripted.Open()
+	c, err := modeltest.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func TestChat(t *testing.T) {
 		var text strings.Builder
 		ending, err := chat.Ask(t.Context(), m, "Hello!", &text)
 		require.NoError(t, err)
-		require.Equal(t, strings.TrimSpace(scripted.Greeting), text.String())
+		require.Equal(t, strings.TrimSpace(modeltest.Greeting), text.String())
 		require.Equal(t, koala.EndToken, ending.Report.Finish)
 		require.Equal(t, 15, ending.Report.ReplyTokens)
 		require.Equal(t, ending.Window.Tokens, ending.Report.PromptTokens)
@@ -71,7 +70,7 @@ func TestReplies(t *testing.T) {
 		limit         int
 		want          koala.Report
 	}{
-		{prompt: "GPT:", reply: scripted.Greeting, want: koala.Report{Finish: koala.EndToken, ReplyTokens: 15}},
+		{prompt: "GPT:", reply: modeltest.Greeting, want: koala.Report{Finish: koala.EndToken, ReplyTokens: 15}},
 		{prompt: "x end", want: koala.Report{Finish: koala.EndToken, ReplyTokens: 1}},
 		{prompt: "x loop", limit: 5, reply: strings.Repeat(" la", 5), want: koala.Report{Finish: koala.Limit, ReplyTokens: 5}},
 		{prompt: "x loop", limit: 20, reply: strings.Repeat(" la", 20), want: koala.Report{Finish: koala.Limit, ReplyTokens: 20}},
@@ -91,7 +90,7 @@ func TestReplies(t *testing.T) {
 		report, err := m.Complete(t.Context(), r, &text)
 		require.NoError(t, err)
 		require.Equal(t, row.reply, text.String(), row.prompt)
-		row.want.Model, row.want.PromptTokens, row.want.Tries = "scripted.gguf", len(r.IDs), 1
+		row.want.Model, row.want.PromptTokens, row.want.Tries = "modeltest.gguf", len(r.IDs), 1
 		require.Equal(t, row.want, report, row.prompt)
 	}
 }
@@ -188,7 +187,7 @@ func TestChatsAtOnce(t *testing.T) {
 		group.Go(func() {
 			var text strings.Builder
 			_, err := m.Complete(t.Context(), request("Hi GPT:"), &text)
-			if err != nil || text.String() != scripted.Greeting {
+			if err != nil || text.String() != modeltest.Greeting {
 				t.Errorf("%q, %v", text.String(), err)
 			}
 		})
@@ -198,7 +197,7 @@ func TestChatsAtOnce(t *testing.T) {
 
 // TestOpen reads files: the scripted model's, and some that cannot talk.
 func TestOpen(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.GGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))
@@ -207,7 +206,7 @@ func TestOpen(t *testing.T) {
 	var text strings.Builder
 	_, err = m.Complete(t.Context(), request("GPT:"), &text)
 	require.NoError(t, err)
-	require.Equal(t, scripted.Greeting, text.String())
+	require.Equal(t, modeltest.Greeting, text.String())
 
 	long := request("x" + strings.Repeat(" loop", 600))
 	text.Reset()
@@ -219,7 +218,7 @@ func TestOpen(t *testing.T) {
 	_, err = Open(t.Context(), path+"x", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	small := filepath.Join(t.TempDir(), "small")
-	require.NoError(t, testmodel.Tiny.Write(small, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: testmodel.Tiny.Base}))
+	require.NoError(t, modeltest.Tiny.Write(small, modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 	_, err = Open(t.Context(), small, nil)
 	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": use the tokenizer")
 }
@@ -229,9 +228,9 @@ func TestSlow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sparse files of 130 GB")
 	}
-	huge := testmodel.Model{Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64}
+	huge := modeltest.Model{Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64}
 	path := filepath.Join(t.TempDir(), "huge")
-	require.NoError(t, huge.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	require.NoError(t, huge.Write(path, modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	_, err := Open(t.Context(), path, nil)
 	var slow *SlowError
 	require.ErrorAs(t, err, &slow)
