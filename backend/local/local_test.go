@@ -21,7 +21,7 @@ import (
 )
 
 var model = sync.OnceValues(func() (*Model, error) {
-	c, err := modeltest.Open()
+	c, err := modeltest.Scripted()
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func TestReplies(t *testing.T) {
 		report, err := m.Complete(t.Context(), r, &text)
 		require.NoError(t, err)
 		require.Equal(t, row.reply, text.String(), row.prompt)
-		row.want.Model, row.want.PromptTokens, row.want.Tries = "modeltest.gguf", len(r.IDs), 1
+		row.want.Model, row.want.PromptTokens, row.want.Tries = "scripted.gguf", len(r.IDs), 1
 		require.Equal(t, row.want, report, row.prompt)
 	}
 }
@@ -197,7 +197,7 @@ func TestChatsAtOnce(t *testing.T) {
 
 // TestOpen reads files: the scripted model's, and some that cannot talk.
 func TestOpen(t *testing.T) {
-	file, err := modeltest.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))
@@ -218,7 +218,7 @@ func TestOpen(t *testing.T) {
 	_, err = Open(t.Context(), path+"x", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	small := filepath.Join(t.TempDir(), "small")
-	require.NoError(t, modeltest.Tiny.Write(small, modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Tiny.Base}))
+	require.NoError(t, modeltest.Tiny.Write(small, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 	_, err = Open(t.Context(), small, nil)
 	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": use the tokenizer")
 }
@@ -230,7 +230,7 @@ func TestSlow(t *testing.T) {
 	}
 	huge := modeltest.Model{Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64}
 	path := filepath.Join(t.TempDir(), "huge")
-	require.NoError(t, huge.Write(path, modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	require.NoError(t, huge.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	_, err := Open(t.Context(), path, nil)
 	var slow *SlowError
 	require.ErrorAs(t, err, &slow)
