@@ -33,9 +33,7 @@ var (
 	ErrUnsupported = refusal.ErrUnsupported
 )
 
-// OptionError returns an error of the kind ErrOptions about an option or a
-// member of a request. Completers return it for requests that they cannot
-// serve.
+// optionError returns an error of the kind ErrOptions.
 func optionError(option, format string, args ...any) error {
 	return &prompt.OptionError{Option: option, Err: fmt.Errorf(format, args...)}
 }

@@ -1,83 +1,93 @@
 package koala
 
-import (
-	"github.com/koala-go/sdk/prompt"
-)
+import "github.com/koala-go/sdk/prompt"
 
-// Request is what a server needs to go on with a conversation.
+// Request is what a Completer needs to reply to a conversation. Its values are
+// copies: the chat may change while the request is in use.
 type Request struct {
 	// IDs are the tokens of the prompt, for servers that take ids.
 	IDs []Token
-	// Conversation is what they say: the last turns of the chat, as the
-	// budget allows.
+	// Conversation has the turns that IDs encodes: the last turns of the chat
+	// that fit into the budget.
 	Conversation prompt.Conversation
-	Window       Window
+	// Window says which part of the chat Conversation is.
+	Window Window
 
-	Dialect  *prompt.Dialect
-	Render   prompt.Options
-	Sampling Sampling
-	Stops    []string // texts that end a reply: the user's marker, and those of Sampling
-	StopIDs  []Token  // EOS
+	Dialect  *prompt.Dialect // the dialect of the prompt
+	Render   prompt.Options  // how Text renders the prompt
+	Sampling Sampling        // how to choose tokens
+	Stops    []string        // stop sequences: the user's marker and those of Sampling
+	StopIDs  []Token         // tokens that end a reply: the end-of-sequence token
 }
 
-// Text is the prompt for servers that take only text. The error is a
-// *prompt.TurnError, of the kind prompt.ErrControl for content that such a
-// server would misread; its turn counts in Conversation.
+// Text returns the prompt for servers that take only text. The error is a
+// *prompt.TurnError, whose Turn counts in Conversation. Its kind is
+// prompt.ErrControl for content that such a server would read as control
+// tokens.
 func (r *Request) Text() (string, error) {
 	return r.Dialect.Text(r.Conversation, &r.Render)
 }
 
 // Window says which part of a conversation is sent.
 type Window struct {
-	Dropped       int `json:"dropped"`        // oldest turns left out: whole exchanges, an even number
-	DroppedTokens int `json:"dropped_tokens"` // that they would have taken, without header
-	Tokens        int `json:"tokens"`         // of what is sent, BOS included
-	CutBytes      int `json:"cut_bytes"`      // of the last turn's content, where Overflow allows it
+	Dropped       int `json:"dropped"`        // the number of oldest turns left out, which is even
+	DroppedTokens int `json:"dropped_tokens"` // the number of tokens of these turns, without the header
+	Tokens        int `json:"tokens"`         // the number of tokens sent, BOS included
+	CutBytes      int `json:"cut_bytes"`      // the number of bytes cut off the last turn: see Options.Overflow
 }
 
-// Sampling is how a server chooses tokens.
+// Sampling says how a model chooses tokens.
 type Sampling struct {
-	Temperature float64  `json:"temperature"` // 0 takes the likeliest
-	TopK        int      `json:"top_k"`       // 0 is no limit
-	TopP        float64  `json:"top_p"`       // 1 is no limit
-	MaxTokens   int      `json:"max_tokens"`  // of the reply
-	Seed        *int64   `json:"seed,omitempty"`
-	Stops       []string `json:"stops,omitempty"` // besides those of the dialect
+	// Temperature divides the logits. Zero chooses the most probable token.
+	Temperature float64 `json:"temperature"`
+	// TopK is the number of most probable tokens to choose from. Zero means no
+	// limit.
+	TopK int `json:"top_k"`
+	// TopP limits the choice to the most probable tokens whose probabilities
+	// add up to TopP. One means no limit.
+	TopP float64 `json:"top_p"`
+	// MaxTokens is the maximum length of a reply in tokens. It must be
+	// positive.
+	MaxTokens int `json:"max_tokens"`
+	// Seed is the seed of the random numbers. Nil means another one for each
+	// reply.
+	Seed *int64 `json:"seed,omitempty"`
+	// Stops are stop sequences in addition to those of the dialect.
+	Stops []string `json:"stops,omitempty"`
 }
 
-// DefaultSampling is how EasyLM served Koala.
+// DefaultSampling returns the parameters with which EasyLM served Koala:
+// temperature 1, top-k 50, no top-p, 1024 tokens.
 func DefaultSampling() Sampling {
 	return Sampling{Temperature: 1, TopK: 50, TopP: 1, MaxTokens: 1024}
 }
 
-// Finish is why a server ended a reply.
+// Finish says why a server ended a reply.
 type Finish uint8
 
-// The reasons. Ollama, EasyLM and most OpenAI-style servers do not tell EOS
-// from a stop text.
+// The reasons. Ollama, EasyLM and most servers with OpenAI's interface do not
+// distinguish EndToken from StopText.
 const (
-	Unfinished Finish = iota // the end did not come: there is an error
-	EndToken                 // EOS
-	StopText                 // one of the request's stops
-	Limit                    // MaxTokens, or the end of the server's context
-	Stopped                  // EOS or a stop, the server does not say which
+	Unfinished Finish = iota // the reply did not end: there was an error
+	EndToken                 // the model made the end-of-sequence token
+	StopText                 // the reply reached one of the request's stop sequences
+	Limit                    // the reply reached MaxTokens, or the end of the context
+	Stopped                  // EndToken or StopText: the server does not say which
 )
 
-// String is the reason's name.
+// String returns the name of the reason.
 func (f Finish) String() string {
 	return [...]string{"unfinished", "end token", "stop text", "limit", "stopped"}[min(f, Stopped)]
 }
 
-// Report says why a server ended a reply and what it cost. What the server does
-// not tell is zero.
+// Report says why a server ended a reply, and what the reply cost. Fields that
+// the server does not report are zero.
 type Report struct {
-	Finish       Finish
-	Stop         string // the stop text, with StopText
-	PromptTokens int    // of the prompt, as the server counted them
-	ReplyTokens  int    // made by the server; most count EOS too
-	Model        string // as the server calls it
-	// Replaced is how many bytes of the stream were no UTF-8. Each became
-	// U+FFFD.
-	Replaced int
-	Tries    int // requests sent
+	Finish       Finish // why the reply ended
+	Stop         string // the stop sequence that ended it, if Finish is StopText
+	PromptTokens int    // the number of tokens of the prompt, as the server counted them
+	ReplyTokens  int    // the number of tokens of the reply; most servers count the end-of-sequence token
+	Model        string // the server's name of the model
+	Replaced     int    // the number of bytes of the stream that were not UTF-8 and became U+FFFD
+	Tries        int    // the number of requests sent
 }
