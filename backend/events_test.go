@@ -62,7 +62,7 @@ func all(e events) (list []string, err error) {
 	}
 }
 
-// FuzzSSE compares with a plain reading of whole streams.
+// FuzzSSE compares with a simple reader of whole streams.
 func FuzzSSE(f *testing.F) {
 	for _, seed := range []string{"data: a\n\n", "data: a\r\ndata:b\n\n: c\n\nevent: x\n\n", "data: a", "x\n", "error: {}\n\ndata: [DONE]\n\n"} {
 		f.Add(seed)
@@ -101,7 +101,7 @@ func FuzzSSE(f *testing.F) {
 	})
 }
 
-// FuzzNDJSON compares with a plain reading of whole streams.
+// FuzzNDJSON compares with a simple reader of whole streams.
 func FuzzNDJSON(f *testing.F) {
 	f.Add("{}\n\n{}\r\n")
 	f.Add("{}")
@@ -119,7 +119,7 @@ func FuzzNDJSON(f *testing.F) {
 	})
 }
 
-// FuzzTake gives any event to every protocol.
+// FuzzTake passes any event to every protocol.
 func FuzzTake(f *testing.F) {
 	for _, seed := range []string{
 		`{"content":"a","stop":true,"stop_type":"word","stopping_word":"x"}`, `{"choices":[{"text":"a","finish_reason":"stop","stop_reason":2}]}`,
