@@ -1,3 +1,5 @@
+//go:build !386 && !arm && !mips && !mipsle
+
 // Package sugarme adapts the SDK's tokenizer to the types of
 // github.com/sugarme/tokenizer. A program that uses that package gets exact
 // LLaMA tokens by changing one line:
@@ -13,6 +15,9 @@
 // Some inputs make sugarme/tokenizer panic or exit the program. This package
 // returns an error from a batch instead, encodes an empty text as no tokens, and
 // reads invalid UTF-8 as U+FFFD, which counts as three bytes in offsets.
+//
+// The package exists on 64-bit systems only: sugarme/tokenizer does not compile on
+// others.
 package sugarme
 
 import (
