@@ -108,6 +108,18 @@ func TestLightPackagesStayLight(t *testing.T) {
 	}
 }
 
+// TestKoalaLinksLittle checks that a bot which imports only package koala and
+// brings its own Completer links neither network nor archive code.
+func TestKoalaLinksLittle(t *testing.T) {
+	linked := dependencies(t, "koala")
+	for _, d := range linked {
+		for _, unwanted := range []string{"net/http", "archive/", "compress/", "github.com/klauspost/compress/"} {
+			require.False(t, strings.HasPrefix(d, unwanted), "koala links %s", d)
+		}
+	}
+	require.LessOrEqual(t, len(linked), 90, "koala links %v", linked)
+}
+
 // dependencies returns the import paths of all packages that a package links,
 // its own included.
 func dependencies(t *testing.T, name string) []string {
