@@ -49,7 +49,7 @@ func (t *Tokenizer) Export(w io.Writer, format Format) error {
 
 // exportSPM returns the bytes of a SentencePiece model.
 func (t *Tokenizer) exportSPM() ([]byte, error) {
-	if t.v.prefix == prefixUnlessSpace || t.v.splitUnknown && !t.v.byteFallback || t.v.merges != nil && !t.fast {
+	if t.v.prefix == prefixUnlessSpace || t.v.splitUnknown && !t.v.byteFallback || t.v.merges != nil && !t.isLinear {
 		return nil, unsupported("SentencePiece cannot express the model's rule for ▁ before a text, its rule for unknown characters, or its merges")
 	}
 	var out []byte
@@ -133,10 +133,10 @@ func appendText(m []byte, field protowire.Number, text string) []byte {
 // text between special tokens.
 func (t *Tokenizer) exportHF() ([]byte, error) {
 	v := t.v
-	if v.trim || v.suffix || t.user != nil || t.whole || v.prefix == prefixUnlessSpace {
+	if v.trim || v.suffix || t.user != nil || t.noCuts || v.prefix == prefixUnlessSpace {
 		return nil, unsupported("tokenizer.json cannot express the model's rules for spaces, its user-defined symbols or its unused pieces")
 	}
-	if v.merges == nil && (!t.fast || slices.Contains(t.ids, -1)) {
+	if v.merges == nil && (!t.isLinear || slices.Contains(t.ids, -1)) {
 		return nil, unsupported("the model's merges cannot be put into one order, or join characters that are not pieces")
 	}
 	type object map[string]any
