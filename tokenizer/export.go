@@ -5,12 +5,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Format is a file format that Export writes.
@@ -57,8 +54,7 @@ func (t *Tokenizer) exportSPM() ([]byte, error) {
 	for id := range t.v.pieces {
 		p := &t.v.pieces[id]
 		m := appendText(nil, spmText, p.text)
-		m = protowire.AppendTag(m, spmScore, protowire.Fixed32Type)
-		m = protowire.AppendFixed32(m, math.Float32bits(scores[id]))
+		m = appendFloat(m, spmScore, scores[id])
 		if p.typ != Normal {
 			m = appendNumber(m, spmType, uint64(p.typ))
 		}
@@ -80,12 +76,12 @@ func (t *Tokenizer) trainerSpec() []byte {
 	m = appendNumber(m, spmByteFallback, boolNumber(t.v.byteFallback))
 	special := []Token{t.v.unk, t.v.bos, t.v.eos, t.v.pad}
 	for i, id := range special {
-		m = appendNumber(m, spmUnkID+protowire.Number(i), uint64(int64(id)))
+		m = appendNumber(m, spmUnkID+int32(i), uint64(int64(id)))
 	}
 	m = appendText(m, spmUnkSurface, t.v.unkSurface)
 	for i, id := range special {
 		if id >= 0 {
-			m = appendText(m, spmUnkPiece+protowire.Number(i), t.v.pieces[id].text)
+			m = appendText(m, spmUnkPiece+int32(i), t.v.pieces[id].text)
 		}
 	}
 	return m
@@ -116,16 +112,6 @@ func boolNumber(on bool) uint64 {
 		return 1
 	}
 	return 0
-}
-
-// appendNumber appends a varint field to a message.
-func appendNumber(m []byte, field protowire.Number, n uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(m, field, protowire.VarintType), n)
-}
-
-// appendText appends a string or message field to a message.
-func appendText(m []byte, field protowire.Number, text string) []byte {
-	return protowire.AppendString(protowire.AppendTag(m, field, protowire.BytesType), text)
 }
 
 // exportHF returns the bytes of a tokenizer.json. It has the legacy behaviour of
