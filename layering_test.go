@@ -36,7 +36,7 @@ var edges = map[string][]string{
 	"internal/bleu":        {},
 	"internal/torchfile":   {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/parquet":     {"internal/bounded", "internal/refusal", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
-	"tokenizer":            {"source", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/parallel", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
+	"tokenizer":            {"source", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/parallel", "internal/gguf"},
 	"weights":              {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
 	"diff":                 {"weights", "tokenizer", "prompt", "dtype", "internal/bounded", "internal/half", "internal/vfs", "internal/memory"},
 	"prompt":               {},

@@ -27,7 +27,9 @@ func msg(field protowire.Number, parts ...[]byte) []byte {
 }
 
 // num is a varint field.
-func num(field protowire.Number, n uint64) []byte { return appendNumber(nil, field, n) }
+func num(field protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), n)
+}
 
 // float is a score.
 func float(f float32) []byte {

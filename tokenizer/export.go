@@ -5,12 +5,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Format is a file format that Export writes.
@@ -49,7 +46,7 @@ func (t *Tokenizer) Export(w io.Writer, format Format) error {
 
 // exportSPM returns the bytes of a SentencePiece model.
 func (t *Tokenizer) exportSPM() ([]byte, error) {
-	if t.v.prefix == prefixUnlessSpace || t.v.splitUnknown && !t.v.byteFallback || t.v.merges != nil && !t.fast {
+	if t.v.prefix == prefixUnlessSpace || t.v.splitUnknown && !t.v.byteFallback || t.v.merges != nil && !t.isLinear {
 		return nil, unsupported("SentencePiece cannot express the model's rule for ▁ before a text, its rule for unknown characters, or its merges")
 	}
 	var out []byte
@@ -57,8 +54,7 @@ func (t *Tokenizer) exportSPM() ([]byte, error) {
 	for id := range t.v.pieces {
 		p := &t.v.pieces[id]
 		m := appendText(nil, spmText, p.text)
-		m = protowire.AppendTag(m, spmScore, protowire.Fixed32Type)
-		m = protowire.AppendFixed32(m, math.Float32bits(scores[id]))
+		m = appendFloat(m, spmScore, scores[id])
 		if p.typ != Normal {
 			m = appendNumber(m, spmType, uint64(p.typ))
 		}
@@ -80,12 +76,12 @@ func (t *Tokenizer) trainerSpec() []byte {
 	m = appendNumber(m, spmByteFallback, boolNumber(t.v.byteFallback))
 	special := []Token{t.v.unk, t.v.bos, t.v.eos, t.v.pad}
 	for i, id := range special {
-		m = appendNumber(m, spmUnkID+protowire.Number(i), uint64(int64(id)))
+		m = appendNumber(m, spmUnkID+int32(i), uint64(int64(id)))
 	}
 	m = appendText(m, spmUnkSurface, t.v.unkSurface)
 	for i, id := range special {
 		if id >= 0 {
-			m = appendText(m, spmUnkPiece+protowire.Number(i), t.v.pieces[id].text)
+			m = appendText(m, spmUnkPiece+int32(i), t.v.pieces[id].text)
 		}
 	}
 	return m
@@ -118,25 +114,15 @@ func boolNumber(on bool) uint64 {
 	return 0
 }
 
-// appendNumber appends a varint field to a message.
-func appendNumber(m []byte, field protowire.Number, n uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(m, field, protowire.VarintType), n)
-}
-
-// appendText appends a string or message field to a message.
-func appendText(m []byte, field protowire.Number, text string) []byte {
-	return protowire.AppendString(protowire.AppendTag(m, field, protowire.BytesType), text)
-}
-
 // exportHF returns the bytes of a tokenizer.json. It has the legacy behaviour of
 // LLaMA's first tokenizer.json: the normalizer puts a ▁ before each stretch of
 // text between special tokens.
 func (t *Tokenizer) exportHF() ([]byte, error) {
 	v := t.v
-	if v.trim || v.suffix || t.user != nil || t.whole || v.prefix == prefixUnlessSpace {
+	if v.trim || v.suffix || t.user != nil || t.noCuts || v.prefix == prefixUnlessSpace {
 		return nil, unsupported("tokenizer.json cannot express the model's rules for spaces, its user-defined symbols or its unused pieces")
 	}
-	if v.merges == nil && (!t.fast || slices.Contains(t.ids, -1)) {
+	if v.merges == nil && (!t.isLinear || slices.Contains(t.ids, -1)) {
 		return nil, unsupported("the model's merges cannot be put into one order, or join characters that are not pieces")
 	}
 	type object map[string]any

@@ -30,7 +30,7 @@ func TestDefaultIsLLaMA(t *testing.T) {
 	require.Equal(t, []any{model.UNK(), model.BOS(), model.EOS(), model.PAD()}, []any{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
 	require.Equal(t, []any{model.v.byteFallback, model.v.prefix, model.v.trim, model.v.suffix, model.v.unkSurface},
 		[]any{tok.v.byteFallback, tok.v.prefix, tok.v.trim, tok.v.suffix, tok.v.unkSurface})
-	require.True(t, model.fast)
+	require.True(t, model.isLinear)
 	require.Equal(t, model.runs, tok.runs)
 	require.Equal(t, llamaNodes, countNodes(textsOf(tok.v)))
 	want, got := halvesOf(model), halvesOf(tok)
@@ -215,7 +215,7 @@ func requireDecoded(t *testing.T, ids []Token, want string) {
 func TestHuggingFaceIsLLaMA(t *testing.T) {
 	tok, err := Open(t.Context(), fixture.Path(t, "llama", "hf-tokenizer.json"), nil)
 	require.NoError(t, err)
-	require.True(t, tok.fast)
+	require.True(t, tok.isLinear)
 	require.Equal(t, Default().Len(), tok.Len())
 	for id := range tok.v.pieces {
 		require.Equal(t, Default().v.pieces[id].text, tok.v.pieces[id].text)

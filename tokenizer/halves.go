@@ -14,7 +14,7 @@ import (
 // addGivenHalves adds the halves that the vocabulary gives, in the order of
 // ids, which is the order of merging.
 func (b *builder) addGivenHalves() {
-	b.fast = true
+	b.isLinear = true
 	b.merge = newLinks(len(b.v.halves))
 	for id, h := range b.v.halves {
 		if h.left < 0 || b.isRun(id) {
@@ -51,11 +51,11 @@ func (b *builder) unnumbered() []Token {
 func (b *builder) addScoredPieces() {
 	order := b.unnumbered()
 	slices.SortStableFunc(order, func(x, y Token) int { return cmp.Compare(b.v.pieces[y].score, b.v.pieces[x].score) })
-	b.fast = !b.whole && !b.v.queued
+	b.isLinear = !b.noCuts && !b.v.queued
 	for i, id := range order[min(1, len(order)):] {
-		b.fast = b.fast && b.v.pieces[id].score < b.v.pieces[order[i]].score
+		b.isLinear = b.isLinear && b.v.pieces[id].score < b.v.pieces[order[i]].score
 	}
-	if !b.fast {
+	if !b.isLinear {
 		return
 	}
 	b.merge = newLinks(len(order))
@@ -65,7 +65,7 @@ func (b *builder) addScoredPieces() {
 	}
 	for _, id := range order {
 		if !b.findHalves(id, known) {
-			b.fast = false
+			b.isLinear = false
 			return
 		}
 	}
@@ -96,7 +96,7 @@ func (b *builder) findHalves(id Token, known map[string]int32) bool {
 // a piece has no such merge.
 func (b *builder) addListedMerges() {
 	b.merge = newLinks(len(b.v.pieces))
-	b.fast = true
+	b.isLinear = true
 	for _, m := range b.v.merges {
 		left, right := b.symbol[m.left], b.symbol[m.right]
 		if b.symbol[m.into] < 0 && left >= 0 && right >= 0 && b.validPair(left, right) {
@@ -104,14 +104,14 @@ func (b *builder) addListedMerges() {
 		}
 	}
 	for _, m := range b.v.merges {
-		b.fast = b.fast && b.symbol[m.into] >= 0
+		b.isLinear = b.isLinear && b.symbol[m.into] >= 0
 	}
 }
 
 // prepareQueue makes what the queue needs, if the linear method is off. It
 // numbers the pieces whose halves are unknown, too.
 func (b *builder) prepareQueue() {
-	if b.fast {
+	if b.isLinear {
 		return
 	}
 	for _, id := range b.unnumbered() {

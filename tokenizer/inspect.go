@@ -21,7 +21,7 @@ type Properties struct {
 func (t *Tokenizer) Properties() Properties {
 	return Properties{
 		ByteFallback: t.v.byteFallback, AddPrefix: t.v.prefix != prefixNever, TrimSpaces: t.v.trim,
-		Direct: t.direct(), CutAtRuns: t.runs != nil, CutPairs: !t.whole, Words: t.words, Linear: t.fast,
+		Direct: t.direct(), CutAtRuns: t.runs != nil, CutPairs: !t.noCuts, Words: t.words, Linear: t.isLinear,
 		Characters: int(t.size), Pairs: t.pairs.n, Merges: t.linear.merge.n,
 	}
 }

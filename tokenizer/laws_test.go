@@ -226,7 +226,7 @@ func TestLongChunks(t *testing.T) {
 	slow.halves, slow.queued = nil, true
 	tok, err := newTokenizer(&slow)
 	require.NoError(t, err)
-	require.False(t, tok.fast)
+	require.False(t, tok.isLinear)
 	r := rand.New(rand.NewPCG(*seed, 5))
 	for _, unit := range []string{"a", "ab", "halten", "thethere", "=", "-_", "ии", "aaab", "1", "0x"} {
 		text := strings.Repeat(unit, 500+r.IntN(500))

@@ -42,8 +42,8 @@ func (t *Tokenizer) appendKnown(dst []Token, g *segment, limit int) (out []Token
 //
 // This is the hottest loop of encoding. It has one branch per word that is hard
 // to predict: whether the word is known. The end of a word, its key and its
-// place in the cache are arithmetic on 16 bytes. Nothing is called that is not
-// inlined, so that all values stay in registers.
+// place in the cache are arithmetic on 16 bytes. All functions that it calls are
+// inlined, so the values stay in registers.
 func (t *Tokenizer) appendHits(dst []Token, g *segment, limit int) (out []Token, key cacheKey, ahead int) {
 	text, lines, at, spaces := g.text, g.cache.lines, g.pos, uint64(g.spaces)
 	if text[at] == ' ' && spaces > 0 { // a run of several ▁
@@ -76,10 +76,10 @@ func (t *Tokenizer) appendHits(dst []Token, g *segment, limit int) (out []Token,
 		}
 		// A control character that joins no other is a token by itself. The two
 		// stores do not depend on spaced; the second overwrites the first.
-		if n == 0 && begin < len(text) && t.lone[text[begin]] >= 0 && len(dst)+2 <= cap(dst) {
+		if n == 0 && begin < len(text) && t.isolated[text[begin]] >= 0 && len(dst)+2 <= cap(dst) {
 			dst = dst[:len(dst)+int(spaced)+1]
 			dst[len(dst)-1-int(spaced)] = t.runs[1]
-			dst[len(dst)-1] = t.lone[text[begin]]
+			dst[len(dst)-1] = t.isolated[text[begin]]
 			at, spaces = begin+1, 0
 			continue
 		}

@@ -72,7 +72,7 @@ func allInvalid(chunk string) bool {
 
 // appendMerged appends the tokens of a chunk by merging.
 func (t *Tokenizer) appendMerged(dst []Token, chunk string, spaced bool) []Token {
-	if t.fast && len(chunk) < shortRow { // a byte is at most one character
+	if t.isLinear && len(chunk) < shortRow { // a byte is at most one character
 		return t.appendShort(dst, chunk, spaced)
 	}
 	sc := t.scratch.Get().(*scratch)
@@ -132,7 +132,7 @@ func appendValid(dst []byte, s string) []byte {
 // merge appends the tokens of a chunk, which is valid UTF-8, by the linear
 // method or by the queue.
 func (t *Tokenizer) merge(dst []Token, chunk []byte, sc *scratch) []Token {
-	if !t.fast {
+	if !t.isLinear {
 		return sc.queue.append(dst, chunk)
 	}
 	sc.row = t.linear.encode(sc.row[:0], chunk, &sc.dead)

@@ -29,11 +29,11 @@ func TestPaths(t *testing.T) {
 	letters := []string{"▁", "a", "b", "c", "d"}
 	runs := []string{"▁a", "ab", "▁ab", "▁▁", "▁▁▁"}
 	for _, row := range []struct {
-		name   string
-		pieces []string
-		change func(v *vocabulary)
-		runs   bool
-		fast   bool
+		name     string
+		pieces   []string
+		change   func(v *vocabulary)
+		runs     bool
+		isLinear bool
 	}{
 		{"all hold", runs, func(v *vocabulary) { score(v, "▁▁▁", scoreOf(v, "▁▁")) }, true, true},
 		{"runs of different scores", runs, nil, false, true},
@@ -59,7 +59,7 @@ func TestPaths(t *testing.T) {
 			tok, err := newTokenizer(v)
 			require.NoError(t, err)
 			p := tok.Properties()
-			require.Equal(t, []bool{row.runs, row.fast}, []bool{p.CutAtRuns, p.Linear})
+			require.Equal(t, []bool{row.runs, row.isLinear}, []bool{p.CutAtRuns, p.Linear})
 			requireSmall(t, tok, 2000)
 		})
 	}
@@ -225,7 +225,7 @@ func TestRandomVocabularies(t *testing.T) {
 		}
 		tok, err := newTokenizer(v)
 		require.NoError(t, err)
-		kinds[[2]bool{tok.runs != nil, tok.fast}]++
+		kinds[[2]bool{tok.runs != nil, tok.isLinear}]++
 		requireSmall(t, tok, 100)
 	}
 	require.Len(t, kinds, 4, "%v", kinds)

@@ -15,7 +15,7 @@ import (
 // therefore becomes as many of the longest piece as fit, and one piece for the
 // rest.
 func (b *builder) findRuns() {
-	if b.v.merges != nil || b.whole {
+	if b.v.merges != nil || b.noCuts {
 		return
 	}
 	run := map[int]Token{}
@@ -80,10 +80,10 @@ func (b *builder) findSingles() {
 		}
 	}
 	// \r is left out, because a word may end after one: see findWords.
-	for c := range b.lone {
-		b.lone[c] = -1
+	for c := range b.isolated {
+		b.isolated[c] = -1
 		if c < ' ' && c != '\r' && (b.ascii[c] < 0 || b.sides[b.ascii[c]] == 0) {
-			b.lone[c] = b.singles[c]
+			b.isolated[c] = b.singles[c]
 		}
 	}
 }
@@ -94,7 +94,7 @@ func (b *builder) findASCIIMerges() {
 	for l := range b.asciiMerges {
 		for r := range b.asciiMerges[l] {
 			b.asciiMerges[l][r] = noMerge
-			if b.fast && b.joinedASCII(byte(l), byte(r)) {
+			if b.isLinear && b.joinedASCII(byte(l), byte(r)) {
 				b.asciiMerges[l][r] = b.mergeOf(b.ascii[l], b.ascii[r])
 			}
 		}

@@ -1,12 +1,7 @@
 package tokenizer
 
 import (
-	"errors"
-	"io"
 	"math"
-	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/koala-go/sdk/internal/refusal"
 )
@@ -23,86 +18,6 @@ const (
 	spmName, spmCharsmap, spmDummyPrefix, spmTrim, spmEscape                 = 1, 2, 3, 4, 5
 	spmUnigram, spmBPE                                                uint64 = 1, 2
 )
-
-// field is one field of a protobuf message.
-type field struct {
-	number protowire.Number
-	kind   protowire.Type
-	bytes  []byte // the content of a string, bytes or message
-	value  uint64 // the value of a number
-	at     int64  // offset in the file of the content or the number
-}
-
-// fields calls f for each field of a message that begins at offset at of the
-// file.
-func fields(b []byte, at int64, f func(field) error) error {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return spmError(at, n)
-		}
-		x := field{number: number, kind: kind, at: at + int64(n)}
-		size := n
-		switch kind {
-		case protowire.VarintType:
-			x.value, n = protowire.ConsumeVarint(b[size:])
-		case protowire.Fixed32Type:
-			var v uint32
-			v, n = protowire.ConsumeFixed32(b[size:])
-			x.value = uint64(v)
-		case protowire.Fixed64Type:
-			x.value, n = protowire.ConsumeFixed64(b[size:])
-		case protowire.BytesType:
-			x.bytes, n = protowire.ConsumeBytes(b[size:])
-		default:
-			return refusal.Malformed(at, "", "field %d is a group or has an unknown wire type", number)
-		}
-		if n < 0 {
-			return spmError(x.at, n)
-		}
-		// n is the length with the length prefix of bytes, which at skips.
-		x.at += int64(n - len(x.bytes))
-		if kind != protowire.BytesType {
-			x.at -= int64(n)
-		}
-		if err := f(x); err != nil {
-			return err
-		}
-		b, at = b[size+n:], at+int64(size+n)
-	}
-	return nil
-}
-
-// spmError returns the error of a negative length n that protowire returned for
-// the field at offset at.
-func spmError(at int64, n int) error {
-	if err := protowire.ParseError(n); !errors.Is(err, io.ErrUnexpectedEOF) {
-		return refusal.Malformed(at, "", "a number has too many bytes, or a tag is 0")
-	}
-	return refusal.Truncated(at, "", "a field extends beyond the end")
-}
-
-// expect checks the wire type of the field.
-func (x *field) expect(kind protowire.Type) error {
-	if x.kind != kind {
-		return refusal.Malformed(x.at, "", "field %d has the wire type %d, want %d", x.number, x.kind, kind)
-	}
-	return nil
-}
-
-// readBool sets *p to the value of a bool field.
-func (x *field) readBool(p *bool) error {
-	*p = x.value != 0
-	return x.expect(protowire.VarintType)
-}
-
-// readString sets *p to the value of a string field.
-func (x *field) readString(p *string) error {
-	if *p = string(x.bytes); !utf8.ValidString(*p) {
-		return refusal.Malformed(x.at, "", "field %d is not UTF-8", x.number)
-	}
-	return x.expect(protowire.BytesType)
-}
 
 // spmReader reads a SentencePiece model.
 type spmReader struct {
@@ -122,7 +37,7 @@ func readSPM(b []byte) (*vocabulary, error) {
 	err := fields(b, 0, func(x field) error {
 		switch x.number {
 		case spmPieces, spmTrainer, spmNormalizer, spmDenormalizer:
-			if err := x.expect(protowire.BytesType); err != nil {
+			if err := x.expect(wireBytes); err != nil {
 				return err
 			}
 		}
@@ -166,13 +81,13 @@ func (r *spmReader) readPiece(message field) error {
 			return x.readString(&p.text)
 		case spmScore:
 			p.score = math.Float32frombits(uint32(x.value))
-			return x.expect(protowire.Fixed32Type)
+			return x.expect(wireFixed32)
 		case spmType:
 			if x.value > uint64(Byte) {
 				return refusal.Malformed(x.at, "", "a piece has the unknown type %d", x.value)
 			}
 			p.typ = PieceType(x.value)
-			return x.expect(protowire.VarintType)
+			return x.expect(wireVarint)
 		}
 		return nil
 	})
@@ -191,14 +106,14 @@ func (r *spmReader) readTrainer(x field) error {
 	switch x.number {
 	case spmModelType:
 		r.bpe, r.kindAt = x.value == spmBPE, x.at
-		return x.expect(protowire.VarintType)
+		return x.expect(wireVarint)
 	case spmSuffix:
 		return x.readBool(&r.suffix)
 	case spmByteFallback:
 		return x.readBool(&r.byteFallback)
 	case spmUnkID, spmBOSID, spmEOSID, spmPADID:
 		r.byID[Token(int32(x.value))] = x.at
-		return x.expect(protowire.VarintType)
+		return x.expect(wireVarint)
 	case spmUnkSurface:
 		return x.readString(&r.unkSurface)
 	case spmBOSPiece, spmEOSPiece, spmPADPiece:
@@ -214,7 +129,7 @@ func (r *spmReader) readNormalizer(x field) error {
 		if x.value == 0 {
 			r.prefix = prefixNever
 		}
-		return x.expect(protowire.VarintType)
+		return x.expect(wireVarint)
 	case spmTrim:
 		return x.readBool(&r.trim)
 	case spmEscape:

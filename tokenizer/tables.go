@@ -18,9 +18,9 @@ type tables struct {
 	// singles are the tokens of ASCII characters that are a chunk of one
 	// character; -1 where that is not exactly one token.
 	singles [128]Token
-	// lone are those of singles whose character is a control character that
+	// isolated are those of singles whose character is a control character that
 	// is a neighbour of no other in any piece; -1 for other bytes.
-	lone [256]Token
+	isolated [256]Token
 
 	ids   []Token  // symbol → id; -1 for a character that is not a piece
 	texts []string // symbol → text
@@ -28,16 +28,16 @@ type tables struct {
 	// runs[n] is the id of the piece of n times ▁, for n from 1. It is nil if
 	// runs of ▁ cannot be split off: see findRuns.
 	runs []Token
-	// fast reports whether the facts that linear relies on hold. Without them
+	// isLinear says whether the facts that linear relies on hold. Without them
 	// the queue merges, by ranks or, if ranks is nil, by scores.
-	fast   bool
-	scores []float32       // symbol → score
-	ranks  map[uint64]rank // left symbol << 32 | right symbol → merge
-	// whole reports whether texts cannot be cut: the vocabulary has unused
+	isLinear bool
+	scores   []float32       // symbol → score
+	ranks    map[uint64]rank // left symbol << 32 | right symbol → merge
+	// noCuts says that texts cannot be cut: the vocabulary has unused
 	// pieces, which are split by what was merged anywhere in the text.
-	whole  bool
+	noCuts bool
 	unused []bool // symbol → whether it is an unused piece
-	// words reports whether words may be looked up: see findWords.
+	// words says whether words may be looked up: see findWords.
 	words bool
 }
 
@@ -117,7 +117,7 @@ func (b *builder) addCharacters() {
 		if !p.mergeable() {
 			continue
 		}
-		b.whole = b.whole || p.typ == Unused
+		b.noCuts = b.noCuts || p.typ == Unused
 		if b.v.halves != nil && b.v.halves[id].left >= 0 {
 			continue // the characters are those of its halves
 		}

@@ -219,7 +219,7 @@ func (t *Tokenizer) appendNormalized(dst []Token, text []byte, sc *scratch, spli
 	if len(text) == 0 {
 		return dst
 	}
-	if t.whole {
+	if t.noCuts {
 		// The queue splits unused pieces by what it merged anywhere in the text,
 		// so the text must not be cut. It also finds user-defined symbols.
 		g := segment{splitUnknown: splitUnknown}
