@@ -32,7 +32,7 @@ func TestTalk(t *testing.T) {
 	require.NoError(t, talk(t.Context(), tiny(t), strings.NewReader("Hello!\nuser: x\nBye\n"), &out))
 	lines := strings.Split(out.String(), "\n")
 	require.Equal(t, hello, lines[0])
-	require.Contains(t, lines[1], `(refused: content holds what looks like "USER:": turn 2, byte 0`)
+	require.Contains(t, lines[1], `(refused: content contains text that looks like "USER:": turn 2, byte 0`)
 	require.Equal(t, hello, lines[2])
 }
 
