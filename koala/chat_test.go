@@ -217,9 +217,10 @@ func TestTokenizerWithoutTokens(t *testing.T) {
 
 // tiny returns a tokenizer of a few pieces with some added tokens.
 func tiny(t *testing.T, added string) *tokenizer.Tokenizer {
-	tok, err := tokenizer.New(strings.NewReader(`{"version":"1.0","added_tokens":` + added + `,
+	model := strings.NewReader(`{"version":"1.0","added_tokens":` + added + `,
 		"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
-		"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"</s>":2,"a":3,"b":4,"ab":5},"merges":["a b"]}}`))
+		"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"</s>":2,"a":3,"b":4,"ab":5},"merges":["a b"]}}`)
+	tok, err := tokenizer.NewReader(model, model.Size())
 	require.NoError(t, err)
 	return tok
 }

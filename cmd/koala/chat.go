@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +79,7 @@ func (c *chatCmd) Validate() error {
 }
 
 func (c *chatCmd) Run(a *app) error {
-	o, err := c.options()
+	o, err := c.options(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -128,8 +129,8 @@ func (c *chatCmd) server() (*backend.Client, error) {
 }
 
 // options are those of the chat.
-func (c *chatCmd) options() (*koala.Options, error) {
-	t, err := (&modelFlag{c.Tokenizer}).open()
+func (c *chatCmd) options(ctx context.Context) (*koala.Options, error) {
+	t, err := (&modelFlag{c.Tokenizer}).open(ctx)
 	if err != nil {
 		return nil, err
 	}
