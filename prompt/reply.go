@@ -41,11 +41,11 @@ type Ending struct {
 // It holds back only what may be the beginning of a stop sequence and incomplete
 // characters, and returns whole characters of UTF-8.
 type Filter struct {
-	stops  []stop
-	held   []byte // not returned yet
-	begun  bool   // whether the first byte has arrived
-	end    Ending
-	closed bool
+	stops   []stop
+	held    []byte // not returned yet
+	started bool   // whether the first byte has arrived
+	end     Ending
+	closed  bool
 }
 
 type stop struct {
@@ -79,8 +79,8 @@ func (f *Filter) Append(dst []byte, piece []byte) []byte {
 		f.cut(piece)
 		return dst
 	}
-	if !f.begun && len(piece) > 0 {
-		f.begun = true
+	if !f.started && len(piece) > 0 {
+		f.started = true
 		if piece[0] == ' ' {
 			f.end.Trimmed = true
 			piece = piece[1:]

@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/modeltest"
 )
 
-// tiny is the model of the bot as it runs without flags.
+// tiny returns the model that the bot runs without flags.
 func tiny(t *testing.T) koala.Completer {
 	m, err := model(t.Context(), "")
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestTalk(t *testing.T) {
 	require.Equal(t, hello, lines[2])
 }
 
-// TestModel takes a checkpoint from a file.
+// TestModel runs a checkpoint from a file.
 func TestModel(t *testing.T) {
 	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)

@@ -116,7 +116,7 @@ func TestSignal(t *testing.T) {
 	long := strings.Repeat("word ", 50) + "end"
 	say(1, long)
 	require.Eventually(t, func() bool { return len(f.updates) == 0 }, 10*time.Second, time.Millisecond)
-	time.Sleep(200 * time.Millisecond) // it is being said
+	time.Sleep(200 * time.Millisecond) // the reply is arriving
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	time.Sleep(100 * time.Millisecond)
 	say(2, "too late")
