@@ -42,7 +42,7 @@ var edges = map[string][]string{
 	"prompt":               {},
 	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory", "dtype"},
 	"backend":              {"koala", "prompt"},
-	"backend/local":        {"koala", "prompt", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "dtype"},
+	"backend/local":        {"koala", "prompt", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "internal/parallel", "dtype"},
 	"koala":                {"prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
 	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
 	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/parallel", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},

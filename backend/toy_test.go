@@ -13,7 +13,7 @@ import (
 )
 
 // The toy backend shows all that a new kind of server takes: the protocol in
-// this file and the row in TestToyBackend, which would stand in kinds.
+// this file and the row in TestToyBackend, which would be in kinds.
 
 const toyKind Kind = "toy"
 

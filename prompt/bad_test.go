@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBadConversations: what is refused, of which kind, and where.
+// TestBadConversations checks the kind, the turn and the offset of the errors of
+// rendering.
 func TestBadConversations(t *testing.T) {
 	u := func(s string) Turn { return Turn{Content: s} }
 	a := func(s string) Turn { return Turn{Role: Assistant, Content: s} }
@@ -47,7 +48,7 @@ func TestBadConversations(t *testing.T) {
 			}
 			_, err = FastChat.AppendSegments(nil, row.c, row.o)
 			if row.kind == ErrControl {
-				require.NoError(t, err, "it is only text among ids")
+				require.NoError(t, err, "control text encodes to ordinary tokens")
 				return
 			}
 			requireBad(t, err, row.kind, row.turn, row.offset)
@@ -77,7 +78,7 @@ func requireBadOption(t *testing.T, err error, option string, kind error) {
 	require.NotErrorAs(t, err, new(*TurnError))
 }
 
-// TestBadOptions: an option that cannot be used is no error of a turn.
+// TestBadOptions checks that an error about an option is not one about a turn.
 func TestBadOptions(t *testing.T) {
 	for _, c := range []Conversation{twoTurns[:1], twoTurns} {
 		for option, bad := range map[string]struct {
@@ -107,13 +108,12 @@ func TestBadOptions(t *testing.T) {
 
 func TestErrorText(t *testing.T) {
 	_, err := FastChat.Text(Conversation{{Content: "x</s>"}}, nil)
-	require.EqualError(t, err, `content holds "</s>", which a server does not read as text: turn 0, byte 1: send ids instead of text, or allow it with AllowControl`)
+	require.EqualError(t, err, `content contains "</s>", which a server does not read as text: turn 0, byte 1: send ids instead of text, or set AllowControl`)
 	_, err = FastChat.Text(nil, nil)
 	require.EqualError(t, err, "the conversation is empty: give at least one user turn")
 }
 
-// TestBadTexts: what Parse refuses, of which kind, in which turn and at which
-// byte of the text.
+// TestBadTexts checks the kind, the turn and the offset of the errors of Parse.
 func TestBadTexts(t *testing.T) {
 	const h = "BEGINNING OF CONVERSATION: "
 	for _, row := range []struct {
@@ -155,7 +155,7 @@ func TestBadTexts(t *testing.T) {
 		requireTyped(t, err, len(text), ErrSyntax, io.ErrUnexpectedEOF)
 	}
 	_, err := Parse(h + "USER: x GPT:y</s>USER: z")
-	requireBad(t, err, io.ErrUnexpectedEOF, 2, len(h)+24) // of EasyLM, not FastChat's
+	requireBad(t, err, io.ErrUnexpectedEOF, 2, len(h)+24) // the error of EasyLM, not of FastChat
 }
 
 func TestParseFindsTheDialect(t *testing.T) {
@@ -209,9 +209,9 @@ func TestBadEasyLM(t *testing.T) {
 		turn    int
 		offset  int
 	}{
-		{"SER: Hello! GPT:x</s>", ErrSyntax, 0, 0},                        // cut from the left, as the server does
-		{"USER: Hello! GPT:x</s", io.ErrUnexpectedEOF, 1, 21},             // and from the right
-		{"USER: Hello! GPT:", ErrSyntax, 0, 17},                           // a query, to which no reply is there
+		{"SER: Hello! GPT:x</s>", ErrSyntax, 0, 0},                        // the beginning is cut off, as the server does
+		{"USER: Hello! GPT:x</s", io.ErrUnexpectedEOF, 1, 21},             // the end is cut off
+		{"USER: Hello! GPT:", ErrSyntax, 0, 17},                           // a query without a reply
 		{"BEGINNING OF CONVERSATION: USER: x GPT:y</s>", ErrSyntax, 0, 0}, // with the header
 	} {
 		_, err := FromEasyLM("x", row.context)
@@ -221,7 +221,7 @@ func TestBadEasyLM(t *testing.T) {
 	requireBad(t, err, ErrOrder, 1, -1)
 	_, _, err = Conversation{}.EasyLM(nil)
 	requireBad(t, err, ErrEmpty, -1, -1)
-	prompt, context, err := twoTurns[:1].EasyLM(nil)
+	query, context, err := twoTurns[:1].EasyLM(nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{"Hello!", ""}, []string{prompt, context})
+	require.Equal(t, []string{"Hello!", ""}, []string{query, context})
 }

@@ -36,7 +36,7 @@ func open(t *testing.T) *Model {
 	return m
 }
 
-// request asks for what follows a text.
+// request returns a request for the continuation of a text.
 func request(text string, stops ...string) *koala.Request {
 	t := tokenizer.Default()
 	return &koala.Request{
@@ -45,8 +45,8 @@ func request(text string, stops ...string) *koala.Request {
 	}
 }
 
-// TestChat has three turns, the façade's way. The text that is remembered does
-// not change a reply.
+// TestChat runs a chat of three turns. The state that the model keeps must not change
+// the replies.
 func TestChat(t *testing.T) {
 	m := open(t)
 	chat, err := koala.New(nil)
@@ -95,7 +95,8 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// TestContext fills the context to its end, and refuses what leaves no room.
+// TestContext fills the context to its end, and checks that a prompt which leaves no
+// room is refused.
 func TestContext(t *testing.T) {
 	m := open(t)
 	r := request("x" + strings.Repeat(" loop", 120))
@@ -104,7 +105,7 @@ func TestContext(t *testing.T) {
 	report, err := m.Complete(t.Context(), r, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, koala.Limit, report.Finish)
-	require.Equal(t, 128-121+1, report.ReplyTokens) // the last is not put back
+	require.Equal(t, 128-121+1, report.ReplyTokens) // the last token need not pass through the model
 
 	r = request("x" + strings.Repeat(" loop", 127))
 	_, err = m.Complete(t.Context(), r, io.Discard)
@@ -112,6 +113,18 @@ func TestContext(t *testing.T) {
 	var e *koala.ContextError
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, [2]int{128, 128}, [2]int{e.Prompt, e.Context})
+}
+
+// TestBadOptions checks that options which cannot be used are option errors.
+func TestBadOptions(t *testing.T) {
+	for option, o := range map[string]*Options{"Workers": {Workers: -1}, "Context": {Context: -1}} {
+		c, err := modeltest.Scripted()
+		require.NoError(t, err)
+		_, err = New(t.Context(), c, o)
+		require.ErrorIs(t, err, koala.ErrOptions)
+		require.ErrorContains(t, err, "option "+option)
+		require.NoError(t, c.Close())
+	}
 }
 
 func TestBadRequests(t *testing.T) {
@@ -136,7 +149,7 @@ func TestBadRequests(t *testing.T) {
 	require.Equal(t, 15, report.ReplyTokens)
 }
 
-// cancelWriter ends a context at its first text.
+// cancelWriter is a writer that ends a context at the first text.
 type cancelWriter struct {
 	cancel func()
 	texts  int
@@ -148,12 +161,13 @@ func (w *cancelWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// failingWriter takes nothing.
+// failingWriter is a writer that fails.
 type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
-// TestCancel ends within one token, and leaves the model as it was.
+// TestCancel checks that a reply ends within one token after the context, and that
+// the next reply is right.
 func TestCancel(t *testing.T) {
 	m := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -169,17 +183,17 @@ func TestCancel(t *testing.T) {
 	_, err = m.Complete(t.Context(), r, failingWriter{failed})
 	require.ErrorIs(t, err, failed)
 
-	// A context that ends while another reply is made.
-	text := <-m.turn
+	// The context ends while another reply is being made.
+	text := <-m.idle
 	_, err = m.Complete(ctx, r, io.Discard)
-	m.turn <- text
+	m.idle <- text
 	require.ErrorIs(t, err, context.Canceled)
 	report, err = m.Complete(t.Context(), r, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, koala.Limit, report.Finish)
 }
 
-// TestChatsAtOnce has more chats than one.
+// TestChatsAtOnce runs several chats on one model.
 func TestChatsAtOnce(t *testing.T) {
 	m := open(t)
 	var group sync.WaitGroup
@@ -195,7 +209,7 @@ func TestChatsAtOnce(t *testing.T) {
 	group.Wait()
 }
 
-// TestOpen reads files: the scripted model's, and some that cannot talk.
+// TestOpen opens files: the scripted model, and some that cannot be used.
 func TestOpen(t *testing.T) {
 	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
@@ -223,7 +237,7 @@ func TestOpen(t *testing.T) {
 	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": use the tokenizer")
 }
 
-// TestSlow: a sparse file of the size of 65B is refused before it is read.
+// TestSlow checks that a sparse file of the size of 65B is refused before it is read.
 func TestSlow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sparse files of 130 GB")
@@ -236,6 +250,6 @@ func TestSlow(t *testing.T) {
 	require.ErrorAs(t, err, &slow)
 	require.Less(t, slow.Rate, 1.)
 	require.Greater(t, slow.Bytes, int64(128e9))
-	require.ErrorContains(t, err, "tokens a second: "+path+": write it as GGUF")
-	require.Contains(t, (&SlowError{Path: "m", Rate: 0.25, Bytes: 1e11}).Error(), "a model of 100.0 GB would give about 0.25 tokens a second: m: ")
+	require.ErrorContains(t, err, "tokens per second: "+path+": write it as GGUF")
+	require.Contains(t, (&SlowError{Path: "m", Rate: 0.25, Bytes: 1e11}).Error(), "a model of 100.0 GB would make about 0.25 tokens per second: m: ")
 }

@@ -12,42 +12,46 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// Options are the choices of Open and New; nil means the zero value.
+// Options are the choices of Open and New. Nil means the zero value.
 type Options struct {
-	// Tokenizer is the model's, nil for LLaMA's.
+	// Tokenizer is the tokenizer of the model. Nil means LLaMA's.
 	Tokenizer *tokenizer.Tokenizer
-	// Workers is the number of goroutines that multiply, 0 for one a core.
+	// Workers is the number of goroutines that multiply. Zero means one for
+	// each core.
 	Workers int
-	// Context bounds the tokens of prompt and reply; 0 is what the checkpoint
-	// says. Each takes memory: 1 MiB at the size of 7B.
+	// Context is the maximum number of tokens of prompt and reply together. Zero
+	// means the context of the checkpoint. Each token takes memory: 1 MiB in a
+	// 7B model.
 	Context int
-	// Slow allows models of less than a token a second, or larger than the free
-	// memory: see SlowError.
+	// Slow permits models that make less than one token per second or that are
+	// larger than the free memory: see SlowError.
 	Slow bool
-	// Progress, if not nil, is called while the weights are read, by one
-	// goroutine at a time.
+	// Progress is called while the weights are read, by one goroutine at a time.
+	// Nil means no calls.
 	Progress func(forward.Progress)
 }
 
-// Model is a model in memory. It is safe for concurrent use; replies are made
-// one after the other.
+// Model is a model in memory. It is safe for concurrent use, but makes one reply
+// at a time.
 type Model struct {
 	model     *forward.Model
 	tokenizer *tokenizer.Tokenizer
 	name      string
-	turn      chan *text // holds the text while nobody replies
+	idle      chan *state // holds the state while no reply is being made
 }
 
-// text is what the model remembers: the tokens of the last prompt and reply.
-type text struct {
+// state is what the model keeps of the last prompt and reply: their tokens, and the
+// session with their keys and values.
+type state struct {
 	session *forward.Session
 	ids     []tokenizer.Token
 }
 
 // Open reads a checkpoint into memory: a file or directory of any format.
 //
-// Errors are those of weights.Open and forward.Load, a *SlowError before any
-// weight is read, and one that says so when the tokenizer is of another model.
+// The errors are those of weights.Open and forward.Load, a *SlowError before any
+// weight is read, and one of the kind koala.ErrOptions for options that cannot be
+// used, such as a tokenizer with more tokens than the model.
 func Open(ctx context.Context, path string, o *Options) (*Model, error) {
 	c, err := weights.Open(path, nil)
 	if err != nil {
@@ -57,8 +61,8 @@ func Open(ctx context.Context, path string, o *Options) (*Model, error) {
 	return New(ctx, c, o)
 }
 
-// New reads the weights of an open checkpoint into memory, as Open does. The
-// checkpoint can be closed afterwards.
+// New is like Open for a checkpoint that is already open. The caller may close the
+// checkpoint afterwards.
 func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error) {
 	if o == nil {
 		o = new(Options)
@@ -88,29 +92,29 @@ func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &Model{model: m, tokenizer: t, name: c.Path, turn: make(chan *text, 1)}
-	l.turn <- &text{session: m.NewSession()}
+	l := &Model{model: m, tokenizer: t, name: c.Path, idle: make(chan *state, 1)}
+	l.idle <- &state{session: m.NewSession()}
 	return l, nil
 }
 
-// Complete makes a reply to the ids of a request and writes its text to w as it
-// comes, in whole characters of UTF-8. It ends with one of the request's
-// StopIDs, before one of its Stops, at MaxTokens or at the end of the context.
+// Complete makes a reply to the ids of a request and writes its text to w token by
+// token, in whole characters of UTF-8. The reply ends at one of the request's
+// StopIDs, before one of its Stops, after MaxTokens, or at the end of the context.
 //
-// The error is an *backend.Error of the kind ErrContext for a prompt that leaves
-// no room for a token, or ErrOptions for a request that makes no sense; that of
-// the context, within one token; or that of w.
+// The error is a *koala.ContextError for a prompt that leaves no room for a token,
+// one of the kind koala.ErrOptions for a request that cannot be served, the error
+// of ctx, which ends the reply within one token, or the error of w.
 func (m *Model) Complete(ctx context.Context, r *koala.Request, w io.Writer) (koala.Report, error) {
 	report := koala.Report{Model: m.name, PromptTokens: len(r.IDs), Tries: 1}
 	if err := m.check(r); err != nil {
 		return report, err
 	}
 	select {
-	case t := <-m.turn:
-		defer func() { m.turn <- t }()
+	case s := <-m.idle:
+		defer func() { m.idle <- s }()
 		reply := &reply{
-			text: t, request: r, report: &report, sampler: newSampler(r.Sampling),
-			decoder: m.tokenizer.NewDecoder(), out: stream{w: w, stops: r.Stops}, pieces: m.tokenizer.Len(),
+			state: s, request: r, report: &report, sampler: newSampler(r.Sampling),
+			decoder: m.tokenizer.NewDecoder(), out: stopWriter{w: w, stops: r.Stops}, pieces: m.tokenizer.Len(),
 		}
 		err := reply.run(ctx, m.model.Context())
 		return report, err
@@ -119,7 +123,7 @@ func (m *Model) Complete(ctx context.Context, r *koala.Request, w io.Writer) (ko
 	}
 }
 
-// check refuses what cannot be done.
+// check refuses requests that cannot be served.
 func (m *Model) check(r *koala.Request) error {
 	s := r.Sampling
 	switch {
@@ -139,6 +143,7 @@ func (m *Model) check(r *koala.Request) error {
 	return nil
 }
 
+// optionError returns an error of the kind koala.ErrOptions.
 func optionError(option, format string, args ...any) error {
 	return &prompt.OptionError{Option: option, Err: fmt.Errorf(format, args...)}
 }

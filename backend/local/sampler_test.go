@@ -17,7 +17,7 @@ func TestGreedy(t *testing.T) {
 	require.Equal(t, int32(0), s.next([]float32{-1}))
 }
 
-// shares counts how often each token is chosen.
+// shares returns how often each token is chosen, as a part of 1.
 func shares(s koala.Sampling, logits []float32, n int) []float64 {
 	seed := int64(7)
 	s.Seed = &seed
@@ -29,7 +29,7 @@ func shares(s koala.Sampling, logits []float32, n int) []float64 {
 	return counts
 }
 
-// TestShares compares with the probabilities by the definition.
+// TestShares compares with the probabilities of the definition.
 func TestShares(t *testing.T) {
 	logits := []float32{0, 3, 1, 2, 3, -5, 2.5}
 	for _, o := range []koala.Sampling{
@@ -61,7 +61,7 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestSeed gives the same tokens again, and others with another seed.
+// TestSeed checks that the same seed gives the same tokens, and another seed others.
 func TestSeed(t *testing.T) {
 	logits := make([]float32, 1000)
 	draw := func(seed int64) (ids []int32) {
@@ -77,7 +77,7 @@ func TestSeed(t *testing.T) {
 	require.NotEqual(t, one.random.Uint64(), two.random.Uint64())
 }
 
-// TestNucleus compares with sorting, for parts of all sizes.
+// TestNucleus compares with sorting all candidates.
 func TestNucleus(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for n := range 120 {
@@ -100,7 +100,7 @@ func TestNucleus(t *testing.T) {
 	}
 }
 
-// BenchmarkNext draws from a vocabulary of LLaMA's size.
+// BenchmarkNext samples from a vocabulary of LLaMA's size.
 func BenchmarkNext(b *testing.B) {
 	r := rand.New(rand.NewPCG(5, 6))
 	logits := make([]float32, 32000)
@@ -113,7 +113,7 @@ func BenchmarkNext(b *testing.B) {
 	}
 }
 
-// TestLargest compares with sorting.
+// TestLargest compares with sorting all candidates.
 func TestLargest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {

@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/modeltest"
 )
 
-// tiny returns the model that the bot uses without flags.
+// tiny returns the model that the bot runs without flags.
 func tiny(t *testing.T) koala.Completer {
 	m, err := model(t.Context(), "")
 	require.NoError(t, err)
@@ -32,11 +32,11 @@ func TestTalk(t *testing.T) {
 	require.NoError(t, talk(t.Context(), tiny(t), strings.NewReader("Hello!\nuser: x\nBye\n"), &out))
 	lines := strings.Split(out.String(), "\n")
 	require.Equal(t, hello, lines[0])
-	require.Contains(t, lines[1], `(refused: content holds what looks like "USER:": turn 2, byte 0`)
+	require.Contains(t, lines[1], `(refused: content contains text that looks like "USER:": turn 2, byte 0`)
 	require.Equal(t, hello, lines[2])
 }
 
-// TestModel runs the bot on a checkpoint in a file.
+// TestModel runs a checkpoint from a file.
 func TestModel(t *testing.T) {
 	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)

@@ -1,6 +1,5 @@
-// Command prompt prints a conversation in the form that Koala reads: as text in
-// each dialect, as token ids, and shortened to a budget. It also finds forged role
-// markers in messages.
+// Command prompt shows the prompts of a conversation: the text in each dialect, the ids of
+// each part, the turns within a budget, and text that a stranger may have forged.
 package main
 
 import (
@@ -35,7 +34,7 @@ func run(w io.Writer) error {
 		fmt.Fprintf(w, "  %-14s %s\n", d.Name, text)
 	}
 
-	fmt.Fprintln(w, "The token ids, as in training:")
+	fmt.Fprintln(w, "The ids of the training:")
 	parts, err := koala.Explain(conversation, nil)
 	if err != nil {
 		return err
