@@ -59,7 +59,7 @@ var edges = map[string][]string{
 	"interop/ggufprobe":            {"dtype", "internal/bounded", "internal/tensor", "internal/half", "internal/gguf"},
 	"internal/testmodel":           {"weights", "dtype"},
 	"internal/fixture":             {},
-	"internal/refusal/refusaltest": {"internal/refusal", "internal/fixture", "github.com/stretchr/testify/require"},
+	"internal/refusal/refusaltest": {"internal/bounded", "internal/refusal", "internal/tensor", "internal/fixture", "github.com/stretchr/testify/require"},
 }
 
 // TestLayers reads the imports of every file, for any system and build tag.

@@ -41,7 +41,7 @@ func TestUnknownFiles(t *testing.T) {
 		{"one byte", "x", weights.ErrUnsupported, "no known format", "give safetensors"},
 		{"zeros", strings.Repeat("\x00", 64), weights.ErrUnsupported, "no known format", "give safetensors"},
 		{"seven bytes of safetensors", "\x40\x00\x00\x00\x00\x00\x00", weights.ErrUnsupported, "no known format", "give safetensors"},
-		{"safetensors, header cut", "\x40\x00\x00\x00\x00\x00\x00\x00{", io.ErrUnexpectedEOF, "64 bytes announced", "fetch it again"},
+		{"safetensors, header cut", "\x40\x00\x00\x00\x00\x00\x00\x00{", io.ErrUnexpectedEOF, "64 bytes is announced", "fetch it again"},
 		{"safetensors, huge header", "\xff\xff\xff\xff\xff\xff\xff\xff{}", weights.ErrMalformed, "over the format's limit", "fetch it again"},
 		{"EasyLM, one byte", "\x92", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, cut", "\x92\x92\xabtransformer", io.ErrUnexpectedEOF, "", "fetch it again"},
@@ -49,7 +49,7 @@ func TestUnknownFiles(t *testing.T) {
 		{"EasyLM, a list of 2^32", "\x92\xdd\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"flax, cut", "\x81\xa6params", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"flax, a map of 2^32", "\xdf\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
-		{"flax, and more", "\x80\x00", weights.ErrMalformed, "1 bytes follow", "fetch it again"},
+		{"flax, and more", "\x80\x00", weights.ErrMalformed, "1 unexpected bytes follow", "fetch it again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -10,11 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
-	"github.com/koala-go/sdk/internal/tensor"
 )
 
 func TestBadExts(t *testing.T) {
@@ -119,7 +117,7 @@ func TestEveryDType(t *testing.T) {
 			f := mustRead(t, record(array(list([]byte{3}), name, data...)))
 			require.Len(t, f.Tensors, 1)
 			require.Equal(t, dt, f.Tensors[0].DType)
-			require.Equal(t, data, dataOf(t, &f.Tensors[0]))
+			require.Equal(t, data, refusaltest.DataOf(t, &f.Tensors[0]))
 		}
 	}
 }
@@ -209,20 +207,7 @@ func TestBadChunkedRank(t *testing.T) {
 // mustRead reads a checkpoint that must be read.
 func mustRead(t testing.TB, b []byte) *flax.File {
 	t.Helper()
-	var f *flax.File
-	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
-		f, err = flax.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	}))
+	f, err := refusaltest.Read(t, b, flax.Read)
+	require.NoError(t, err)
 	return f
-}
-
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	data := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
-	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
-	require.Zero(t, n, x.Name)
-	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
-	return data
 }

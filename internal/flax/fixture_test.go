@@ -14,6 +14,7 @@ import (
 
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/internal/flax"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
@@ -39,7 +40,7 @@ func requireSame(t testing.TB, want, got map[string]*tensor.Tensor) {
 		require.NotNil(t, y, name)
 		require.Equal(t, x.DType, y.DType, name)
 		require.Equal(t, x.Shape, y.Shape, name)
-		require.True(t, bytes.Equal(dataOf(t, x), dataOf(t, y)), name)
+		require.True(t, bytes.Equal(refusaltest.DataOf(t, x), refusaltest.DataOf(t, y)), name)
 	}
 }
 
@@ -56,7 +57,7 @@ func TestStreamsAreTheReferences(t *testing.T) {
 				require.True(t, f.Stream)
 				var again []byte
 				for i := range f.Tensors {
-					again = appendTensor(t, again, &f.Tensors[i], dataOf(t, &f.Tensors[i]))
+					again = appendTensor(t, again, &f.Tensors[i], refusaltest.DataOf(t, &f.Tensors[i]))
 				}
 				require.True(t, bytes.Equal(whole, again))
 			})
@@ -96,7 +97,7 @@ func TestFixtureDigests(t *testing.T) {
 		t.Run(test.file, func(t *testing.T) {
 			got, want := map[string]string{}, map[string]string{}
 			for name, x := range contents(t, test.file) {
-				sum := sha256.Sum256(dataOf(t, x))
+				sum := sha256.Sum256(refusaltest.DataOf(t, x))
 				got[name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 			}
 			for _, d := range fixture.Digests(t, "fixtures", test.list) {
@@ -121,7 +122,7 @@ func TestChunkedFixture(t *testing.T) {
 			continue
 		}
 		joined++
-		requirePieces(t, dataOf(t, plain[name]), x.Data)
+		requirePieces(t, refusaltest.DataOf(t, plain[name]), x.Data)
 	}
 	require.Greater(t, joined, 20, "tensors in chunks")
 }

@@ -57,7 +57,7 @@ func TestKnownGood(t *testing.T) {
 			require.Equal(t, test.stream, f.Stream)
 			require.Equal(t, test.want, summary(f))
 			for i := range f.Tensors {
-				dataOf(t, &f.Tensors[i])
+				refusaltest.DataOf(t, &f.Tensors[i])
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestChunksInPieces(t *testing.T) {
 	}
 	f := mustRead(t, record(chunked(truth, dict(str("0"), number(uint64(len(data)/2))), chunks)))
 	require.Len(t, f.Tensors, 1)
-	require.Equal(t, data, dataOf(t, &f.Tensors[0]))
+	require.Equal(t, data, refusaltest.DataOf(t, &f.Tensors[0]))
 	requirePieces(t, data, f.Tensors[0].Data)
 }
 

@@ -45,9 +45,9 @@ func requireRecord(t testing.TB, x *tensor.Tensor) {
 	require.Equal(t, x.Name, got.Name)
 	require.Equal(t, x.DType, got.DType)
 	require.Equal(t, append([]int64{}, x.Shape...), got.Shape)
-	require.True(t, bytes.Equal(data, dataOf(t, got)))
+	require.True(t, bytes.Equal(data, refusaltest.DataOf(t, got)))
 	require.Equal(t, data, b[got.Offset:got.Offset+got.Bytes()])
-	require.Equal(t, []byte{3, 4}, dataOf(t, &f.Tensors[2]))
+	require.Equal(t, []byte{3, 4}, refusaltest.DataOf(t, &f.Tensors[2]))
 }
 
 // The example of weights.md.

@@ -200,7 +200,7 @@ func dump(t *testing.T, f *gguf.File) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version %d, alignment %d, %d tensors, %+v\n", f.Version, f.Alignment, f.Count, f.Pairs())
 	for _, x := range f.Tensors {
-		fmt.Fprintf(&b, "%q %s %v at %d: %x\n", x.Name, x.DType, x.Shape, x.Offset, dataOf(t, &x))
+		fmt.Fprintf(&b, "%q %s %v at %d: %x\n", x.Name, x.DType, x.Shape, x.Offset, refusaltest.DataOf(t, &x))
 	}
 	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 func TestFixtureDigests(t *testing.T) {
@@ -17,7 +18,7 @@ func TestFixtureDigests(t *testing.T) {
 	require.Equal(t, "llama", f.Values["general.architecture"].Text(0))
 	got := map[string]string{}
 	for _, x := range f.Tensors {
-		sum := sha256.Sum256(dataOf(t, &x))
+		sum := sha256.Sum256(refusaltest.DataOf(t, &x))
 		got[x.Name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 	}
 	want := map[string]string{}

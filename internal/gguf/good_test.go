@@ -1,42 +1,25 @@
 package gguf_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
-	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // mustRead reads a file that must be read.
 func mustRead(t testing.TB, b []byte) *gguf.File {
 	t.Helper()
-	var f *gguf.File
-	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
-		f, err = gguf.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	}))
+	f, err := refusaltest.Read(t, b, gguf.Read)
+	require.NoError(t, err)
 	require.Len(t, f.Tensors, int(f.Count))
 	for _, x := range f.Tensors {
-		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], dataOf(t, &x), x.Name)
+		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], refusaltest.DataOf(t, &x), x.Name)
 	}
 	return f
-}
-
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	data := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
-	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
-	require.Zero(t, n, x.Name)
-	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
-	return data
 }
 
 // summary is what a file holds, with offsets that count from where the first

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/tensor"
 )
@@ -67,7 +68,7 @@ func TestFixtureDigests(t *testing.T) {
 			f := mustRead(t, fixture.Read(t, "fixtures", test.file, "model.safetensors"))
 			got := map[string]string{}
 			for _, x := range f.Tensors {
-				sum := sha256.Sum256(dataOf(t, &x))
+				sum := sha256.Sum256(refusaltest.DataOf(t, &x))
 				got[x.Name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 			}
 			want := map[string]string{}

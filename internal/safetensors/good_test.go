@@ -1,19 +1,15 @@
 package safetensors_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // dtypes are all that the format has, with the bits of an element.
@@ -26,25 +22,12 @@ var dtypes = map[dtype.Type]int64{
 // mustRead reads a file that must be read.
 func mustRead(t testing.TB, b []byte) *safetensors.File {
 	t.Helper()
-	var f *safetensors.File
-	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
-		f, err = safetensors.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	}))
+	f, err := refusaltest.Read(t, b, safetensors.Read)
+	require.NoError(t, err)
 	for _, x := range f.Tensors {
-		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], dataOf(t, &x), x.Name)
+		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], refusaltest.DataOf(t, &x), x.Name)
 	}
 	return f
-}
-
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	data := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
-	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
-	require.Zero(t, n, x.Name)
-	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
-	return data
 }
 
 // summary is what a file holds, in the order of its data, with offsets that

@@ -44,7 +44,7 @@ func requireRoundTrip(t testing.TB, tensors []tensor.Tensor, metadata map[string
 		require.GreaterOrEqual(t, i, 0, got.Name)
 		require.Equal(t, tensors[i].DType, got.DType)
 		require.Equal(t, append([]int64{}, tensors[i].Shape...), append([]int64{}, got.Shape...))
-		for _, c := range dataOf(t, &got) {
+		for _, c := range refusaltest.DataOf(t, &got) {
 			require.Equal(t, byte(i+1), c, "data of %q", got.Name)
 		}
 	}

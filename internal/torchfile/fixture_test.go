@@ -27,7 +27,7 @@ func digests(t testing.TB, into map[string]string, f *torchfile.File) {
 			continue
 		}
 		require.NotContains(t, into, x.Name)
-		sum := sha256.Sum256(dataOf(t, &x))
+		sum := sha256.Sum256(refusaltest.DataOf(t, &x))
 		into[x.Name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 	}
 }

@@ -73,7 +73,7 @@ func requireGathers(t testing.TB, rng *rand.Rand, storage []byte, item int, firs
 	t.Helper()
 	x, _ := viewed(t, storage, item, first, shape, strides)
 	want := naive(storage, item, first, shape, strides)
-	require.True(t, bytes.Equal(want, dataOf(t, x)), "%d × %v by %v from %d", item, shape, strides, first)
+	require.True(t, bytes.Equal(want, refusaltest.DataOf(t, x)), "%d × %v by %v from %d", item, shape, strides, first)
 	for range 10 {
 		off := rng.IntN(len(want) + 1)
 		b := make([]byte, rng.IntN(len(want)+10-off))
@@ -186,7 +186,7 @@ func TestGatherReads(t *testing.T) {
 	storage := make([]byte, 8<<20)
 	rows, columns := int64(4096), int64(1024)
 	x, c := viewed(t, storage, 2, 0, dims{rows, columns}, dims{1, rows})
-	dataOf(t, x)
+	refusaltest.DataOf(t, x)
 	require.LessOrEqual(t, c.calls, int(columns))
 	require.Equal(t, len(storage), c.bytes)
 	require.LessOrEqual(t, c.longest, 64<<10)
@@ -198,11 +198,11 @@ func TestGatherReads(t *testing.T) {
 	require.Equal(t, len(part), c.bytes, "gaps of 8 KiB are not read")
 
 	x, c = viewed(t, storage, 2, 0, dims{1 << 20, 3}, dims{4, 1})
-	dataOf(t, x)
+	refusaltest.DataOf(t, x)
 	require.LessOrEqual(t, c.calls, len(storage)/(64<<10)+1, "short gaps are read")
 
 	x, c = viewed(t, storage, 2, 0, dims{rows, columns}, dims{columns, 1})
-	dataOf(t, x)
+	refusaltest.DataOf(t, x)
 	require.Equal(t, 1, c.calls)
 }
 

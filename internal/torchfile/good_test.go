@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
@@ -32,13 +31,6 @@ func mustRead(t testing.TB, b []byte) *torchfile.File {
 	f, err := torchfile.Read(bytes.NewReader(b), int64(len(b)))
 	require.NoError(t, err)
 	return f
-}
-
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	b := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, b, 0))
-	return b
 }
 
 // requireSums compares the checksum of every storage.
@@ -105,7 +97,7 @@ func TestGood(t *testing.T) {
 			require.Equal(t, "w", x.Name)
 			require.Equal(t, dtype.F16, x.DType)
 			require.Equal(t, []int64{3, 4}, x.Shape)
-			require.Equal(t, model("")[2].data, string(dataOf(t, &x)))
+			require.Equal(t, model("")[2].data, string(refusaltest.DataOf(t, &x)))
 			require.Equal(t, x.Offset, int64(bytes.Index(whole, []byte(model("")[2].data))))
 			requireSums(t, whole, f)
 		})
@@ -131,7 +123,7 @@ func requireSame(t testing.TB, want, got *torchfile.File) {
 	for i, x := range want.Tensors {
 		y := got.Tensors[i]
 		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Transposed == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Transposed == nil})
-		require.Equal(t, dataOf(t, &x), dataOf(t, &y))
+		require.Equal(t, refusaltest.DataOf(t, &x), refusaltest.DataOf(t, &y))
 	}
 }
 
@@ -182,7 +174,7 @@ func TestGoodZips(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := mustRead(t, whole)
 			require.Len(t, f.Tensors, 1)
-			require.Equal(t, model("")[2].data, string(dataOf(t, &f.Tensors[0])))
+			require.Equal(t, model("")[2].data, string(refusaltest.DataOf(t, &f.Tensors[0])))
 			require.Equal(t, name == "no checksums", f.Unchecked)
 			if !f.Unchecked {
 				requireSums(t, whole, f)
@@ -297,7 +289,7 @@ func TestTorchsFiles(t *testing.T) {
 				require.Equal(t, want[i].name, x.Name)
 				require.Equal(t, want[i].dtype, x.DType)
 				require.Equal(t, want[i].shape, x.Shape)
-				require.Equal(t, want[i].data, dataOf(t, &x), x.Name)
+				require.Equal(t, want[i].data, refusaltest.DataOf(t, &x), x.Name)
 				require.Equal(t, x.Name == "turned", x.Transposed != nil)
 			}
 			require.Len(t, f.Storages, 3)
@@ -327,7 +319,7 @@ func TestTorchsLargeFile(t *testing.T) {
 		{Name: "big/data/1", Offset: 4294968192, Size: 20, CRC32: 0x5a1dba5d},
 	}, f.Storages)
 	require.Equal(t, []int64{1<<31 + 16}, f.Tensors[0].Shape)
-	require.Equal(t, bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 5), dataOf(t, &f.Tensors[1]))
+	require.Equal(t, bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 5), refusaltest.DataOf(t, &f.Tensors[1]))
 
 	// No bit of a long number may change unnoticed.
 	for _, number := range []string{"\x01\x00\x08\x00\x38\x03\x00\x00\x01\x00\x00\x00", "\x01\x00\x10\x00\x20\x00\x00\x00\x01\x00\x00\x00\x20\x00\x00\x00\x01\x00\x00\x00"} {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
@@ -56,7 +57,7 @@ func rowsOf(t testing.TB, f *torchfile.File) []row {
 	rows := []row{}
 	for i := range f.Tensors {
 		x := &f.Tensors[i]
-		data := dataOf(t, x)
+		data := refusaltest.DataOf(t, x)
 		if x.Transposed != nil {
 			require.Equal(t, data, transposed(t, x), x.Name)
 		}

@@ -38,7 +38,7 @@ func write(t testing.TB, root string, tensors []tensor.Tensor) []byte {
 	for i := range tensors {
 		data := bytes.Repeat([]byte{byte(i + 1)}, int(tensors[i].Bytes()))
 		if tensors[i].Data != nil {
-			data = dataOf(t, &tensors[i])
+			data = refusaltest.DataOf(t, &tensors[i])
 		}
 		require.Zero(t, p.Offsets[i]%64)
 		put(p.Offsets[i], data)
@@ -96,7 +96,7 @@ func TestWriteRoundTrips(t *testing.T) {
 				require.Equal(t, tensors[i].Name, got.Name)
 				require.Equal(t, tensors[i].DType, got.DType)
 				require.Equal(t, append([]int64{}, tensors[i].Shape...), append([]int64{}, got.Shape...))
-				require.Equal(t, bytes.Repeat([]byte{byte(i + 1)}, int(got.Bytes())), dataOf(t, &got))
+				require.Equal(t, bytes.Repeat([]byte{byte(i + 1)}, int(got.Bytes())), refusaltest.DataOf(t, &got))
 			}
 			requireStandard(t, whole, len(tensors)+6)
 		})
