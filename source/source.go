@@ -2,7 +2,7 @@
 // folder, memory, an fs.FS, or anything else that can serve ranges of bytes.
 //
 // The packages weights, tokenizer and dataset read their inputs through a
-// Source. If none is given they read the local file system. To read a single
+// Source. Without one they read the local file system. To read a single
 // file that is not local, wrap it in a Map:
 //
 //	src := source.Map{"model.safetensors": bytes.NewReader(data)}

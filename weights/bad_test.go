@@ -29,7 +29,7 @@ func TestUnknownFiles(t *testing.T) {
 		{"empty", "", io.ErrUnexpectedEOF, "empty", "fetch it again"},
 		{"torch zip, cut", "PK\x03\x04\x00\x00\x08\x08\x00\x00", io.ErrUnexpectedEOF, "without its end record", "fetch it again"},
 		{"zip of nothing", "PK\x05\x06" + strings.Repeat("\x00", 18), weights.ErrMalformed, "no files", "fetch it again"},
-		{"pickle", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", weights.ErrUnsupported, "of before version 1.6", "save it again with a current torch"},
+		{"pickle", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", weights.ErrUnsupported, "from before version 1.6", "save it again with a current torch"},
 		{"GGUF, cut", "GGUF\x03\x00\x00\x00", io.ErrUnexpectedEOF, "0 left", "fetch it again"},
 		{"GGUF of version 1", "GGUF\x01\x00\x00\x00" + strings.Repeat("\x00", 16), weights.ErrUnsupported, "version 1", "convert it"},
 		{"gzip", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", weights.ErrUnsupported, "gzip", "unpack it"},

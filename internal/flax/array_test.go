@@ -92,7 +92,7 @@ func TestBadShapes(t *testing.T) {
 	refusaltest.Run(t, rows, read)
 }
 
-// number is the widest form of a whole number.
+// number returns the widest encoding of an unsigned integer.
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{0xcf}, n) }
 
 func TestBadDTypes(t *testing.T) {
@@ -122,17 +122,17 @@ func TestEveryDType(t *testing.T) {
 	}
 }
 
-// chunked is the map that flax writes for a large array, from its fields.
+// chunked returns the map that flax writes for a large array.
 func chunked(mark, shape, chunks []byte) []byte {
 	return dict(str("__msgpack_chunked_array__"), mark, str("shape"), shape, str("chunks"), chunks)
 }
 
-// chunkedPair is like pair.
+// chunkedPair returns the array of pair in two chunks.
 func chunkedPair() []byte {
 	return chunked(truth, dict(str("0"), two), dict(str("0"), flat(1, 2), str("1"), flat(3, 4)))
 }
 
-// flat is a chunk of halves.
+// flat returns a chunk of fp16 elements.
 func flat(data ...byte) []byte { return array(list([]byte{byte(len(data) / 2)}), "float16", data...) }
 
 func TestBadChunks(t *testing.T) {
@@ -170,7 +170,7 @@ func TestBadChunks(t *testing.T) {
 		add("first chunk is "+name, chunked(truth, shape, cat([]byte{0x81}, key, flat(1, 2, 3, 4))), key)
 	}
 	add("a chunk is missing", chunked(truth, shape, dict(zero, flat(1, 2), str("2"), flat(3, 4))), str("2"))
-	add("a chunk stands twice", chunked(truth, shape, dict(zero, flat(1, 2), zero, flat(3, 4))), cat(zero, flat(3, 4)))
+	add("duplicate chunk", chunked(truth, shape, dict(zero, flat(1, 2), zero, flat(3, 4))), cat(zero, flat(3, 4)))
 	add("chunks in another order", chunked(truth, shape, dict(str("1"), flat(1, 2), zero, flat(3, 4))), str("1"))
 	add("a dimension is missing", chunked(truth, dict(zero, one, str("2"), two), good), str("2"))
 	add("a dimension is negative", chunked(truth, dict(zero, []byte{0xff}), good), []byte{0xff})
@@ -204,7 +204,7 @@ func TestBadChunkedRank(t *testing.T) {
 	refusaltest.Run(t, []refusaltest.Bad{within("33 dimensions", value, str("shape"), refusal.ErrMalformed)}, read)
 }
 
-// mustRead reads a checkpoint that must be read.
+// mustRead reads a checkpoint and requires that it is valid.
 func mustRead(t testing.TB, b []byte) *flax.File {
 	t.Helper()
 	f, err := refusaltest.Read(t, b, flax.Read)

@@ -11,8 +11,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
-// refusal; what is read lies in the file, and is written again as it is.
+// FuzzRead checks that Read obeys refusaltest.Lawful, that the tensors lie
+// within the file, and that they survive writing and reading.
 func FuzzRead(f *testing.F) {
 	small, _ := stream(3)
 	for _, b := range [][]byte{
@@ -40,7 +40,8 @@ func shrunk(f *testing.F, whole []byte) []byte {
 	var kept []byte
 	begin := 0
 	for n := begin; n < len(whole) && len(kept) < 4000; n++ {
-		// A record ends where a key path of up to seven keys begins next.
+		// A record ends before the head of the next one, whose key path has up
+		// to seven keys.
 		if whole[n] != 0x92 || n+2 >= len(whole) || whole[n+1]&0xf8 != 0x90 || whole[n+2]&0xe0 != 0xa0 {
 			continue
 		}
@@ -59,7 +60,7 @@ func requireInside(t *testing.T, b []byte, f *flax.File) {
 	names := map[string]bool{}
 	for i := range f.Tensors {
 		x := &f.Tensors[i]
-		require.False(t, names[x.Name], "%q stands twice", x.Name)
+		require.False(t, names[x.Name], "duplicate name %q", x.Name)
 		names[x.Name] = true
 		data := refusaltest.DataOf(t, x)
 		if _, section := x.Data.(*io.SectionReader); section {
@@ -69,7 +70,8 @@ func requireInside(t *testing.T, b []byte, f *flax.File) {
 	}
 }
 
-// requireSameAgain writes those tensors that a stream may hold and reads them.
+// requireSameAgain writes the tensors whose dtypes a stream may hold, and reads
+// them back.
 func requireSameAgain(t *testing.T, f *flax.File) {
 	var again []byte
 	var want []*tensor.Tensor

@@ -28,7 +28,8 @@ func TestFixtureDigests(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// Whatever the reference wrote is written again, byte by byte.
+// TestHeaderIsTheReferences checks that Header restores the header of each file
+// that the reference implementation wrote.
 func TestHeaderIsTheReferences(t *testing.T) {
 	whole := fixture.Read(t, "fixtures", "S", "recovered", "recovered-bf16.gguf")
 	f := mustRead(t, whole)

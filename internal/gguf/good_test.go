@@ -10,7 +10,7 @@ import (
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
-// mustRead reads a file that must be read.
+// mustRead reads a file and requires that it is valid.
 func mustRead(t testing.TB, b []byte) *gguf.File {
 	t.Helper()
 	f, err := refusaltest.Read(t, b, gguf.Read)
@@ -22,8 +22,7 @@ func mustRead(t testing.TB, b []byte) *gguf.File {
 	return f
 }
 
-// summary is what a file holds, with offsets that count from where the first
-// tensor lies.
+// summary describes the tensors of a file. Offsets count from the first tensor.
 func summary(f *gguf.File) []string {
 	lines := []string{}
 	for _, x := range f.Tensors {
@@ -96,7 +95,8 @@ func TestEveryDType(t *testing.T) {
 	require.Empty(t, gguf.DType(1<<32-1))
 }
 
-// many is a file of n tensors of one element, named as layers are.
+// many returns a file of n tensors of one element, named like the weights of
+// layers.
 func many(n int) []byte {
 	infos, data := make(list, n), make([]byte, 32*n)
 	for i := range infos {
@@ -121,7 +121,7 @@ func BenchmarkReadTenThousand(b *testing.B) {
 	}
 }
 
-// The heads that ask for the most memory.
+// TestAllocation reads the heads that need the most memory.
 func TestAllocation(t *testing.T) {
 	tensors, pairs := make(list, 100_000), make(list, 100_000)
 	for i := range tensors {
@@ -141,7 +141,8 @@ func TestAllocation(t *testing.T) {
 	}
 }
 
-// A tensor is opened, however large, without a look at it.
+// TestLargeTensor checks that Read does not read the data of a tensor, however
+// large.
 func TestLargeTensor(t *testing.T) {
 	b := model(32, nil, list{info("a", bf16, 0, 1<<17, 1<<16)}, nil)
 	file := sparse{b, int64(len(b)) + 1<<34}

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// every is a pair of each kind that can be made.
+// every returns a pair for each kind of value.
 func every() []gguf.Pair {
 	return []gguf.Pair{
 		{"s", gguf.Text("é\xff")}, {"empty", gguf.Text("")}, {"u", gguf.Uint(math.MaxUint32)}, {"f", gguf.Float(-1.5)},
@@ -24,7 +24,7 @@ func every() []gguf.Pair {
 	}
 }
 
-// The file that the pairs and tensors must make, put together by hand.
+// TestHeader compares with a file that is encoded by hand.
 func TestHeader(t *testing.T) {
 	want := model(32, list{
 		pair("s", gguf.String, str("é\xff")), pair("empty", gguf.String, str("")), pair("u", gguf.Uint32, u32(math.MaxUint32)),
@@ -69,7 +69,7 @@ func TestHeaderAligns(t *testing.T) {
 	for _, alignment := range []int64{1, 2, 8, 32, 64, 4096, 65536} {
 		head, offsets, size, err := gguf.Header([]gguf.Pair{{"general.alignment", gguf.Uint(uint32(alignment))}}, tensors)
 		require.NoError(t, err)
-		gap := max(6, alignment) // of 6 bytes, a multiple of 1 and 2
+		gap := max(6, alignment) // each tensor has 6 bytes, a multiple of 1 and 2
 		require.Equal(t, []int64{int64(len(head)), int64(len(head)) + gap}, offsets)
 		require.Equal(t, int64(len(head))+2*gap, size)
 		require.Zero(t, int64(len(head))%alignment)

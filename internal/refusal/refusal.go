@@ -12,7 +12,7 @@ import (
 )
 
 // The kinds of refusal. A third kind is io.ErrUnexpectedEOF, for input that
-// ends too early. An error that matches none of the three comes from the
+// ends too early. An error that matches no kind comes from the
 // underlying reader.
 var (
 	ErrMalformed   = errors.New("malformed")   // the input breaks the rules of its format
@@ -26,6 +26,7 @@ type Error struct {
 	Err    error  // Err is the reason, which matches one of the kinds, or the reader's error.
 }
 
+// Error returns the reason followed by the position.
 func (e *Error) Error() string {
 	if e.Tensor != "" {
 		return fmt.Sprintf("%v: byte %d, tensor %q", e.Err, e.Offset, e.Tensor)
@@ -33,6 +34,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%v: byte %d", e.Err, e.Offset)
 }
 
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
 // reason is an error with a text of its own that unwraps to its kind.

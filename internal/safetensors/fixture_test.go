@@ -17,7 +17,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// fixtures are all files of the shared fixtures that hold safetensors.
+// fixtures returns the paths of all safetensors files of the shared fixtures.
 func fixtures(t testing.TB) []string {
 	var list []string
 	for _, pattern := range []string{"*/*/*.safetensors", "*/*/*/*.safetensors"} {
@@ -29,8 +29,8 @@ func fixtures(t testing.TB) []string {
 	return list
 }
 
-// Whatever the reference wrote is written again, byte by byte, from its
-// tensors in any order.
+// TestHeaderIsTheReferences checks that Header restores the header of each file
+// that the reference implementation wrote, given the tensors in any order.
 func TestHeaderIsTheReferences(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, path := range fixtures(t) {

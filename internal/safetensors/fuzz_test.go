@@ -10,8 +10,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// FuzzRead checks the laws of safety.md: no panic, little memory, one kind of
-// refusal; what is read covers the file exactly and is written again as it is.
+// FuzzRead checks that Read obeys refusaltest.Lawful, that the tensors cover
+// the file exactly, and that they survive writing and reading.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(small())
@@ -33,7 +33,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// shrunk keeps the small tensors of a file, written by ourselves.
+// shrunk returns a file with only the small tensors of whole.
 func shrunk(f *testing.F, whole []byte) []byte {
 	if whole == nil {
 		return nil
@@ -48,7 +48,8 @@ func shrunk(f *testing.F, whole []byte) []byte {
 	return write(f, kept, map[string]string{"format": "pt"})
 }
 
-// requireCovers checks that the tensors lie one after the other up to the end.
+// requireCovers checks that the tensors follow each other without gaps up to
+// the end of the file.
 func requireCovers(t *testing.T, b []byte, f *safetensors.File) {
 	names := map[string]bool{}
 	next := int64(-1)
@@ -63,8 +64,8 @@ func requireCovers(t *testing.T, b []byte, f *safetensors.File) {
 	require.True(t, next < 0 || next == int64(len(b)))
 }
 
-// requireSameAgain writes the file's tensors, reads them, and writes them
-// once more to the same header.
+// requireSameAgain writes the tensors of a file and reads them back. It checks
+// that a second write gives the same header.
 func requireSameAgain(t *testing.T, f *safetensors.File) {
 	header, offsets, size, err := safetensors.Header(f.Tensors, f.Metadata)
 	require.NoError(t, err)

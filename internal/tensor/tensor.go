@@ -30,8 +30,8 @@ type Tensor struct {
 
 // Piece is a run of bytes of a file that is being written.
 type Piece struct {
-	Offset int64 // the file offset of the first byte
-	Bytes  []byte
+	Offset int64  // the file offset of the first byte
+	Bytes  []byte // the contents
 }
 
 // Bytes returns the length of the tensor's data in bytes. It returns zero if
