@@ -19,7 +19,7 @@ import (
 func every() []gguf.Pair {
 	return []gguf.Pair{
 		{"s", gguf.Text("é\xff")}, {"empty", gguf.Text("")}, {"u", gguf.Uint(math.MaxUint32)}, {"f", gguf.Float(-1.5)},
-		{"yes", gguf.Truth(true)}, {"no", gguf.Truth(false)}, {"texts", gguf.Texts([]string{"a", "", "é"})},
+		{"yes", gguf.Boolean(true)}, {"no", gguf.Boolean(false)}, {"texts", gguf.Texts([]string{"a", "", "é"})},
 		{"floats", gguf.Floats([]float32{0.5, -2})}, {"ints", gguf.Ints([]int32{-1, 7})}, {"none", gguf.Texts(nil)},
 	}
 }
@@ -49,7 +49,7 @@ func TestHeader(t *testing.T) {
 	require.Equal(t, "é", f.Values["texts"].Text(2))
 }
 
-func TestValuesThatAreMade(t *testing.T) {
+func TestValuesRoundTrip(t *testing.T) {
 	for _, p := range every() {
 		v := p.Value
 		again := mustRead(t, write(t, []gguf.Pair{p}, nil)).Values[p.Key]
