@@ -100,8 +100,8 @@ func (v *Value) Text(i int) string {
 	return v.texts[i]
 }
 
-// Int returns the i-th integer or boolean. ok is false if the value lacks such an item item
-// or its value does not fit an int64.
+// Int returns the i-th integer or boolean. ok is false if the value does not
+// have one, or if it does not fit an int64.
 func (v *Value) Int(i int) (n int64, ok bool) {
 	bits, ok := v.bits(i)
 	switch v.Type {
@@ -119,8 +119,8 @@ func (v *Value) Int(i int) (n int64, ok bool) {
 	return int64(bits), ok
 }
 
-// Float returns the i-th floating-point number. ok is false if the value lacks such an item
-// item.
+// Float returns the i-th floating-point number. ok is false if the value does not
+// have one.
 func (v *Value) Float(i int) (f float64, ok bool) {
 	bits, ok := v.bits(i)
 	switch v.Type {
