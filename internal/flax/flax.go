@@ -59,6 +59,7 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A record of a stream is a list, and a flax file is a single map.
 	stream := first.kind == kindArray
 	for more := true; more; more = stream && p.Left() > 0 {
 		if stream {

@@ -39,6 +39,8 @@ func AppendRecord(dst []byte, t *tensor.Tensor) ([]byte, error) {
 	case !utf8.ValidString(t.Name):
 		return nil, refusal.Malformed(0, t.Name, "the tensor's name is not UTF-8")
 	}
+	// Each head contains the length of what it encloses, so build them from the
+	// inside out.
 	array := appendList(nil, 3)
 	array = appendList(array, len(t.Shape))
 	for _, d := range t.Shape {

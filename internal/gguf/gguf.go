@@ -131,6 +131,8 @@ func (c reader) describe(t *tensor.Tensor, next, alignment int64) (int64, error)
 	if err := c.offset(next); err != nil {
 		return 0, err
 	}
+	// The rest of the descriptions precedes the data, so this bound is generous.
+	// place checks the exact one.
 	if left := c.Left(); n > left-next {
 		return 0, refusal.Truncated(at, "", "%d bytes of data at offset %d exceed the file, which has fewer than %d left", n, next, left)
 	}

@@ -44,6 +44,7 @@ func Header(pairs []Pair, tensors []tensor.Tensor) (head []byte, offsets []int64
 		}
 		size = roundUp(size, align)
 	}
+	// Offsets in the file count from the start of the data, which is aligned too.
 	head = append(head, make([]byte, roundUp(int64(len(head)), align)-int64(len(head)))...)
 	for i := range offsets {
 		offsets[i] += int64(len(head))

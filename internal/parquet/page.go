@@ -178,6 +178,8 @@ func resize(b []byte, n int) []byte {
 // compressed.
 func (p *pages) unpack() error {
 	h := &p.current
+	// Do not trust the header: its sizes must be consistent before they are used as
+	// indices.
 	levels := 0
 	if h.kind == pageDataV2 {
 		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed || h.repBytes > h.packed-h.defBytes || h.packed > h.size && h.uncompressed {

@@ -185,6 +185,7 @@ func (r *Rows) next(dst []byte) error {
 	r.inGroup--
 	r.out, r.start, r.bad = append(dst, '{'), len(dst), nil
 	for _, n := range r.tops {
+		// A definition level of 0 in the first column means that the top is null.
 		if r.o.OmitNull && n.repetition == optional && r.columns[n.leaf].def == 0 {
 			if err := r.pass(n, 0); err != nil {
 				return err

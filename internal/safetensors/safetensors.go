@@ -147,6 +147,7 @@ func (p *parser) readEntry(name string) error {
 	if err != nil {
 		return refusal.Named(err, name)
 	}
+	// The three known fields are unique, so that three fields are all of them.
 	if fields != 3 {
 		return refusal.Malformed(e.at, name, "the entry lacks dtype, shape or data_offsets")
 	}

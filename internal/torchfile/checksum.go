@@ -41,6 +41,7 @@ func (c *Checksum) Add(off int64, b []byte) {
 		return
 	}
 	c.runs = slices.Insert(c.runs, i, x)
+	// Join the following run first, so that i remains valid.
 	c.join(i + 1)
 	c.join(i)
 }

@@ -61,6 +61,7 @@ func (z *archive) readEnd64(tail []byte, values *[3]uint64) error {
 	if u32(tail, 16) != 0 || u32(tail, 20) != 0 || u64(tail, 24) != u64(tail, 32) {
 		return refusal.Malformed(z.ends+16, "", "the zip archive spans several disks")
 	}
+	// A short value with all bits set refers to the long value.
 	for i, unknown := range []uint64{math.MaxUint16, math.MaxUint32, math.MaxUint32} {
 		long := u64(tail, 32+8*i)
 		if values[i] != unknown && values[i] != long {

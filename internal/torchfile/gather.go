@@ -106,6 +106,8 @@ func (g *gatherer) gather(dst []byte, i int64) error {
 // dimensions inside it. box also returns the position of the box's first
 // element in the storage, and the number of elements.
 func (g *gatherer) box(i, limit int64) (box []axis, start, n int64) {
+	// Extend the box outwards while it begins at the start of dimension j and has
+	// room for all of it.
 	j, inner := len(g.axes)-1, int64(1) // inner is the size of the dimensions after j
 	for j > 0 && i%(inner*g.axes[j].n) == 0 && limit >= inner*g.axes[j].n {
 		inner *= g.axes[j].n
@@ -114,6 +116,7 @@ func (g *gatherer) box(i, limit int64) (box []axis, start, n int64) {
 	steps := min(g.axes[j].n-i/inner%g.axes[j].n, limit/inner)
 	box = slices.Clone(g.axes[j:])
 	box[0].n, n = steps, steps*inner
+	// The mixed-radix digits of i are the indices of the first element.
 	for k := len(g.axes) - 1; k >= 0; k-- {
 		start += i % g.axes[k].n * g.axes[k].stride
 		i /= g.axes[k].n
@@ -136,6 +139,8 @@ func (g *gatherer) copyBox(dst []byte, box []axis, at int64) error {
 		k--
 		span += (box[k].n - 1) * box[k].stride
 	}
+	// The innermost two axes become the plane. Axes of one element replace those
+	// that the box does not have.
 	p := plane{cross: axis{n: 1}, line: axis{n: 1, stride: 1, out: 1}}
 	if last := len(box) - 1; k <= last {
 		p.line, box = box[last], box[:last]
@@ -165,6 +170,8 @@ type plane struct {
 func (g *gatherer) copyPlane(dst []byte, p plane, at, end int64) error {
 	span := ((p.line.n-1)*p.line.stride + 1) * g.item
 	for p.cross.n > 0 {
+		// A line that does not fit the window is copied alone. Shorter lines share
+		// reads.
 		n := int64(1)
 		if span > window {
 			if err := g.copyLine(dst, p.line, at, max(end, at+span)); err != nil {

@@ -69,6 +69,8 @@ func NewPlan(root string, tensors []tensor.Tensor) (*Plan, error) {
 	}
 	p.addBytes(root+"/version", []byte("3\n"))
 	p.id = p.add(root+"/.data/serialization_id", idSize)
+	// Sizes and offsets are final, and only checksums will change: the directory
+	// keeps its length.
 	p.dir = p.Size
 	p.Size += int64(len(p.appendDirectory(nil)))
 	return p, nil
