@@ -123,7 +123,7 @@ func (c reader) header(m *Metadata) (uint64, error) {
 	}
 	switch {
 	case version > 1<<16:
-		return 0, refusal.Unsupported(4, "", "the file is big-endian: convert it to little-endian")
+		return 0, refusal.Unsupported(4, "", "big-endian files are not supported")
 	case version != 2 && version != 3:
 		return 0, refusal.Unsupported(4, "", "unknown GGUF version %d, want 2 or 3", version)
 	}

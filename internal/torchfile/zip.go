@@ -158,7 +158,7 @@ func (m *member) checkMethod(flags, method uint16) error {
 	case flags&flagsEncrypted != 0:
 		return refusal.Unsupported(m.at+8, "", "member %.100q is encrypted", m.name)
 	case method == methodDeflate:
-		return refusal.Unsupported(m.at+10, "", "member %.100q is deflated, but torch writes uncompressed members: extract the archive and zip it again without compression", m.name)
+		return refusal.Unsupported(m.at+10, "", "member %.100q is deflated, but torch writes uncompressed members", m.name)
 	case method != methodStored:
 		return refusal.Unsupported(m.at+10, "", "member %.100q is compressed with method %d", m.name, method)
 	case flags&^(flagDescriptor|flagUTF8) != 0:
