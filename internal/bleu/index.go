@@ -81,8 +81,8 @@ func (x *Index) add(i int, tokens []string) {
 	x.exact[string(key)] = append(x.exact[string(key)], i)
 	x.longest = max(x.longest, len(tokens))
 	h.unigrams = counted(ids)
-	// An n-gram is the pair of its prefix and its last token, so that a key is just
-	// two numbers.
+	// An n-gram is the pair of its prefix and its last token, so that a key is
+	// just two numbers.
 	prefix := ids
 	for n := range x.grams {
 		prefix = x.extend(n, prefix, ids)

@@ -134,8 +134,8 @@ func FirstNonFinite(src []byte, t dtype.Type) int {
 	return -1
 }
 
-// firstNonFinite16 returns the index of the first 16-bit element whose exponent bits
-// are all set, or -1. It tests four elements at a time: adding one to the
+// firstNonFinite16 returns the index of the first 16-bit element whose exponent
+// bits are all set, or -1. It tests four elements at a time: adding one to the
 // exponent carries into the sign's bit exactly if all exponent bits are set.
 func firstNonFinite16(src []byte, exponent uint16) int {
 	mask := uint64(exponent) * lanes

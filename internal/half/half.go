@@ -112,8 +112,8 @@ func Floats(dst []float32, src []byte, from dtype.Type) {
 	}
 }
 
-// combine runs the kernel of an operation. If the operation has no kernel, it uses the
-// kernels of conversions and of fp32.
+// combine runs the kernel of an operation. If the operation has no kernel, it
+// uses the kernels of conversions and of fp32.
 func combine(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, op operation) {
 	checkLengths(len(dst)/size(out), len(a)/size(at))
 	checkLengths(len(dst)/size(out), len(b)/size(bt))
@@ -180,8 +180,9 @@ func combineTiles(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte,
 		} else {
 			combineGeneric(x, y, op)
 		}
-		// As in numpy the result is first rounded to the type of the sum, and only
-		// then to that of the destination. The two roundings may differ from one.
+		// As in numpy the result is first rounded to the type of the sum, and
+		// only then to that of the destination. A single rounding may give
+		// another result.
 		if sum := Sum(at, bt); sum != dtype.F32 && sum != out {
 			rounded := s.z[:n*size(sum)]
 			Convert(rounded, sum, x, dtype.F32)

@@ -42,7 +42,8 @@ func quantizeBlock(dst *[Block8Bytes]byte, src *[floats8]byte) {
 		a = max(a, le.Uint32(src[i:])&abs32)
 		b = max(b, le.Uint32(src[i+4:])&abs32)
 	}
-	// Bits of magnitudes compare like the magnitudes, with infinity and NaN on top.
+	// Bits of magnitudes compare like the magnitudes, with infinity and NaN on
+	// top.
 	top := math.Float32frombits(max(a, b))
 	d := top / 127
 	le.PutUint16(dst[:], ToF16(d))

@@ -94,10 +94,10 @@ func prefetchElements(b []byte, size, first, n int) {
 // are passed on together, if they are contiguous.
 const shortRow = 128
 
-// eachTransposed transposes a matrix, whose rows begin stride elements apart, block
-// by block. It calls piece with each piece of a row of the transpose, or with
-// several short rows, and with the index of the piece's first element in the
-// transpose.
+// eachTransposed transposes a matrix, whose rows begin stride elements apart,
+// block by block. It calls piece with each piece of a row of the transpose, or
+// with several short rows, and with the index of the piece's first element in
+// the transpose.
 func eachTransposed(src []byte, rows, cols, stride, size int, order []int32, piece func(first int, row []byte)) {
 	if order != nil {
 		checkLengths(len(order), cols)
@@ -132,8 +132,8 @@ func eachTransposed(src []byte, rows, cols, stride, size int, order []int32, pie
 	}
 }
 
-// transposeBlock transposes a block. src has height rows, stride elements apart. They
-// become the columns of dst, whose rows begin at the offsets to.
+// transposeBlock transposes a block. src has height rows, stride elements
+// apart. They become the columns of dst, whose rows begin at the offsets to.
 func transposeBlock(dst, src []byte, stride, height int, to []int, size int) {
 	if size == 4 {
 		transposeGeneric32(dst, src, stride, height, to)
@@ -146,8 +146,8 @@ func transposeBlock(dst, src []byte, stride, height int, to []int, size int) {
 func transposeBlock16(dst, src []byte, stride, height int, to []int) {
 	y, x := 0, 0
 	if kernel := active.transpose8; kernel != nil && len(to) >= 16 {
-		// The kernel handles squares of 8 rows and 16 columns. The columns and rows
-		// that are left at the edges go through the generic code.
+		// The kernel handles squares of 8 rows and 16 columns. The columns and
+		// rows that are left at the edges go through the generic code.
 		x = len(to) &^ 15
 		for ; y+8 <= height; y += 8 {
 			kernel(&dst[2*y], &src[2*y*stride], 2*stride, &to[0], x)

@@ -144,8 +144,8 @@ func (d *deltaTexts) next() (value, error) {
 	return v, nil
 }
 
-// deltaBytes decodes DELTA_BYTE_ARRAY: for each text the length of the prefix that
-// it shares with the previous text, then the suffixes.
+// deltaBytes decodes DELTA_BYTE_ARRAY: for each text the length of the prefix
+// that it shares with the previous text, then the suffixes.
 type deltaBytes struct {
 	prefixes *deltas
 	suffixes *deltaTexts

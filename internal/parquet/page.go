@@ -178,8 +178,8 @@ func resize(b []byte, n int) []byte {
 // compressed.
 func (p *pages) unpack() error {
 	h := &p.current
-	// Do not trust the header: its sizes must be consistent before they are used as
-	// indices.
+	// Do not trust the header: its sizes must be consistent before they are
+	// used as indices.
 	levels := 0
 	if h.kind == pageDataV2 {
 		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed || h.repBytes > h.packed-h.defBytes || h.packed > h.size && h.uncompressed {
@@ -292,9 +292,9 @@ func (p *pages) section(n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// levels removes the repetition and the definition levels from the front of a data
-// page. In version 1 each has its length in front, unless all levels are zero. In
-// version 2 the lengths are in the header.
+// levels removes the repetition and the definition levels from the front of a
+// data page. In version 1 each has its length in front, unless all levels are
+// zero. In version 2 the lengths are in the header.
 func (p *pages) levels(leaf *node) (rep, def levels, err error) {
 	h := &p.current
 	if h.levels != encRLE {

@@ -126,8 +126,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestColumns checks that unwanted columns are not read, and that nulls at the top
-// level can be left out.
+// TestColumns checks that unwanted columns are not read, and that nulls at the
+// top level can be left out.
 func TestColumns(t *testing.T) {
 	data := load(t, "dictionary.parquet")
 	list, err := rows(t, data, RowOptions{Columns: func(name string) bool { return name == "n" || name == "group" }, OmitNull: true}, 0)
@@ -144,8 +144,8 @@ func TestColumns(t *testing.T) {
 	require.ErrorContains(t, err, "LZ4")
 }
 
-// places returns the offsets at which tests change a file: all near its end, where
-// the structure is, and some others.
+// places returns the offsets at which tests change a file: all near its end,
+// where the structure is, and some others.
 func places(data []byte) (list []int) {
 	step := 8
 	if testing.Short() {
@@ -191,8 +191,8 @@ func TestFlipped(t *testing.T) {
 	}
 }
 
-// FuzzRows checks that any input gives rows that are JSON or an error with a kind,
-// and that memory stays in proportion.
+// FuzzRows checks that any input gives rows that are JSON or an error with a
+// kind, and that memory stays in proportion.
 func FuzzRows(f *testing.F) {
 	// Use small files: the fuzzer would spend its time on minimizing large ones.
 	for _, name := range []string{"decimal", "../../../dataset/testdata/hh", "../../../dataset/testdata/oig", "../../../dataset/testdata/alpaca"} {

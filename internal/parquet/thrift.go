@@ -207,8 +207,7 @@ func (t *thrift) is(kind, want byte) bool {
 	return t.err == nil
 }
 
-// skip discards a value. A boolean field of a struct has no value besides its
-// type.
+// skip discards a value. A boolean field of a struct has its value in its type.
 func (t *thrift) skip(kind byte) {
 	switch kind {
 	case thriftTrue, thriftFalse:

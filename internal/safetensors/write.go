@@ -61,7 +61,7 @@ func writingOrder(tensors []tensor.Tensor) ([]int, error) {
 		order[i] = i
 		n, ok := tensors[i].DType.Bytes(tensors[i].Shape)
 		if total += n; !ok || total > maxSize || tensors[i].DType.Bits() == 0 {
-			return nil, refusal.Malformed(0, tensors[i].Name, "the size of shape %[2]v with dtype %[1]s overflows or is not a whole number of bytes", tensors[i].DType, tensors[i].Shape)
+			return nil, refusal.Malformed(0, tensors[i].Name, "the dtype %s is unknown, or the size of shape %v overflows or is not a whole number of bytes", tensors[i].DType, tensors[i].Shape)
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int {

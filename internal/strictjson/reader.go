@@ -98,8 +98,8 @@ func (j *Reader) StringMap() (map[string]string, error) {
 	})
 }
 
-// members reads an object. It calls has to tell whether a name occurred before,
-// and member with each name to read the value.
+// members reads an object. has reports whether a name occurred before, and member
+// reads the value of a name.
 func (j *Reader) members(has func(name string) bool, member func(name string) error) error {
 	return j.list('{', '}', func() error {
 		at := j.Offset()

@@ -67,8 +67,8 @@ func longNames(key string, n int) string {
 	return s + "us."
 }
 
-// laughs returns a pickle of nested dictionaries, each of which holds the
-// previous one under many keys.
+// laughs returns a pickle of nested dictionaries. Each holds the previous one
+// under many keys.
 func laughs(depth, width int) string {
 	s := proto + "}(" + text("l0") + "}q\x00" + text("w") + plainHalf + "s"
 	for i := range depth {

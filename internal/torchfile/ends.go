@@ -109,8 +109,8 @@ func (z *archive) noEnd() error {
 }
 
 // truncated returns the error for an archive without an end record at its end.
-// It looks for an end record further ahead, to tell trailing bytes from a
-// truncated file.
+// It distinguishes a truncated file from one with trailing bytes, which has an
+// end record further ahead.
 func (z *archive) truncated() error {
 	tail := make([]byte, min(z.size, math.MaxUint16+endSize))
 	from := z.size - int64(len(tail))

@@ -129,7 +129,7 @@ func (g *gatherer) box(i, limit int64) (box []axis, start, n int64) {
 }
 
 // copyBox copies a box whose first element is at file offset at. It reads the
-// file in ascending order, and reads at once what is close together.
+// file in ascending order, and reads nearby elements together.
 func (g *gatherer) copyBox(dst []byte, box []axis, at int64) error {
 	// Sort the axes by descending stride, so that the innermost axis has its
 	// elements closest together in the file.
@@ -170,8 +170,8 @@ type plane struct {
 func (g *gatherer) copyPlane(dst []byte, p plane, at, end int64) error {
 	span := ((p.line.n-1)*p.line.stride + 1) * g.item
 	for p.cross.n > 0 {
-		// A line that does not fit the window is copied alone. Shorter lines share
-		// reads.
+		// A line that does not fit the window is copied alone. Shorter lines
+		// share reads.
 		n := int64(1)
 		if span > window {
 			if err := g.copyLine(dst, p.line, at, max(end, at+span)); err != nil {

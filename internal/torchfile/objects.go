@@ -7,7 +7,7 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// The known globals besides the classes of storages.
+// The known globals other than the classes of storages.
 const (
 	orderedDict      = global("collections.OrderedDict")
 	rebuildTensor    = global("torch._utils._rebuild_tensor_v2")

@@ -10,9 +10,9 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// The types of the values on the stack, besides string, int64, bool, *dict,
-// *pickledTensor and *storage. The contents of lists are not kept, because
-// tensors in lists have no name.
+// The types of the values on the stack, in addition to string, int64, bool,
+// *dict, *pickledTensor and *storage. The contents of lists are not kept,
+// because tensors in lists have no name.
 type (
 	tuple []any
 	list  struct{}

@@ -21,7 +21,7 @@ type pickledTensor struct {
 	first          int64         // index of the first element in the storage
 	shape, strides []int64       // strides are in elements
 	at             int64         // file offset of the opcode that built it
-	name           string        // the first of its names, or "" if it has none
+	name           string        // the first of its names, or "" without a name
 	opened         tensor.Tensor // without its name, set by open
 }
 

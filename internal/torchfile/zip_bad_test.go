@@ -68,20 +68,20 @@ func TestBadEnds(t *testing.T) {
 		bad("locator on disk 1", func(z *zipped) int { z.put32(z.locator+4, 1); return z.locator + 4 }),
 		bad("two disks", func(z *zipped) int { z.put32(z.locator+16, 2); return z.locator + 4 }),
 		bad("no locator", func(z *zipped) int { z.b[z.locator]++; return z.end }),
-		bad("zip64 says 2^64-1 entries", func(z *zipped) int { return lie(z, 32, 1<<64-1) }),
-		bad("zip64 says 2^63 entries", func(z *zipped) int { return lie(z, 32, 1<<63) }),
-		bad("zip64 says a directory of 2^64-1 bytes", func(z *zipped) int { return lie(z, 40, 1<<64-1) }),
-		bad("zip64 says a directory at 2^64-1", func(z *zipped) int { return lie(z, 48, 1<<64-1) }),
-		bad("zip64 says a directory at 0", func(z *zipped) int { return lie(z, 48, 0) }),
+		bad("zip64 says 2^64-1 entries", func(z *zipped) int { return setEnd64(z, 32, 1<<64-1) }),
+		bad("zip64 says 2^63 entries", func(z *zipped) int { return setEnd64(z, 32, 1<<63) }),
+		bad("zip64 says a directory of 2^64-1 bytes", func(z *zipped) int { return setEnd64(z, 40, 1<<64-1) }),
+		bad("zip64 says a directory at 2^64-1", func(z *zipped) int { return setEnd64(z, 48, 1<<64-1) }),
+		bad("zip64 says a directory at 0", func(z *zipped) int { return setEnd64(z, 48, 0) }),
 		bad("one entry fewer", func(z *zipped) int { z.setCount(5); return z.dir[".data/serialization_id"] }),
 		change("one entry more", io.ErrUnexpectedEOF, func(z *zipped) int { z.setCount(7); return z.end64 }),
 		bad("an entry's signature", func(z *zipped) int { z.b[z.dir["version"]]++; return z.dir["version"] }),
 	}, read)
 }
 
-// lie changes a 64-bit value of the zip64 end record and makes the end record
-// refer to it.
-func lie(z *zipped, field int, v uint64) int {
+// setEnd64 changes a 64-bit value of the zip64 end record and makes the end
+// record refer to it.
+func setEnd64(z *zipped, field int, v uint64) int {
 	z.put64(z.end64+field, v)
 	if field == 32 {
 		z.put64(z.end64+24, v)

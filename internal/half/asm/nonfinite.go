@@ -34,8 +34,8 @@ func (m *machine) firstNonFinite() {
 	RET()
 }
 
-// testNonFinite emits a test that clears the zero flag if all exponent bits of one
-// of 32 elements are set.
+// testNonFinite emits a test that clears the zero flag if all exponent bits of
+// one of 32 elements are set.
 func (m *machine) testNonFinite(at Mem, mask VecVirtual) {
 	if m.wide {
 		v, k := ZMM(), K()

@@ -73,8 +73,8 @@ func ahead(src, stride, stride3 Register) {
 	}
 }
 
-// transposeSquares emits the transposition in three rounds of interleaving: of 16, 32 and
-// 64 bits.
+// transposeSquares emits the transposition in three rounds of interleaving: of
+// 16, 32 and 64 bits.
 func transposeSquares(r [8]VecVirtual) [8]VecVirtual {
 	var a, b, c [8]VecVirtual
 	for i := range a {
