@@ -68,9 +68,7 @@ func dotName(t string, fused bool, s shape) string {
 // dot emits a kernel of the type dotKernel.
 func (m *machine) dot(t string, fused bool, s shape) {
 	name := dotName(t, fused, s) + m.name
-	TEXT(name, NOSPLIT, "func(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("%s adds the products of n columns of %d rows of %s weights and %d tokens to their lanes. n is a positive multiple of 16.", name, s.rows, t, s.tokens))
+	declare(name, "func(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)", fmt.Sprintf("adds the products of n columns of %d rows of %s weights and %d tokens to their lanes. n is a positive multiple of 16.", s.rows, t, s.tokens))
 	lanes := Load(Param("lanes"), GP64())
 	w := rows(Load(Param("w"), GP64()), Load(Param("stride"), GP64()), s.rows)
 	stride := GP64()
@@ -228,9 +226,7 @@ func (m *machine) products(t string, fused bool, s shape, first, column int, sum
 // fold emits the sum of the lanes of each row of a panel. It halves pairs of
 // registers until a register holds the sums of as many rows as it has lanes.
 func (m *machine) fold() {
-	TEXT("fold"+m.name, NOSPLIT, "func(sums, lanes *float32)")
-	Pragma("noescape")
-	Doc("fold" + m.name + " writes the sums of the lanes of 64 rows.")
+	declare("fold"+m.name, "func(sums, lanes *float32)", "writes the sums of the lanes of 64 rows.")
 	sums := Load(Param("sums"), GP64())
 	lanes := Load(Param("lanes"), GP64())
 	nan := m.broadcast(0x7fc00000)
@@ -321,9 +317,7 @@ func shuffle(a, b, to VecVirtual, upper bool) {
 
 // addScaled emits dst += s·x with each product rounded.
 func (m *machine) addScaled() {
-	TEXT("addScaled"+m.name, NOSPLIT, "func(dst, x *float32, s float32, n int)")
-	Pragma("noescape")
-	Doc("addScaled" + m.name + " adds s·x to n numbers. n is a positive multiple of 16.")
+	declare("addScaled"+m.name, "func(dst, x *float32, s float32, n int)", "adds s·x to n numbers. n is a positive multiple of 16.")
 	dst := Load(Param("dst"), GP64())
 	x := Load(Param("x"), GP64())
 	scale, one := m.vec(), XMM()
@@ -352,9 +346,7 @@ func (m *machine) addScaled() {
 
 // readOnly emits a loop that only reads. Only benchmarks call it.
 func (m *machine) readOnly() {
-	TEXT("rooflineRead"+m.name, NOSPLIT, "func(src *byte, n int) byte")
-	Pragma("noescape")
-	Doc("rooflineRead" + m.name + " reads n bytes, a positive multiple of 256. It reads four streams at a time, like the kernels for four rows.")
+	declare("rooflineRead"+m.name, "func(src *byte, n int) byte", "reads n bytes, a positive multiple of 256. It reads four streams at a time, like the kernels for four rows.")
 	src := Load(Param("src"), GP64())
 	n := Load(Param("n"), GP64())
 	SHRQ(U8(2), n)

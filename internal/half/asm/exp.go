@@ -44,9 +44,7 @@ func expConstants() []float64 {
 
 // exp emits e^x for as many float64 numbers at a time as a register holds.
 func (m *machine) exp(c *doubles) {
-	TEXT("exp"+m.name, NOSPLIT, "func(x *float32, n int)")
-	Pragma("noescape")
-	Doc("exp" + m.name + " replaces each of n numbers x by e^x. n is a positive multiple of 16.")
+	declare("exp"+m.name, "func(x *float32, n int)", "replaces each of n numbers x by e^x. n is a positive multiple of 16.")
 	x := Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())
 	low, high := m.vec(), m.vec()

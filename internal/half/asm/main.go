@@ -103,6 +103,14 @@ func main() {
 	}
 }
 
+// declare starts an assembly function and its Go declaration. The documentation
+// is the name followed by doc.
+func declare(name, signature, doc string) {
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(name + " " + doc)
+}
+
 // loop emits a function that loops over blocks of elements. Its arguments are
 // dst, the sources and n, a multiple of block(). body emits an iteration. It
 // receives the current addresses.
@@ -115,9 +123,7 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 		name += "Stream"
 		doc += " It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow."
 	}
-	TEXT(name+m.name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + m.name + " " + doc)
+	declare(name+m.name, signature, doc)
 	dst := Load(Param("dst"), GP64())
 	pointers := []Register{Load(Param("a"), GP64())}
 	if len(in) == 2 {

@@ -8,9 +8,7 @@ import (
 
 // firstNonFinite emits the search for an exponent of all ones.
 func (m *machine) firstNonFinite() {
-	TEXT("firstNonFinite"+m.name, NOSPLIT, "func(src *byte, n int, exponent uint32) int")
-	Pragma("noescape")
-	Doc("firstNonFinite" + m.name + " returns the index of the first block of 32 elements in which all exponent bits of an element are set, or n. exponent holds the 16-bit mask of the exponent twice. n is a multiple of 32.")
+	declare("firstNonFinite"+m.name, "func(src *byte, n int, exponent uint32) int", "returns the index of the first block of 32 elements in which all exponent bits of an element are set, or n. exponent holds the 16-bit mask of the exponent twice. n is a multiple of 32.")
 	src := Load(Param("src"), GP64())
 	n := Load(Param("n"), GP64())
 	exponent, x, mask := GP32(), XMM(), m.vec()

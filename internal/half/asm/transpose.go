@@ -10,9 +10,7 @@ import (
 // columns at a time. The two halves of a register belong to two squares of 8 ×
 // 8 elements.
 func transpose() {
-	TEXT("transpose8AVX2", NOSPLIT, "func(dst, src *byte, stride int, to *int, cols int)")
-	Pragma("noescape")
-	Doc("transpose8AVX2 writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.")
+	declare("transpose8AVX2", "func(dst, src *byte, stride int, to *int, cols int)", "writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.")
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
 	stride := Load(Param("stride"), GP64())
@@ -99,9 +97,7 @@ func transposeSquares(r [8]VecVirtual) [8]VecVirtual {
 
 // prefetch emits a loop that prefetches n bytes.
 func prefetch() {
-	TEXT("prefetchAVX2", NOSPLIT, "func(p *byte, n int)")
-	Pragma("noescape")
-	Doc("prefetchAVX2 prefetches n bytes from p on into the caches.")
+	declare("prefetchAVX2", "func(p *byte, n int)", "prefetches n bytes from p on into the caches.")
 	p := Load(Param("p"), GP64())
 	n := Load(Param("n"), GP64())
 	Label("loop")
