@@ -59,7 +59,7 @@ var edges = map[string][]string{
 	"interop/scripted":             {"modeltest", "forward", "weights", "dtype"},
 	"interop/ggufprobe":            {"internal/bounded", "internal/refusal", "internal/tensor", "dtype", "internal/half", "internal/gguf"},
 	"internal/fixture":             {},
-	"internal/refusal/refusaltest": {"internal/refusal", "internal/fixture", "github.com/stretchr/testify/require"},
+	"internal/refusal/refusaltest": {"internal/bounded", "internal/refusal", "internal/tensor", "internal/fixture", "github.com/stretchr/testify/require"},
 }
 
 // TestLayers compares the imports of every file, for all systems and build tags,

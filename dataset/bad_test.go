@@ -44,7 +44,7 @@ func TestBadInput(t *testing.T) {
 		field  string
 		says   string
 	}{
-		"no JSON":             {HH, goodHH + "\nx\n", ErrMalformed, 2, "", "a value is due"},
+		"no JSON":             {HH, goodHH + "\nx\n", ErrMalformed, 2, "", "a value must follow"},
 		"trailing":            {HH, goodHH + " {}\n", ErrMalformed, 1, "", "follows the end"},
 		"cut in a record":     {HH, goodHH + "\n" + goodHH[:20], ErrMalformed, 2, "", "ends within"},
 		"array line":          {"", "[1]\n{}\n", ErrMalformed, 1, "", "no JSON object"},
@@ -109,7 +109,7 @@ func TestBadInput(t *testing.T) {
 		"dump value":        {ShareGPT, `{"conversations":[{"from":"human"}]}`, ErrMalformed, 1, "human_0", "missing"},
 		"WebGPT score":      {WebGPT, webgptHead + `,"score_0":1}`, ErrMalformed, 1, "score_1", "missing"},
 		"WebGPT score text": {WebGPT, webgptHead + `,"score_0":"1","score_1":0}`, ErrMalformed, 1, "score_0", "a text"},
-		"WebGPT score NaN":  {WebGPT, webgptHead + `,"score_0":NaN,"score_1":0}`, ErrMalformed, 1, "", "a value is due"},
+		"WebGPT score NaN":  {WebGPT, webgptHead + `,"score_0":NaN,"score_1":0}`, ErrMalformed, 1, "", "a value must follow"},
 		"WebGPT score far":  {WebGPT, webgptHead + `,"score_0":1e999,"score_1":0}`, ErrMalformed, 1, "score_0", "range"},
 		"WebGPT question":   {WebGPT, `{"question":"q","score_0":1,"score_1":0}`, ErrMalformed, 1, "question", "a text"},
 		"WebGPT quotes":     {WebGPT, `{"question":{"full_text":"q"},"answer_0":"a","score_0":1,"score_1":0,"quotes_0":[]}`, ErrMalformed, 1, "quotes_0", "an array"},

@@ -111,11 +111,11 @@ func TestParquetBad(t *testing.T) {
 		"another schema":    {Alpaca, webgpt, ErrMalformed, Error{File: webgpt.Name}, "none of the columns that the source needs"},
 		"a missing column":  {HC3, webgpt, ErrMalformed, Error{File: webgpt.Name, Line: 1, Group: 1, Field: "question"}, "row group 1, row 1, field \"question\""},
 		"another type":      {Summary, Text("t", alter(t, "testdata/summary.parquet", "choice", "chojce")), ErrMalformed, Error{File: "t", Line: 1, Group: 1, Field: "choice"}, "missing"},
-		"cut":               {HH, Text("t", string(hh[:len(hh)-9])), io.ErrUnexpectedEOF, Error{File: "t"}, "does not end as one"},
+		"cut":               {HH, Text("t", string(hh[:len(hh)-9])), io.ErrUnexpectedEOF, Error{File: "t"}, "does not end with the magic"},
 		"a page damaged":    {HH, Text("t", strings.Replace(string(hh), "Human: Hi 6", "Human: \xff\xff 6", 1)), ErrMalformed, Error{File: "t", Line: 7, Group: 2, Field: "chosen"}, "not UTF-8"},
 		"from a stream":     {HH, Input{"t", func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(hh))), nil }}, ErrUnsupported, Error{File: "t"}, "from a file"},
 		"a row too long":    {HH, Text("t", string(hh)), ErrUnsupported, Error{File: "t", Line: 1, Group: 1, Field: "chosen"}, "longer than 20 bytes"},
-		"a start too far":   {HH, Text("t", string(hh)), io.ErrUnexpectedEOF, Error{File: "t", Group: 3}, "before the one to begin at"},
+		"a start too far":   {HH, Text("t", string(hh)), io.ErrUnexpectedEOF, Error{File: "t", Group: 3}, "rows before the first row to read"},
 		"a column in parts": {HH, Text("t", strings.Replace(string(hh), "Human: Hi 6", "Human: Hi 66", 1)), nil, Error{File: "t"}, ""},
 	} {
 		var opts ReadOptions

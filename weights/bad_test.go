@@ -28,10 +28,10 @@ func TestUnknownFiles(t *testing.T) {
 		says, todo    string
 	}{
 		{"empty", "", io.ErrUnexpectedEOF, "empty", "fetch it again"},
-		{"torch zip, cut", "PK\x03\x04\x00\x00\x08\x08\x00\x00", io.ErrUnexpectedEOF, "without its end record", "fetch it again"},
-		{"zip of nothing", "PK\x05\x06" + strings.Repeat("\x00", 18), weights.ErrMalformed, "no files", "fetch it again"},
-		{"pickle", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", weights.ErrUnsupported, "of before version 1.6", "save it again with a current torch"},
-		{"GGUF, cut", "GGUF\x03\x00\x00\x00", io.ErrUnexpectedEOF, "0 left", "fetch it again"},
+		{"torch zip, cut", "PK\x03\x04\x00\x00\x08\x08\x00\x00", io.ErrUnexpectedEOF, "without an end record", "fetch it again"},
+		{"zip of nothing", "PK\x05\x06" + strings.Repeat("\x00", 18), weights.ErrMalformed, "has no members", "fetch it again"},
+		{"pickle", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", weights.ErrUnsupported, "from before version 1.6", "save it again with a current torch"},
+		{"GGUF, cut", "GGUF\x03\x00\x00\x00", io.ErrUnexpectedEOF, "only 0 are left", "fetch it again"},
 		{"GGUF of version 1", "GGUF\x01\x00\x00\x00" + strings.Repeat("\x00", 16), weights.ErrUnsupported, "version 1", "convert it"},
 		{"gzip", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", weights.ErrUnsupported, "gzip", "unpack it"},
 		{"zstd", "\x28\xb5\x2f\xfd\x04\x00", weights.ErrUnsupported, "zstd", "unpack it"},
@@ -42,15 +42,15 @@ func TestUnknownFiles(t *testing.T) {
 		{"one byte", "x", weights.ErrUnsupported, "no known format", "give safetensors"},
 		{"zeros", strings.Repeat("\x00", 64), weights.ErrUnsupported, "no known format", "give safetensors"},
 		{"seven bytes of safetensors", "\x40\x00\x00\x00\x00\x00\x00", weights.ErrUnsupported, "no known format", "give safetensors"},
-		{"safetensors, header cut", "\x40\x00\x00\x00\x00\x00\x00\x00{", io.ErrUnexpectedEOF, "64 bytes announced", "fetch it again"},
-		{"safetensors, huge header", "\xff\xff\xff\xff\xff\xff\xff\xff{}", weights.ErrMalformed, "over the format's limit", "fetch it again"},
+		{"safetensors, header cut", "\x40\x00\x00\x00\x00\x00\x00\x00{", io.ErrUnexpectedEOF, "64 bytes is announced", "fetch it again"},
+		{"safetensors, huge header", "\xff\xff\xff\xff\xff\xff\xff\xff{}", weights.ErrMalformed, "exceeds the format's limit", "fetch it again"},
 		{"EasyLM, one byte", "\x92", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, cut", "\x92\x92\xabtransformer", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, 4 GiB announced", "\x92\x91\xa1x\xc6\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, a list of 2^32", "\x92\xdd\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"flax, cut", "\x81\xa6params", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"flax, a map of 2^32", "\xdf\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
-		{"flax, and more", "\x80\x00", weights.ErrMalformed, "1 bytes follow", "fetch it again"},
+		{"flax, and more", "\x80\x00", weights.ErrMalformed, "1 unexpected bytes follow", "fetch it again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -130,7 +130,7 @@ func TestIndexAgainstShards(t *testing.T) {
 		{"shard cut in the header", cut(shard2, 100), shard2, io.ErrUnexpectedEOF, "header"},
 		{"shard cut in the header's length", cut(shard2, 7), shard2, io.ErrUnexpectedEOF, "header length"},
 		{"shard is empty", cut(shard2, 0), shard2, io.ErrUnexpectedEOF, "header length"},
-		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 bytes follow"},
+		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 unexpected bytes follow"},
 		{"shard is of another format", func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, shard2)))
 			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))

@@ -110,8 +110,8 @@ func (v *Vocabulary) appendPairs(pairs []gguf.Pair, rows int) ([]gguf.Pair, erro
 		{Key: "tokenizer.ggml.bos_token_id", Value: gguf.Uint(uint32(v.BOS))},
 		{Key: "tokenizer.ggml.eos_token_id", Value: gguf.Uint(uint32(v.EOS))},
 		{Key: "tokenizer.ggml.unknown_token_id", Value: gguf.Uint(uint32(v.Unknown))},
-		{Key: "tokenizer.ggml.add_bos_token", Value: gguf.Truth(true)},
-		{Key: "tokenizer.ggml.add_eos_token", Value: gguf.Truth(false)},
+		{Key: "tokenizer.ggml.add_bos_token", Value: gguf.Boolean(true)},
+		{Key: "tokenizer.ggml.add_eos_token", Value: gguf.Boolean(false)},
 	}...)
 	if v.ChatTemplate != "" {
 		pairs = append(pairs, gguf.Pair{Key: "tokenizer.chat_template", Value: gguf.Text(v.ChatTemplate)})
