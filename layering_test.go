@@ -28,7 +28,7 @@ var edges = map[string][]string{
 	"internal/parallel":    {"golang.org/x/sync/errgroup"},
 	"internal/cpu":         {"golang.org/x/sys/cpu"},
 	"internal/half":        {"internal/cpu", "dtype"},
-	"internal/vfs":         {"golang.org/x/sys/unix"},
+	"internal/vfs":         {"source", "golang.org/x/sys/unix"},
 	"internal/memory":      {"golang.org/x/sys/unix"},
 	"internal/safetensors": {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor"},
 	"internal/flax":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
@@ -37,8 +37,8 @@ var edges = map[string][]string{
 	"internal/torchfile":   {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/parquet":     {"internal/bounded", "internal/refusal", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
 	"tokenizer":            {"internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
-	"weights":              {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
-	"diff":                 {"weights", "tokenizer", "prompt", "dtype", "internal/bounded", "internal/half", "internal/vfs", "internal/memory"},
+	"weights":              {"dtype", "source", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
+	"diff":                 {"weights", "source", "tokenizer", "prompt", "dtype", "internal/bounded", "internal/half", "internal/vfs", "internal/memory"},
 	"prompt":               {},
 	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory", "dtype"},
 	"backend":              {"prompt", "tokenizer"},
@@ -55,7 +55,7 @@ var edges = map[string][]string{
 
 	// for tests, examples and benchmarks
 	"interop/scripted":             {"internal/scripted", "forward", "weights"},
-	"internal/scripted":            {"tokenizer", "weights", "internal/half", "internal/vfs", "dtype"},
+	"internal/scripted":            {"tokenizer", "weights", "internal/half", "dtype"},
 	"interop/ggufprobe":            {"dtype", "internal/bounded", "internal/tensor", "internal/half", "internal/gguf"},
 	"internal/testmodel":           {"weights", "dtype"},
 	"internal/fixture":             {},

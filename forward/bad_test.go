@@ -76,7 +76,7 @@ func TestBadModels(t *testing.T) {
 			if bad.change != nil {
 				bad.change(t, path)
 			}
-			c, err := weights.Open(path, &weights.OpenOptions{Heads: bad.heads})
+			c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: bad.heads})
 			if err == nil {
 				defer c.Close()
 				_, err = Open(c, nil)
@@ -182,7 +182,7 @@ func TestNonFinite(t *testing.T) {
 			case p.Role == weights.Down:
 				want.Index = 5*176 + 7
 			}
-			c, err := weights.Open(path, nil)
+			c, err := weights.Open(t.Context(), path, nil)
 			require.NoError(t, err)
 			m, err := Open(c, nil)
 			if !p.Role.IsNorm() {
@@ -223,7 +223,7 @@ func TestShrunk(t *testing.T) {
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
 		require.NoError(t, testmodel.Tiny.Write(path, testmodel.Options{Format: format, DType: dtype.F16, Values: testmodel.Tiny.Base}))
-		c, err := weights.Open(path, &weights.OpenOptions{Heads: 4})
+		c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 4})
 		require.NoError(t, err)
 		m, err := Open(c, nil)
 		require.NoError(t, err)
@@ -265,7 +265,7 @@ func TestCancelled(t *testing.T) {
 	requireClean(t)
 	path := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, testmodel.Small.Write(path, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: testmodel.Small.Base}))
-	c, err := weights.Open(path, &weights.OpenOptions{Heads: 8})
+	c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 8})
 	require.NoError(t, err)
 	defer c.Close()
 	plain, err := Open(c, nil)

@@ -48,7 +48,7 @@ func benchmarkLogits(b *testing.B, path string, format weights.Format, cold bool
 	for i := range tokens {
 		tokens[i] = int32(i * 997)
 	}
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(b.Context(), path, nil)
 	require.NoError(b, err)
 	defer c.Close()
 	prepare := func() {

@@ -48,7 +48,7 @@ type text struct {
 // Errors are those of weights.Open and forward.Load, a *SlowError before any
 // weight is read, and one that says so when the tokenizer is of another model.
 func Open(ctx context.Context, path string, o *Options) (*Model, error) {
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(ctx, path, nil)
 	if err != nil {
 		return nil, err
 	}

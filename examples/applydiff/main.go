@@ -141,7 +141,7 @@ func printFiles(w io.Writer, r *diff.Report) error {
 // verify compares every weight of the output with the sum of what the model
 // says base and diff are, computed here one by one.
 func verify(out string, model testmodel.Model) (int, error) {
-	c, err := weights.Open(out, nil)
+	c, err := weights.Open(context.Background(), out, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@
 package testmodel
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -147,7 +148,7 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, o Options) e
 // writeShards writes Meta's shards, which hold checksums of all that is in
 // them, through package weights.
 func (m Model) writeShards(path string, plan *weights.Plan, o Options) error {
-	w, err := plan.Create(path, nil)
+	w, err := plan.Create(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
