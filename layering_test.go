@@ -21,6 +21,7 @@ var edges = map[string][]string{
 	"dtype":                {},
 	"progress":             {},
 	"source":               {},
+	"arith":                {"dtype", "internal/half", "github.com/x448/float16"},
 	"internal/refusal":     {},
 	"internal/bounded":     {"internal/refusal"},
 	"internal/strictjson":  {"internal/refusal"},
@@ -98,4 +99,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"dtype", "progress", "source", "internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}
+var topLevel = []string{"arith", "dtype", "progress", "source", "internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}

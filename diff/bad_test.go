@@ -329,7 +329,7 @@ func TestBadOptions(t *testing.T) {
 		for _, do := range []operator{recoverIt, convertIt} {
 			x := newTrial(t)
 			x.opts, x.do = opts, do
-			require.ErrorIs(t, requireUntouched(t, x), weights.ErrUnsupported)
+			require.ErrorIs(t, requireUntouched(t, x), weights.ErrOptions)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (p *Plan) manifest(inputs []ManifestInput, files []weights.FileSum, sums ma
 		m.Outputs = append(m.Outputs, ManifestFile(f))
 	}
 	for _, q := range p.layout.Order() {
-		at := p.layout.Place(q)
+		at := p.layout.Placement(q)
 		t := ManifestTensor{Name: p.layout.Spec.Layout().Name(q), DType: at.DType, Shape: at.Shape}
 		if sum, ok := sums[q]; ok {
 			t.CRC32 = fmt.Sprintf("%08x", sum)

@@ -22,32 +22,25 @@ const (
 	maxIndex = 64 << 20
 )
 
-// directories are the forms of a Hugging Face directory, in transformers'
-// order of preference.
-var directories = []struct {
-	format        Format
-	single, index string
-}{
-	{FormatSafetensors, singleName, indexName},
-	{FormatTorch, "pytorch_model.bin", "pytorch_model.bin.index.json"},
-}
-
 // openDir reads a Hugging Face directory, one file or the shards of an index,
 // or one of Meta's.
 func (c *Checkpoint) openDir() error {
 	c.dir = c.Path
-	for _, d := range directories {
-		c.Format = d.format
-		f, err := c.openBeside(d.single)
+	for _, row := range formats { // transformers prefers safetensors, too
+		if row.single == "" {
+			continue
+		}
+		c.Format = row.name
+		f, err := c.openBeside(row.single)
 		if err == nil {
 			return c.addFile(f)
 		}
 		if !notExist(err) {
 			return err
 		}
-		text, err := c.File(d.index)
+		text, err := c.File(row.index)
 		if err == nil {
-			return c.openShards(d.index, text)
+			return c.openShards(row.index, text)
 		}
 		if !notExist(err) {
 			return err
@@ -57,8 +50,14 @@ func (c *Checkpoint) openDir() error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(names, shardPattern.MatchString) {
-		return c.openMeta(names)
+	for _, row := range formats {
+		if row.openShards == nil {
+			continue
+		}
+		c.Format = row.name
+		if found, err := row.openShards(c, names); found {
+			return err
+		}
 	}
 	return c.explainDir(names)
 }
@@ -67,12 +66,20 @@ func (c *Checkpoint) openDir() error {
 func (c *Checkpoint) explainDir(names []string) error {
 	what := "it has no model.safetensors, no pytorch_model.bin, no index of shards, and no consolidated.00.pth"
 	for _, name := range names {
-		if strings.HasSuffix(name, ".gguf") {
+		if isSingleFile(name) {
 			what += "; give " + c.storage.join(c.Path, name) + " itself"
 			break
 		}
 	}
 	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("%s: %w", what, fs.ErrNotExist)}
+}
+
+// isSingleFile reports whether a file name has the extension of a format whose
+// checkpoints are one file.
+func isSingleFile(name string) bool {
+	return slices.ContainsFunc(formats, func(row formatRow) bool {
+		return row.extension != "" && !row.hasSideFiles && strings.HasSuffix(name, row.extension)
+	})
 }
 
 // openShards reads the files that an index names, and checks that they hold

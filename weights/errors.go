@@ -22,6 +22,10 @@ var (
 	ErrUnsupported = refusal.ErrUnsupported
 )
 
+// ErrOptions is the kind of errors about a Spec that asks for what cannot be
+// written.
+var ErrOptions = errors.New("invalid option")
+
 // Errors of the file system, for errors.Is.
 var (
 	// ErrBusy: another run is writing the same output.
@@ -70,10 +74,8 @@ func (e *FormatError) cure() string {
 		return "the file is cut short; fetch it again and compare its checksum"
 	case errors.Is(e.Err, ErrMalformed):
 		return "the file is damaged or not what it seems; fetch it again and compare its checksum"
-	case errors.Is(e.Err, ErrUnsupported) && e.Format == FormatTorch:
-		return "load it and save it again with a current torch, or convert it to safetensors"
 	case errors.Is(e.Err, ErrUnsupported):
-		return "convert it to safetensors first"
+		return cmp.Or(e.Format.row().remedy, "convert it to safetensors first")
 	}
 	return ""
 }
@@ -95,9 +97,15 @@ func whole(format Format, path string, kind error, text string, args ...any) err
 
 // unsupported is a FormatError about a file of a kind that is not read, and
 // what to do with it.
-func unsupported(path, text, todo string) error {
-	return &FormatError{Path: path, Offset: -1, Err: refusal.Reason(ErrUnsupported, "%s", text), todo: todo}
+func unsupported(path, todo, text string, args ...any) error {
+	return &FormatError{Path: path, Offset: -1, Err: refusal.Reason(ErrUnsupported, text, args...), todo: todo}
 }
+
+// readError names the file of an error of reading.
+func readError(path string, err error) error { return fmt.Errorf("reading %s: %w", path, err) }
+
+// optionError makes an error of the kind ErrOptions.
+func optionError(text string, args ...any) error { return refusal.Reason(ErrOptions, text, args...) }
 
 // ModelError says why well-formed tensors are not one whole LLaMA model.
 type ModelError struct {

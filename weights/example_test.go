@@ -233,7 +233,7 @@ func ExampleSpec() {
 	}
 	defer w.Abort() // does nothing after Commit
 	for p := range spec.DTypes {
-		zeros := make([]byte, plan.Place(p).Bytes())
+		zeros := make([]byte, plan.Placement(p).Bytes())
 		if err := w.WriteAt(p, zeros, 0); err != nil {
 			log.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func ExampleSpec() {
 }
 
 // What a few of the weights tell of where they come from.
-func ExampleCheckpoint_Evidence() {
+func ExampleCheckpoint_Provenance() {
 	path, remove := checkpoint()
 	defer remove()
 	c, err := weights.Open(context.Background(), path, nil)
@@ -261,11 +261,11 @@ func ExampleCheckpoint_Evidence() {
 	}
 	defer c.Close()
 
-	e, err := c.Evidence()
+	e, err := c.Provenance()
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(e.Suggests())
+	fmt.Println(e.Describe())
 	// Output: a model whose weights are not bf16 numbers: a base, or a fine-tune in fp16 or fp32
 }
 

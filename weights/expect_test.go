@@ -105,7 +105,7 @@ func TestStartSync(t *testing.T) {
 			require.NoError(t, err)
 			fill(t, w, p)
 			for _, q := range p.Order() {
-				b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+				b := bytes.Repeat([]byte{mark(q)}, int(p.Placement(q).Bytes()))
 				half := len(b) / 2
 				require.NoError(t, w.Digest(q, b[:half], 0))
 				w.StartSync(forget)

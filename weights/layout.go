@@ -17,6 +17,9 @@ type Layout struct {
 	transposes bool // matrices are [in, out] instead of [out, in]
 	permutes   bool // rows of Q and K: rotary halves instead of pairs
 	normsF32   bool // norms are stored in fp32, whatever the rest is
+
+	configFile string // that states the model's shape, beside the tensors
+	readConfig func(*Config, []byte) error
 }
 
 // The map between the layouts: every name in the module comes from here, and
@@ -47,7 +50,7 @@ var table = [...]struct {
 
 // The layouts. Meta's is the one that shapes and row orders are stated in.
 var (
-	Meta        = newLayout(Layout{name: "meta"})
+	Meta        = newLayout(Layout{name: "meta", configFile: "params.json", readConfig: (*Config).readMeta})
 	EasyLM      = newLayout(Layout{name: "easylm", transposes: true})
 	HuggingFace = newLayout(Layout{name: "huggingface", permutes: true})
 	GGUF        = newLayout(Layout{name: "gguf", normsF32: true})
@@ -58,6 +61,9 @@ var (
 var layouts = []*Layout{HuggingFace, EasyLM, Meta, GGUF}
 
 func newLayout(l Layout) *Layout {
+	if l.configFile == "" {
+		l.configFile, l.readConfig = "config.json", (*Config).readHF
+	}
 	l.roles = make(map[string]Role, len(table))
 	for _, row := range table {
 		name := map[string]string{"meta": row.meta, "easylm": row.easylm, "huggingface": row.hf, "gguf": row.g}[l.name]

@@ -28,10 +28,18 @@ func shardName(i int) string { return fmt.Sprintf("consolidated.%02d.pth", i) }
 
 var shardPattern = regexp.MustCompile(`^consolidated\.\d\d\.pth$`)
 
-// openMeta reads a directory of Meta's shards, none of which may be missing
-// between the first and the last.
+// openMetaShards reads a directory of Meta's shards. It reports false if the
+// directory has none.
+func openMetaShards(c *Checkpoint, names []string) (bool, error) {
+	if !slices.ContainsFunc(names, shardPattern.MatchString) {
+		return false, nil
+	}
+	return true, c.openMeta(names)
+}
+
+// openMeta reads Meta's shards, none of which may be missing between the first
+// and the last.
 func (c *Checkpoint) openMeta(names []string) error {
-	c.Format = FormatTorch
 	var shards [][]*Tensor
 	for _, found := range names { // sorted
 		if !shardPattern.MatchString(found) {
@@ -52,13 +60,13 @@ func (c *Checkpoint) openMeta(names []string) error {
 		shards = append(shards, tensors)
 	}
 	var err error
-	c.Tensors, err = joinShards(shards)
+	c.Tensors, err = mergeShards(shards)
 	return err
 }
 
-// joinShards makes one list of tensors of the lists of several shards. What
+// mergeShards makes one list of tensors of the lists of several shards. What
 // is no weight is taken from the first.
-func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
+func mergeShards(shards [][]*Tensor) ([]*Tensor, error) {
 	if len(shards) == 1 {
 		return shards[0], nil
 	}
@@ -78,7 +86,7 @@ func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
 	}
 	var joined []*Tensor
 	for _, first := range shards[0] {
-		t, err := joinTensor(first, byName)
+		t, err := mergeTensor(first, byName)
 		if err != nil {
 			return nil, err
 		}
@@ -87,8 +95,8 @@ func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
 	return joined, nil
 }
 
-// joinTensor joins the pieces of one weight.
-func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
+// mergeTensor joins the pieces of one weight.
+func mergeTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 	p := Meta.Param(first.Name)
 	if !p.IsWeight() {
 		return first, nil
@@ -120,12 +128,12 @@ func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 	if _, ok := all.DType.Bytes(all.Shape); !ok {
 		return nil, shardError(first, "has shards of too many elements")
 	}
-	all.data, all.turned = join(axis, pieces), nil
+	all.data, all.columns = concat(axis, pieces), nil
 	return &all, nil
 }
 
 // join reads matrices of one type as one, along an axis.
-func join(axis int, pieces []*Tensor) io.ReaderAt {
+func concat(axis int, pieces []*Tensor) io.ReaderAt {
 	data, bytes := make([]io.ReaderAt, len(pieces)), make([]int64, len(pieces))
 	rows := pieces[0].Shape[0]
 	row := int64(0)
@@ -137,9 +145,9 @@ func join(axis int, pieces []*Tensor) io.ReaderAt {
 		row += bytes[i]
 	}
 	if axis == 0 {
-		return stacked(newParts(data, bytes))
+		return rowConcat(newParts(data, bytes))
 	}
-	return &beside{newParts(data, bytes), row, rows}
+	return &columnConcat{newParts(data, bytes), row, rows}
 }
 
 func shardError(t *Tensor, text string, args ...any) error {

@@ -168,7 +168,7 @@ func tensorsOf(t *testing.T) []tensor.Tensor {
 	require.NoError(t, err)
 	var list []tensor.Tensor
 	for p := range plan.Spec.DTypes {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		list = append(list, array(weights.HuggingFace.Name(p), at.DType, slices.Clone(at.Shape)...))
 	}
 	slices.SortFunc(list, func(a, b tensor.Tensor) int { return strings.Compare(a.Name, b.Name) })

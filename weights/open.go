@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/source"
@@ -43,13 +42,13 @@ type Checkpoint struct {
 	Config  Config
 	Tensors []*Tensor // all that the files hold, in the files' order
 
-	dir      string // where config.json and the tokenizer's files lie, "" when nowhere
-	options  OpenOptions
-	storage  storage
-	files    []*openFile
-	sums     []checksum
-	metadata *gguf.Metadata
-	byParam  map[Param]*Tensor
+	dir     string // where config.json and the tokenizer's files lie, "" when nowhere
+	options OpenOptions
+	storage storage
+	files   []*openFile
+	checked []checkedPart
+	config  func(*Config) error // reads the shape that a file states itself, nil if it does not
+	byParam map[Param]*Tensor
 }
 
 // Open reads the headers of a checkpoint: a file or a directory of any format
@@ -138,7 +137,7 @@ func (c *Checkpoint) openSingle() error {
 	if err := c.addOnly(f); err != nil {
 		return err
 	}
-	if c.Format == FormatSafetensors || c.Format == FormatTorch {
+	if c.Format.row().hasSideFiles {
 		c.dir = c.storage.dir(c.Path)
 	}
 	return nil
@@ -150,9 +149,11 @@ func (c *Checkpoint) addOnly(f source.File) error {
 	if err != nil {
 		return err
 	}
-	if c.Format, err = detect(opened); err != nil {
+	row, err := detect(opened)
+	if err != nil {
 		return err
 	}
+	c.Format = row.name
 	return c.addFile(opened)
 }
 
@@ -173,18 +174,18 @@ func (c *Checkpoint) addFile(f *openFile) error {
 
 // readFile reads the header of an open file.
 func (c *Checkpoint) readFile(f *openFile) ([]*Tensor, error) {
-	h, err := readHeader(c.Format, f)
+	h, err := c.Format.row().read(f.File, f.info.Size)
 	if err != nil {
 		return nil, formatError(c.Format, f.path, err)
 	}
-	c.metadata = h.metadata
-	for _, s := range h.storages {
-		c.sums = append(c.sums, checksum{f, s})
+	c.config = h.config
+	for _, sum := range h.checksums {
+		c.checked = append(c.checked, checkedPart{sum, f})
 	}
 	tensors := make([]*Tensor, len(h.tensors))
 	for i, t := range h.tensors {
 		tensors[i] = &Tensor{
-			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: f.path, Offset: t.Offset, data: t.Data, turned: t.Transposed,
+			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: f.path, Offset: t.Offset, data: t.Data, columns: t.Transposed,
 		}
 		tensors[i].extents = []extent{{f, t.Offset, tensors[i].Bytes()}}
 	}
@@ -193,7 +194,7 @@ func (c *Checkpoint) readFile(f *openFile) ([]*Tensor, error) {
 
 // index finds out what each tensor is, and the model's shape.
 func (c *Checkpoint) index() error {
-	c.Layout = mostNamed(c.Tensors)
+	c.Layout = bestLayout(c.Tensors)
 	c.byParam = make(map[Param]*Tensor, len(c.Tensors))
 	if c.Layout == nil {
 		return nil
@@ -213,8 +214,8 @@ func (c *Checkpoint) index() error {
 	return c.readConfig()
 }
 
-// mostNamed is the layout that knows most of the names.
-func mostNamed(tensors []*Tensor) *Layout {
+// bestLayout is the layout that knows most of the names.
+func bestLayout(tensors []*Tensor) *Layout {
 	var best *Layout
 	most := 0
 	for _, l := range layouts {
@@ -233,7 +234,7 @@ func mostNamed(tensors []*Tensor) *Layout {
 
 // readConfig takes over what the checkpoint says of its model's shape.
 func (c *Checkpoint) readConfig() error {
-	if err := c.readStated(); err != nil {
+	if err := c.readDeclared(); err != nil {
 		return err
 	}
 	if c.byParam[Param{Role: Output}] != nil {
@@ -245,19 +246,16 @@ func (c *Checkpoint) readConfig() error {
 	return nil
 }
 
-// readStated reads the metadata of a GGUF file, or the params.json or
+// readDeclared reads the metadata of a GGUF file, or the params.json or
 // config.json beside the tensors, if there is one.
-func (c *Checkpoint) readStated() error {
-	if c.metadata != nil {
-		if err := c.Config.readGGUF(c.metadata); err != nil {
+func (c *Checkpoint) readDeclared() error {
+	if c.config != nil {
+		if err := c.config(&c.Config); err != nil {
 			return whole(c.Format, c.Path, ErrMalformed, "%v", err)
 		}
 		return nil
 	}
-	name, read := "config.json", c.Config.readHF
-	if c.Layout == Meta {
-		name, read = "params.json", c.Config.readMeta
-	}
+	name := c.Layout.configFile
 	text, err := c.File(name)
 	if notExist(err) {
 		return nil
@@ -265,7 +263,7 @@ func (c *Checkpoint) readStated() error {
 	if err != nil {
 		return err
 	}
-	if err := read(text); err != nil {
+	if err := c.Layout.readConfig(&c.Config, text); err != nil {
 		return whole(c.Format, c.storage.join(c.dir, name), ErrMalformed, "%v", err)
 	}
 	return nil

@@ -48,17 +48,17 @@ func (c *Checkpoint) grow(t *Tensor, more int64) (*Tensor, error) {
 		return nil, err
 	}
 	grown := *t
-	grown.DType, grown.turned, grown.Shape = dtype.F32, nil, slices.Clone(t.Shape)
+	grown.DType, grown.columns, grown.Shape = dtype.F32, nil, slices.Clone(t.Shape)
 	axis := 0
 	if t.layout.Transposed(t.Param.Role) {
 		axis = 1
 	}
 	grown.Shape[axis] += more
 	old := *t
-	old.DType, old.data = dtype.F32, widen(t.DType, t.data, t.Len())
+	old.DType, old.data = dtype.F32, newDecoder(t.DType, t.data, t.Len())
 	added := Tensor{DType: dtype.F32, Shape: slices.Clone(t.Shape), data: bytes.NewReader(repeated(mean, more, axis))}
 	added.Shape[axis] = more
-	grown.data = join(axis, []*Tensor{&old, &added})
+	grown.data = concat(axis, []*Tensor{&old, &added})
 	return &grown, nil
 }
 

@@ -23,7 +23,7 @@ type Tensor struct {
 
 	layout  *Layout
 	data    io.ReaderAt
-	turned  io.ReaderAt // the same column by column, where the file holds it so
+	columns io.ReaderAt // the elements column by column, nil unless the file holds them so
 	extents []extent
 }
 
@@ -55,7 +55,7 @@ func (t *Tensor) elements() io.ReaderAt {
 	if t.DType.Decoded() == t.DType {
 		return t.data
 	}
-	return widen(t.DType, t.data, t.Len())
+	return newDecoder(t.DType, t.data, t.Len())
 }
 
 // read fills p from one of the tensor's readers, which has elements of the
@@ -69,7 +69,7 @@ func (t *Tensor) read(from io.ReaderAt, p []byte, off int64) error {
 	return nil
 }
 
-// Float32s reads len(dst) elements from the first on, widened to float32,
+// Float32s reads len(dst) elements from the first on, decoder to float32,
 // which is exact.
 func (t *Tensor) Float32s(dst []float32, first int64) error {
 	return readValues(t, dst, first, half.Floats)

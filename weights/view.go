@@ -18,7 +18,7 @@ type View struct {
 	tensor     *Tensor
 	source     io.ReaderAt
 	rows, cols int64 // of the view; a vector is one row
-	turned     bool  // stored with rows and columns exchanged
+	transposed bool  // the store has the rows of the view as columns
 	order      rotary
 	orderCols  bool // the order is of the view's columns, not of its rows
 }
@@ -27,7 +27,7 @@ type View struct {
 // the checkpoint has no such weight, or when rows must be reordered and the
 // number of heads is unknown.
 func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
-	t := c.holder(p)
+	t := c.tensorOf(p)
 	if t == nil {
 		return nil, &ModelError{fmt.Sprintf("there is no weight %v", p), c.Path, "take a whole LLaMA checkpoint"}
 	}
@@ -38,10 +38,10 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 	out, in := t.features()
 	v := &View{DType: t.DType.Decoded(), tensor: t, source: t.elements(), rows: out, cols: in, orderCols: l.Transposed(p.Role)}
 	transposed := c.Layout.Transposed(role)
-	if t.turned != nil && t.DType.IsFloat() {
-		v.source, transposed = t.turned, !transposed
+	if t.columns != nil && t.DType.IsFloat() {
+		v.source, transposed = t.columns, !transposed
 	}
-	v.turned = transposed != l.Transposed(p.Role)
+	v.transposed = transposed != l.Transposed(p.Role)
 	switch {
 	case len(t.Shape) == 1:
 		v.rows, v.cols, v.Shape = 1, out, []int64{out}
@@ -62,7 +62,7 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 
 // holder is the tensor that holds a weight; of tied embeddings the output
 // matrix is the embedding.
-func (c *Checkpoint) holder(p Param) *Tensor {
+func (c *Checkpoint) tensorOf(p Param) *Tensor {
 	if p.Role == Output && c.byParam[p] == nil && c.Config.TiedEmbeddings {
 		p.Role = Embed
 	}
@@ -109,7 +109,7 @@ func (v *View) Step() int64 {
 // Scratch is the number of bytes of scratch space that ReadRows needs for a
 // block of n rows that begins and ends at multiples of Step.
 func (v *View) Scratch(n int64) int64 {
-	if v.asStored() {
+	if v.isStored() {
 		return 0
 	}
 	return n * v.RowBytes()
@@ -121,7 +121,7 @@ func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 	if first < 0 || n < 0 || n > v.rows-first || int64(len(dst)) != n*v.RowBytes() {
 		return fmt.Errorf("rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
 	}
-	if v.asStored() {
+	if v.isStored() {
 		return v.tensor.read(v.source, dst, first*v.RowBytes())
 	}
 	step := v.Step()
@@ -135,7 +135,7 @@ func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 }
 
 // asStored is true when the view's rows are the store's.
-func (v *View) asStored() bool { return !v.turned && v.order.head == 0 }
+func (v *View) isStored() bool { return !v.transposed && v.order.head == 0 }
 
 // readBlock reads a block of whole steps that is not as it is stored.
 func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
@@ -143,8 +143,8 @@ func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
 		scratch = make([]byte, need)
 	}
 	scratch = scratch[:len(dst)]
-	if v.turned {
-		return v.readTurned(dst, first, n, scratch)
+	if v.transposed {
+		return v.readTransposed(dst, first, n, scratch)
 	}
 	if err := v.tensor.read(v.source, scratch, first*v.RowBytes()); err != nil {
 		return err
@@ -183,7 +183,7 @@ const prefetchPlain = 32 << 20
 // reads ahead. The blocks of a view that is Turned take a piece of every row of
 // the store, in which the system would see no order.
 func (v *View) Prefetch() {
-	if v.turned || v.tensor.Bytes() <= prefetchPlain {
+	if v.transposed || v.tensor.Bytes() <= prefetchPlain {
 		for _, s := range v.tensor.extents {
 			s.file.prefetch(s.off, s.n)
 		}
@@ -200,12 +200,12 @@ func (v *View) Release() {
 // Turned says whether the store has the view's rows as columns: ReadRows
 // gathers and transposes them then. Who combines several such views gathers
 // with ReadColumns, combines what is gathered, and transposes once.
-func (v *View) Transposed() bool { return v.turned }
+func (v *View) Transposed() bool { return v.transposed }
 
-// TurnedAlike says whether both views are Turned, and their gathered blocks
+// TransposedLike says whether both views are Turned, and their gathered blocks
 // have the same elements at the same places.
-func (v *View) TurnedAlike(w *View) bool {
-	return v.turned && w.turned && v.order == w.order && v.orderCols == w.orderCols
+func (v *View) TransposedLike(w *View) bool {
+	return v.transposed && w.transposed && v.order == w.order && v.orderCols == w.orderCols
 }
 
 // ReadColumns reads n rows of a view that is Turned, from the first on, as the
@@ -238,7 +238,7 @@ func (v *View) ReadCorner(dst []byte, rows, cols int64, scratch []byte) error {
 	if v.order.head > 0 || rows > v.rows || cols > v.cols || int64(len(dst)) != rows*cols*size || len(scratch) < len(dst) {
 		return fmt.Errorf("%d × %d elements of tensor %q, %d × %d, into %d bytes", rows, cols, v.tensor.Name, v.rows, v.cols, len(dst))
 	}
-	if !v.turned {
+	if !v.transposed {
 		return v.readLeading(dst, rows, cols*size, v.cols*size)
 	}
 	stored := scratch[:len(dst)]
@@ -259,9 +259,9 @@ func (v *View) readLeading(dst []byte, rows, n, row int64) error {
 	return nil
 }
 
-// readTurned gathers a block of columns of the store, which is the block of
+// readTransposed gathers a block of columns of the store, which is the block of
 // rows, and transposes it.
-func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
+func (v *View) readTransposed(dst []byte, first, n int64, gathered []byte) error {
 	order, err := v.ReadColumns(gathered, first, n)
 	if err == nil {
 		half.Transpose(dst, gathered, int(v.cols), int(n), int(v.DType.Size()), order)

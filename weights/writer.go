@@ -68,7 +68,7 @@ func (p *Plan) Create(ctx context.Context, path string, opts *CreateOptions) (*W
 	for i := range p.Files {
 		w.digests = append(w.digests, newFileDigest(&p.Files[i]))
 	}
-	for _, z := range p.zips {
+	for _, z := range p.sealed {
 		w.sums[z.file] = make([]torchfile.Checksum, len(z.tensors))
 	}
 	return w, nil
@@ -143,7 +143,7 @@ func (w *Writer) create(f *PlannedFile) error {
 }
 
 // within refuses bytes that a weight does not have.
-func (at *Place) within(p Param, n int, off int64) error {
+func (at *Placement) checkRange(p Param, n int, off int64) error {
 	if size := at.Bytes(); off < 0 || int64(n) > size-off {
 		return fmt.Errorf("weight %v has %d bytes in the output, not %d at %d", p, size, n, off)
 	}
@@ -153,19 +153,19 @@ func (at *Place) within(p Param, n int, off int64) error {
 // WriteAt writes bytes of a weight, as the output's layout and type store it,
 // at an offset in them: whole rows, where the weight goes to several shards.
 func (w *Writer) WriteAt(p Param, b []byte, off int64) error {
-	at := w.plan.places[p]
-	if err := at.within(p, len(b), off); err != nil {
+	at := w.plan.placements[p]
+	if err := at.checkRange(p, len(b), off); err != nil {
 		return err
 	}
-	return at.each(b, off, func(part *Part, b []byte, off int64) error {
+	return at.split(b, off, func(part *Part, b []byte, off int64) error {
 		return vfs.WriteFull(w.files[part.File], b, part.Offset+off)
 	})
 }
 
 // ReadAt reads bytes of a weight that were written.
 func (w *Writer) ReadAt(p Param, b []byte, off int64) error {
-	at := w.plan.places[p]
-	if err := at.within(p, len(b), off); err != nil {
+	at := w.plan.placements[p]
+	if err := at.checkRange(p, len(b), off); err != nil {
 		return err
 	}
 	return bounded.ReadFull(at.reader(w.files), b, off)
@@ -175,11 +175,11 @@ func (w *Writer) ReadAt(p Param, b []byte, off int64) error {
 // the files. It is called with all of each weight, in pieces from the first
 // on, one weight after the other in the Plan's Order.
 func (w *Writer) Digest(p Param, b []byte, off int64) error {
-	at := w.plan.places[p]
-	if err := at.within(p, len(b), off); err != nil {
+	at := w.plan.placements[p]
+	if err := at.checkRange(p, len(b), off); err != nil {
 		return err
 	}
-	return at.each(b, off, func(part *Part, b []byte, off int64) error {
+	return at.split(b, off, func(part *Part, b []byte, off int64) error {
 		w.mu.Lock()
 		w.flows[part.File].taken = part.Offset + off + int64(len(b))
 		w.mu.Unlock()
@@ -277,7 +277,7 @@ func (w *Writer) Finish() ([]FileSum, error) {
 
 // seal writes what depends on the tensors' checksums.
 func (w *Writer) seal() error {
-	for _, z := range w.plan.zips {
+	for _, z := range w.plan.sealed {
 		sums := make([]uint32, len(z.tensors))
 		for i := range sums {
 			var size int64
@@ -285,7 +285,7 @@ func (w *Writer) seal() error {
 				return fmt.Errorf("%d bytes of %s in %s were taken in, not %d", size, z.tensors[i].Name, w.plan.Files[z.file].Name, z.tensors[i].Bytes())
 			}
 		}
-		for _, piece := range z.plan.Seal(sums) {
+		for _, piece := range z.seal(sums) {
 			if err := vfs.WriteFull(w.files[z.file], piece.Bytes, piece.Offset); err != nil {
 				return err
 			}
@@ -327,7 +327,7 @@ func (w *Writer) Abort() error { return w.stage.Discard() }
 func (w *Writer) Keep() error { return w.stage.Keep() }
 
 // reader reads a weight from the files that its parts are in.
-func (at *Place) reader(files []vfs.File) io.ReaderAt {
+func (at *Placement) reader(files []vfs.File) io.ReaderAt {
 	rows, row := at.grid()
 	data, bytes := make([]io.ReaderAt, len(at.Parts)), make([]int64, len(at.Parts))
 	for i, part := range at.Parts {
@@ -342,7 +342,7 @@ func (at *Place) reader(files []vfs.File) io.ReaderAt {
 	case len(at.Parts) == 1 || at.Axis < 0:
 		return data[0]
 	case at.Axis == 0:
-		return stacked(newParts(data, bytes))
+		return rowConcat(newParts(data, bytes))
 	}
-	return &beside{newParts(data, bytes), row, rows}
+	return &columnConcat{newParts(data, bytes), row, rows}
 }

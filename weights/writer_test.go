@@ -51,7 +51,7 @@ func fill(t *testing.T, w *weights.Writer, p *weights.Plan) {
 	var group sync.WaitGroup
 	for q := range p.Spec.DTypes {
 		group.Go(func() {
-			b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+			b := bytes.Repeat([]byte{mark(q)}, int(p.Placement(q).Bytes()))
 			half := len(b) / 2
 			if w.WriteAt(q, b[half:], int64(half)) != nil || w.WriteAt(q, b[:half], 0) != nil {
 				t.Errorf("writing %v", q)
@@ -191,7 +191,7 @@ func TestWriteOutside(t *testing.T) {
 		w, err := p.Create(t.Context(), filepath.Join(t.TempDir(), "out"), nil)
 		require.NoError(t, err)
 		gate := weights.Param{Layer: 1, Role: weights.Gate}
-		size := p.Place(gate).Bytes()
+		size := p.Placement(gate).Bytes()
 		require.EqualValues(t, 2*64*176, size)
 		for _, x := range []struct {
 			p      weights.Param
@@ -232,8 +232,8 @@ func TestIndexOfShards(t *testing.T) {
 	shards := map[string]int64{}
 	for tensor, shard := range index.Map {
 		q := weights.HuggingFace.Param(tensor)
-		require.Equal(t, shard, p.Files[p.Place(q).Parts[0].File].Name)
-		shards[shard] += p.Place(q).Bytes()
+		require.Equal(t, shard, p.Files[p.Placement(q).Parts[0].File].Name)
+		shards[shard] += p.Placement(q).Bytes()
 	}
 	for _, name := range list(t, out) {
 		if strings.HasSuffix(name, ".safetensors") {
@@ -276,17 +276,17 @@ func TestBadPlans(t *testing.T) {
 	config := testmodel.Tiny.Config()
 	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.F16)}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+		require.ErrorIs(t, err, weights.ErrOptions, format)
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
 		for _, dt := range []dtype.Type{"I64", "F64", "F4", "f16", "Q4_0", ""} {
 			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dt)}).Plan()
-			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dt)
+			require.ErrorIs(t, err, weights.ErrOptions, "%s of %q", format, dt)
 		}
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.Q8_0)}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+		require.ErrorIs(t, err, weights.ErrOptions, format)
 	}
 	noHeads := config
 	noHeads.Heads = 0
@@ -297,7 +297,7 @@ func TestBadPlans(t *testing.T) {
 	}
 	for _, shards := range []int{-1, 3, 5, 16} {
 		_, err := (&weights.Spec{Format: weights.FormatTorch, Config: config, DTypes: types(&config, dtype.F16), Shards: shards}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, "%d shards", shards)
+		require.ErrorIs(t, err, weights.ErrOptions, "%d shards", shards)
 	}
 	odd := config
 	odd.FFN = 177

@@ -82,7 +82,7 @@ func GGUF() ([]byte, error) {
 		copy(file[piece.Offset:], piece.Bytes)
 	}
 	for _, p := range plan.Order() {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		fill(file[at.Parts[0].Offset:], p, at.Shape)
 	}
 	return file, nil

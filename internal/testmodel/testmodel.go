@@ -130,7 +130,7 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, o Options) e
 		return f.Close()
 	}
 	for p := range plan.Spec.DTypes {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		if at.Parts[0].File != file {
 			continue
 		}
@@ -158,7 +158,7 @@ func (m Model) writeShards(path string, plan *weights.Plan, o Options) error {
 	}
 	for _, p := range plan.Order() {
 		write := func(b []byte, off int64) error { return errors.Join(w.WriteAt(p, b, off), w.Digest(p, b, off)) }
-		if err := m.writeTensor(write, p, plan.Place(p).Shape, plan.Spec.Layout(), values); err != nil {
+		if err := m.writeTensor(write, p, plan.Placement(p).Shape, plan.Spec.Layout(), values); err != nil {
 			return errors.Join(err, w.Abort())
 		}
 	}

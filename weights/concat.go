@@ -30,10 +30,10 @@ func find(parts []part, at int64) *part {
 	return &parts[sort.Search(len(parts)-1, func(i int) bool { return at < parts[i].end })]
 }
 
-// stacked reads arrays one after the other as one.
-type stacked []part
+// rowConcat reads arrays one after the other as one.
+type rowConcat []part
 
-func (s stacked) ReadAt(p []byte, off int64) (int, error) {
+func (s rowConcat) ReadAt(p []byte, off int64) (int, error) {
 	for n := 0; n < len(p); {
 		at := off + int64(n)
 		if at >= s[len(s)-1].end {
@@ -51,7 +51,7 @@ func (s stacked) ReadAt(p []byte, off int64) (int, error) {
 
 // beside reads matrices that stand side by side as one: each row is made of a
 // row of every part.
-type beside struct {
+type columnConcat struct {
 	parts []part
 	row   int64 // bytes of a row of the whole
 	rows  int64
@@ -62,7 +62,7 @@ const gatherBuffer = 256 << 10
 
 var gatherPool = sync.Pool{New: func() any { return new([gatherBuffer]byte) }}
 
-func (m *beside) ReadAt(p []byte, off int64) (int, error) {
+func (m *columnConcat) ReadAt(p []byte, off int64) (int, error) {
 	if m.row == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
@@ -88,14 +88,14 @@ func (m *beside) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // readWithin reads from a byte of a row on, up to where its part ends.
-func (m *beside) readWithin(p []byte, row, at int64) (int64, error) {
+func (m *columnConcat) readWithin(p []byte, row, at int64) (int64, error) {
 	x := find(m.parts, at)
 	n := min(int64(len(p)), x.end-at)
 	return n, bounded.ReadFull(x.data, p[:n], row*x.bytes+at-(x.end-x.bytes))
 }
 
 // readRows reads whole rows, as many as are asked for and fit the buffer.
-func (m *beside) readRows(p []byte, row, rows int64) (int64, error) {
+func (m *columnConcat) readRows(p []byte, row, rows int64) (int64, error) {
 	widest := int64(0)
 	for _, x := range m.parts {
 		widest = max(widest, x.bytes)

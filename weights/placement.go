@@ -7,8 +7,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// Place is where a weight's bytes go, and as what.
-type Place struct {
+// Placement is where a weight's bytes go, and as what.
+type Placement struct {
 	DType dtype.Type
 	Shape []int64
 	// Parts are where the bytes go: one part, or the shards' parts, which
@@ -27,22 +27,22 @@ type Part struct {
 	index int // among the tensors of a file that needs their checksums
 }
 
-// newPlace is a place of one part.
-func newPlace(file int, offset int64, t *tensor.Tensor) Place {
-	at := Place{DType: dtype.Type(t.DType), Shape: t.Shape}
+// newPlacement is a place of one part.
+func newPlacement(file int, offset int64, t *tensor.Tensor) Placement {
+	at := Placement{DType: dtype.Type(t.DType), Shape: t.Shape}
 	rows, _ := at.grid()
 	at.Parts = []Part{{File: file, Offset: offset, Size: rows}}
 	return at
 }
 
 // Bytes is the length of the weight's bytes.
-func (at Place) Bytes() int64 {
+func (at Placement) Bytes() int64 {
 	n, _ := at.DType.Bytes(at.Shape)
 	return n
 }
 
 // grid is the number of rows and the bytes of one; a vector is one row.
-func (at *Place) grid() (rows, row int64) {
+func (at *Placement) grid() (rows, row int64) {
 	rows = 1
 	if len(at.Shape) > 1 {
 		rows = at.Shape[0]
@@ -52,7 +52,7 @@ func (at *Place) grid() (rows, row int64) {
 
 // partBytes are the bytes of a part or, where columns are divided, of one of
 // its rows.
-func (at *Place) partBytes(part *Part) int64 {
+func (at *Placement) partBytes(part *Part) int64 {
 	_, row := at.grid()
 	switch {
 	case len(at.Parts) == 1 || at.Axis < 0:
@@ -66,9 +66,9 @@ func (at *Place) partBytes(part *Part) int64 {
 // each hands bytes of the weight, that begin at off, to the parts that they
 // go to, with the offset there. Where columns are divided the bytes must be
 // whole rows.
-func (at *Place) each(b []byte, off int64, do func(part *Part, b []byte, off int64) error) error {
+func (at *Placement) split(b []byte, off int64, do func(part *Part, b []byte, off int64) error) error {
 	if len(at.Parts) > 1 && at.Axis == 1 {
-		return at.eachBand(b, off, do)
+		return at.splitColumns(b, off, do)
 	}
 	begin := int64(0)
 	for i := range at.Parts {
@@ -86,8 +86,8 @@ func (at *Place) each(b []byte, off int64, do func(part *Part, b []byte, off int
 	return nil
 }
 
-// eachBand divides the columns of whole rows.
-func (at *Place) eachBand(b []byte, off int64, do func(part *Part, b []byte, off int64) error) error {
+// splitColumns divides the columns of whole rows.
+func (at *Placement) splitColumns(b []byte, off int64, do func(part *Part, b []byte, off int64) error) error {
 	_, row := at.grid()
 	if off%row != 0 || int64(len(b))%row != 0 {
 		return fmt.Errorf("%d bytes at %d are no whole rows of %d", len(b), off, row)
@@ -96,7 +96,7 @@ func (at *Place) eachBand(b []byte, off int64, do func(part *Part, b []byte, off
 	for i := range at.Parts {
 		part := &at.Parts[i]
 		width := at.partBytes(part)
-		if err := band(part, b, row, begin, width, off/row, do); err != nil {
+		if err := gatherColumns(part, b, row, begin, width, off/row, do); err != nil {
 			return err
 		}
 		begin += width
@@ -106,7 +106,7 @@ func (at *Place) eachBand(b []byte, off int64, do func(part *Part, b []byte, off
 
 // band gathers the width bytes of each row that begin at the given one, in
 // steps of a buffer; first is the number of the first row.
-func band(part *Part, b []byte, row, begin, width, first int64, do func(part *Part, b []byte, off int64) error) error {
+func gatherColumns(part *Part, b []byte, row, begin, width, first int64, do func(part *Part, b []byte, off int64) error) error {
 	buffer := gatherPool.Get().(*[gatherBuffer]byte)
 	defer gatherPool.Put(buffer)
 	for step := max(gatherBuffer/max(width, 1), 1); len(b) > 0; first += step {

@@ -55,7 +55,7 @@ func TestStacked(t *testing.T) {
 		for _, n := range cuts {
 			data, sizes, rest = append(data, bytes.NewReader(rest[:n])), append(sizes, int64(n)), rest[n:]
 		}
-		requireReader(t, all, stacked(newParts(data, sizes)))
+		requireReader(t, all, rowConcat(newParts(data, sizes)))
 	}
 }
 
@@ -82,7 +82,7 @@ func TestBeside(t *testing.T) {
 			}
 			data, begin = append(data, bytes.NewReader(band)), begin+w
 		}
-		requireReader(t, all, &beside{newParts(data, c.widths), row, int64(c.rows)})
+		requireReader(t, all, &columnConcat{newParts(data, c.widths), row, int64(c.rows)})
 	}
 }
 
@@ -110,19 +110,19 @@ func TestJoinedErrors(t *testing.T) {
 		err  error
 	}{{bad, errBroken}, {short, io.ErrUnexpectedEOF}} {
 		parts := newParts([]io.ReaderAt{good, second.data}, []int64{1000, 1000})
-		_, err := stacked(parts).ReadAt(make([]byte, 1600), 0)
+		_, err := rowConcat(parts).ReadAt(make([]byte, 1600), 0)
 		require.ErrorIs(t, err, second.err)
 		columns := newParts([]io.ReaderAt{good, second.data}, []int64{10, 10})
 		for _, n := range []int64{2000, 1555} {
-			_, err = (&beside{columns, 20, 100}).ReadAt(make([]byte, n), 0)
+			_, err = (&columnConcat{columns, 20, 100}).ReadAt(make([]byte, n), 0)
 			require.ErrorIs(t, err, second.err)
 		}
 	}
 }
 
-// TestWidened reads every type as F32, at any offset.
-func TestWidened(t *testing.T) {
-	const n = 2*widenStep + 96
+// TestDecoder reads every type as F32, at any offset.
+func TestDecoder(t *testing.T) {
+	const n, block, blockSize = 2*decodeStep + 96, 32, 34
 	f16, bf16, q8 := count(2*n), count(2*n), count(n/block*blockSize)
 	for i := range n {
 		f16[2*i+1] &= 0x3f // finite
@@ -142,11 +142,11 @@ func TestWidened(t *testing.T) {
 			continue // their patterns are compared by the others; F32 is copied
 		}
 		require.NotZero(t, values[1])
-		requireReader(t, floatBytes(values), widen(c.from, tensor.data, n))
+		requireReader(t, floatBytes(values), newDecoder(c.from, tensor.data, n))
 	}
 	raw := count(4 * n)
-	requireReader(t, raw, widen(dtype.F32, bytes.NewReader(raw), n))
-	_, err := widen(dtype.F16, bytes.NewReader(f16[:2*n-1]), n).ReadAt(make([]byte, 4*n), 0)
+	requireReader(t, raw, newDecoder(dtype.F32, bytes.NewReader(raw), n))
+	_, err := newDecoder(dtype.F16, bytes.NewReader(f16[:2*n-1]), n).ReadAt(make([]byte, 4*n), 0)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 

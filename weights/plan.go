@@ -2,7 +2,6 @@ package weights
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -44,15 +43,15 @@ type Spec struct {
 }
 
 // Layout is the layout that files of the spec's format have.
-func (s *Spec) Layout() *Layout { return s.Format.layout() }
+func (s *Spec) Layout() *Layout { return s.Format.Layout() }
 
 // Plan is a checkpoint to be written, with the place of every byte known.
 type Plan struct {
 	Spec  *Spec
 	Files []PlannedFile
 
-	places map[Param]Place
-	zips   []plannedZip
+	placements map[Param]Placement
+	sealed     []sealedFile
 }
 
 // PlannedFile is one file of a Plan.
@@ -62,40 +61,52 @@ type PlannedFile struct {
 	Pieces []Piece // all that is not weights
 }
 
-// Piece is some bytes that are known beforehand.
-type Piece struct {
-	Offset int64
-	Bytes  []byte
+// Piece is a run of bytes of a file that is known before the weights are.
+type Piece = tensor.Piece
+
+// sealedFile is a file that holds checksums of its tensors: bytes of it are
+// known only when all of its tensors are written.
+type sealedFile struct {
+	file    int // index in Plan.Files
+	tensors []tensor.Tensor
+	seal    func(sums []uint32) []Piece // given the CRC-32 of each tensor
 }
 
-// Place is the place of a weight; its DType is "" when the plan has none.
-func (p *Plan) Place(q Param) Place { return p.places[q] }
+// Placement is the place of a weight; its DType is "" when the plan has none.
+func (p *Plan) Placement(q Param) Placement { return p.placements[q] }
 
 // Plan lays out the files. Nothing is written.
 func (s *Spec) Plan() (*Plan, error) {
+	if !s.Format.Writable() {
+		return nil, optionError("format %q cannot be written: take one of %s", s.Format, writable())
+	}
 	for q, t := range s.DTypes {
-		if !t.IsFloat() && (t != dtype.Q8_0 || s.Format != FormatGGUF) {
-			return nil, fmt.Errorf("%v cannot be written as %q to %s, only as dtype.F16, dtype.BF16 or dtype.F32: %w", q, t, s.Format, ErrUnsupported)
+		if !s.Format.Stores(t) {
+			return nil, optionError("weight %v cannot be written as %q to %s: take dtype.F16, dtype.BF16 or dtype.F32, or for GGUF dtype.Q8_0", q, t, s.Format)
 		}
 	}
-	p := &Plan{Spec: s, places: make(map[Param]Place, len(s.DTypes))}
-	switch s.Format {
-	case FormatEasyLM:
-		return p, p.planStream()
-	case FormatSafetensors:
-		return p, p.planDirectory()
-	case FormatTorch:
-		return p, p.planShards()
-	case FormatGGUF:
-		return p, p.planGGUF()
+	p := &Plan{Spec: s, placements: make(map[Param]Placement, len(s.DTypes))}
+	if err := s.Format.row().plan(p); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("format %q cannot be written: %w", s.Format, ErrUnsupported)
+	return p, nil
+}
+
+// writable lists the formats that can be written, for an error text.
+func writable() string {
+	var names []string
+	for _, f := range Formats() {
+		if f.Writable() {
+			names = append(names, string(f))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Order lists the weights in the order in which the files hold them.
 func (p *Plan) Order() []Param {
-	return slices.SortedFunc(maps.Keys(p.places), func(a, b Param) int {
-		x, y := p.places[a].Parts[0], p.places[b].Parts[0]
+	return slices.SortedFunc(maps.Keys(p.placements), func(a, b Param) int {
+		x, y := p.placements[a].Parts[0], p.placements[b].Parts[0]
 		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Offset, y.Offset))
 	})
 }
@@ -110,9 +121,7 @@ func (p *Plan) Bytes() int64 {
 }
 
 // IsDir says whether the output is a directory.
-func (p *Plan) IsDir() bool {
-	return p.Spec.Format == FormatSafetensors || p.Spec.Format == FormatTorch
-}
+func (p *Plan) IsDir() bool { return p.Spec.Format.IsDir() }
 
 // sorted lists the weights as tensors of the layout, by name; names are
 // compared key by key, as jax sorts a tree and transformers a state dict.
@@ -131,7 +140,7 @@ func (p *Plan) tensors(params []Param) []tensor.Tensor {
 	for i, q := range params {
 		shape := layout.Shape(q.Role, &p.Spec.Config)
 		dt := layout.DType(q.Role, p.Spec.DTypes[q])
-		if _, ok := dt.Bytes(shape); dt == dtype.Q8_0 && !ok {
+		if _, ok := dt.Bytes(shape); !ok && !dt.IsFloat() {
 			dt = dtype.F16 // rows that are no whole blocks, as llama.cpp's converter does
 		}
 		tensors[i] = tensor.Tensor{Name: layout.Name(q), DType: dt, Shape: shape}
@@ -139,9 +148,9 @@ func (p *Plan) tensors(params []Param) []tensor.Tensor {
 	return tensors
 }
 
-// planStream lays out an EasyLM stream, its keys sorted as the reference
+// planEasyLM lays out an EasyLM stream, its keys sorted as the reference
 // writes them.
-func (p *Plan) planStream() error {
+func (p *Plan) planEasyLM() error {
 	params, tensors := p.sorted()
 	file := PlannedFile{}
 	for i := range tensors {
@@ -149,9 +158,9 @@ func (p *Plan) planStream() error {
 		if err != nil {
 			return err
 		}
-		file.Pieces = append(file.Pieces, Piece{file.Size, head})
+		file.Pieces = append(file.Pieces, Piece{Offset: file.Size, Bytes: head})
 		file.Size += int64(len(head))
-		p.places[params[i]] = newPlace(0, file.Size, &tensors[i])
+		p.placements[params[i]] = newPlacement(0, file.Size, &tensors[i])
 		file.Size += tensors[i].Bytes()
 	}
 	p.Files = []PlannedFile{file}

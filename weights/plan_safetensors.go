@@ -12,8 +12,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// planDirectory lays out a Hugging Face directory.
-func (p *Plan) planDirectory() error {
+// planSafetensors lays out a Hugging Face directory.
+func (p *Plan) planSafetensors() error {
 	params, tensors := p.sorted()
 	shards := split(tensors, cmp.Or(p.Spec.ShardSize, DefaultShardSize))
 	weightMap := make(map[string]string, len(tensors))
@@ -65,9 +65,9 @@ func (p *Plan) addShard(name string, params []Param, tensors []tensor.Tensor) er
 		return err
 	}
 	for i, q := range params {
-		p.places[q] = newPlace(len(p.Files), offsets[i], &tensors[i])
+		p.placements[q] = newPlacement(len(p.Files), offsets[i], &tensors[i])
 	}
-	p.Files = append(p.Files, PlannedFile{name, size, []Piece{{0, header}}})
+	p.Files = append(p.Files, PlannedFile{name, size, []Piece{{Bytes: header}}})
 	return nil
 }
 
@@ -95,7 +95,7 @@ func (p *Plan) addSmallFiles(made map[string][]byte) {
 }
 
 func (p *Plan) addFile(name string, text []byte) {
-	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []Piece{{0, text}}})
+	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []Piece{{Bytes: text}}})
 }
 
 // mainDType is the type of the matrices.

@@ -13,7 +13,7 @@ import (
 
 // stated is what a file says of a model's shape, beside its tensors. A nil
 // field is not stated.
-type stated struct {
+type declaredConfig struct {
 	layers, dim, ffn, vocab number
 	heads, kvHeads, headDim number
 	context                 number
@@ -29,7 +29,7 @@ type number struct {
 
 // agree compares what is stated with what the tensors told, and takes over
 // what they do not tell.
-func (c *Config) agree(s *stated) error {
+func (c *Config) merge(s *declaredConfig) error {
 	for _, f := range []struct {
 		number
 		tensors int
@@ -93,7 +93,7 @@ func (c *Config) readHF(text []byte) error {
 		hf.RopeTheta = hf.Rope.Theta
 	}
 	c.scaled = hf.Scaling != nil || hf.Rope.Type != "" && hf.Rope.Type != "default"
-	return c.agree(&stated{
+	return c.merge(&declaredConfig{
 		layers: number{"num_hidden_layers", hf.Layers}, dim: number{"hidden_size", hf.Dim},
 		ffn: number{"intermediate_size", hf.FFN}, vocab: number{"vocab_size", hf.Vocab},
 		heads: number{"num_attention_heads", hf.Heads}, kvHeads: number{"num_key_value_heads", hf.KVHeads},
@@ -130,7 +130,7 @@ func (c *Config) readMeta(text []byte) error {
 	if m.Vocab != nil && *m.Vocab == -1 {
 		m.Vocab = nil
 	}
-	return c.agree(&stated{
+	return c.merge(&declaredConfig{
 		layers: number{"n_layers", m.Layers}, dim: number{"dim", m.Dim}, vocab: number{"vocab_size", m.Vocab},
 		heads: number{"n_heads", m.Heads}, kvHeads: number{"n_kv_heads", m.KVHeads},
 		normEps: m.NormEps, ropeTheta: m.RopeTheta,
@@ -163,7 +163,7 @@ func (c *Config) readGGUF(m *gguf.Metadata) error {
 	}
 	c.TiedEmbeddings = true // unless there is an output matrix, which is seen to later
 	c.scaled = m.Values[prefix+"rope.scaling.type"] != nil && m.Values[prefix+"rope.scaling.type"].Text(0) != "none"
-	return c.agree(&stated{
+	return c.merge(&declaredConfig{
 		layers: integer("block_count"), dim: integer("embedding_length"),
 		ffn: integer("feed_forward_length"), vocab: integer("vocab_size"),
 		heads: integer("attention.head_count"), kvHeads: integer("attention.head_count_kv"),

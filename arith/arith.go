@@ -1,6 +1,10 @@
-package weights
+// Package arith adds, subtracts and converts arrays of fp16, bf16 and fp32
+// numbers with the rounding of numpy and ml_dtypes, as package diff does when it
+// recovers a model. Wrap the bytes in an Array and call Add, Sub or Convert.
+package arith
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -53,9 +57,9 @@ func Sub(dst, a, b Array) error {
 	return nil
 }
 
-// ConvertArray writes src to dst, rounded as by Add. To the same type it
+// Convert writes src to dst, rounded as by Add. To the same type it
 // copies the bits.
-func ConvertArray(dst, src Array) error {
+func Convert(dst, src Array) error {
 	if err := check(dst, src); err != nil {
 		return err
 	}
@@ -126,11 +130,15 @@ func littleEndian() bool {
 	return *(*byte)(unsafe.Pointer(&one)) == 1
 }
 
+// ErrType is the kind of errors about an Array of a type that is not F16, BF16
+// or F32.
+var ErrType = errors.New("not a float type")
+
 // check compares types and lengths.
 func check(dst Array, operands ...Array) error {
 	for _, a := range append(operands, dst) {
 		if !a.DType.IsFloat() {
-			return fmt.Errorf("an array is of type %q, not dtype.F16, dtype.BF16 or dtype.F32: %w", a.DType, ErrUnsupported)
+			return fmt.Errorf("an array is of type %q, not dtype.F16, dtype.BF16 or dtype.F32: %w", a.DType, ErrType)
 		}
 		if a.Len() != dst.Len() || len(a.Data)%int(a.DType.Size()) != 0 {
 			return fmt.Errorf("an array of %d bytes of %s does not have the result's %d elements", len(a.Data), a.DType, dst.Len())

@@ -32,9 +32,9 @@ func (p *Plan) planGGUF() error {
 		return err
 	}
 	for i, q := range params {
-		p.places[q] = newPlace(0, offsets[i], &tensors[i])
+		p.placements[q] = newPlacement(0, offsets[i], &tensors[i])
 	}
-	p.Files = []PlannedFile{{"", size, []Piece{{0, head}}}}
+	p.Files = []PlannedFile{{"", size, []Piece{{Bytes: head}}}}
 	return nil
 }
 
@@ -87,7 +87,7 @@ func (p *Plan) pairs() ([]gguf.Pair, error) {
 	if c.Theta() != defaultTheta {
 		pairs = append(pairs, gguf.Pair{Key: "llama.rope.freq_base", Value: gguf.Float(float32(c.Theta()))})
 	}
-	if p.mainDType() == dtype.Q8_0 {
+	if !p.mainDType().IsFloat() {
 		pairs = append(pairs, gguf.Pair{Key: "general.quantization_version", Value: gguf.Uint(uint32(2))})
 	}
 	return p.Spec.Vocabulary.appendPairs(pairs, c.Vocab)

@@ -2,9 +2,9 @@ package weights
 
 import "math"
 
-// Evidence is what a glance at a few of a checkpoint's weights tells of where
+// Provenance is what a glance at a few of a checkpoint's weights tells of where
 // they come from.
-type Evidence struct {
+type Provenance struct {
 	// NormRMS is the root mean square of all norm weights: of the order of one
 	// in a model, near zero in a difference.
 	NormRMS float64
@@ -22,10 +22,10 @@ const (
 )
 
 // Rounded says whether the weights went through bf16.
-func (e Evidence) Rounded() bool { return e.BF16Share > roundedFrom }
+func (e Provenance) Rounded() bool { return e.BF16Share > roundedFrom }
 
-// Suggests says in words what the checkpoint looks like.
-func (e Evidence) Suggests() string {
+// Describe says in words what the checkpoint looks like.
+func (e Provenance) Describe() string {
 	switch {
 	case e.NormRMS < diffNorms:
 		return "a difference between two models: its norms are near zero"
@@ -35,15 +35,15 @@ func (e Evidence) Suggests() string {
 	return "a model whose weights are not bf16 numbers: a base, or a fine-tune in fp16 or fp32"
 }
 
-// Evidence looks at the norms and at the beginning of the embedding, some
+// Provenance looks at the norms and at the beginning of the embedding, some
 // hundred KiB in all. The checkpoint must be Complete.
-func (c *Checkpoint) Evidence() (Evidence, error) {
+func (c *Checkpoint) Provenance() (Provenance, error) {
 	norms, err := c.normRMS()
 	if err != nil {
-		return Evidence{}, err
+		return Provenance{}, err
 	}
 	share, err := bf16Share(c.byParam[Param{Role: Embed}])
-	return Evidence{norms, share}, err
+	return Provenance{norms, share}, err
 }
 
 // normRMS is the root mean square of all finite norm weights.
