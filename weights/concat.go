@@ -8,14 +8,14 @@ import (
 	"github.com/koala-go/sdk/internal/bounded"
 )
 
-// part is one of several arrays that make one: all of their rows, or of their
-// columns, one after the other.
+// part is one of several arrays that are concatenated along an axis.
 type part struct {
 	data  io.ReaderAt
-	bytes int64 // of the part, or of one of its rows
-	end   int64 // where the part ends in the whole, or its columns in a row
+	bytes int64 // size of the part or, where columns are concatenated, of one of its rows
+	end   int64 // offset of the end of the part in the result, or in a row of it
 }
 
+// newParts computes where each part ends.
 func newParts(data []io.ReaderAt, bytes []int64) []part {
 	parts, end := make([]part, len(data)), int64(0)
 	for i := range data {
@@ -25,12 +25,13 @@ func newParts(data []io.ReaderAt, bytes []int64) []part {
 	return parts
 }
 
-// find is the part that holds a byte of the whole, or of a row.
+// find returns the part that holds the byte at an offset of the result, or of a
+// row of it.
 func find(parts []part, at int64) *part {
 	return &parts[sort.Search(len(parts)-1, func(i int) bool { return at < parts[i].end })]
 }
 
-// rowConcat reads arrays one after the other as one.
+// rowConcat reads the concatenation of arrays along the rows.
 type rowConcat []part
 
 func (s rowConcat) ReadAt(p []byte, off int64) (int, error) {
@@ -49,15 +50,15 @@ func (s rowConcat) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// beside reads matrices that stand side by side as one: each row is made of a
-// row of every part.
+// columnConcat reads the concatenation of matrices along the columns: each row
+// is made of one row of every part.
 type columnConcat struct {
 	parts []part
-	row   int64 // bytes of a row of the whole
+	row   int64 // bytes of a row of the result
 	rows  int64
 }
 
-// gatherBuffer bounds the rows of one part that are read at once.
+// gatherBuffer bounds the bytes of one part that are read at once.
 const gatherBuffer = 256 << 10
 
 var gatherPool = sync.Pool{New: func() any { return new([gatherBuffer]byte) }}
@@ -87,14 +88,17 @@ func (m *columnConcat) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// readWithin reads from a byte of a row on, up to where its part ends.
+// readWithin reads from an offset of a row to the end of the part there, at
+// most.
 func (m *columnConcat) readWithin(p []byte, row, at int64) (int64, error) {
 	x := find(m.parts, at)
 	n := min(int64(len(p)), x.end-at)
 	return n, bounded.ReadFull(x.data, p[:n], row*x.bytes+at-(x.end-x.bytes))
 }
 
-// readRows reads whole rows, as many as are asked for and fit the buffer.
+// readRows reads whole rows, as many as are asked for and fit the buffer. It
+// reads each part once for all of them: a read for each row of each part would
+// cost a system call for a few KiB.
 func (m *columnConcat) readRows(p []byte, row, rows int64) (int64, error) {
 	widest := int64(0)
 	for _, x := range m.parts {

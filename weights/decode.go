@@ -38,8 +38,8 @@ type decodeBuffers struct {
 
 var decodePool = sync.Pool{New: func() any { return new(decodeBuffers) }}
 
-// ReadAt reads at any offset. Blocks at the ends of the range are decoded whole,
-// and only in part returned.
+// ReadAt reads at any offset. It decodes whole blocks, and drops the elements
+// outside the range.
 func (d *decoder) ReadAt(p []byte, off int64) (int, error) {
 	b := decodePool.Get().(*decodeBuffers)
 	defer decodePool.Put(b)

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// Format is a file format. Formats lists those that Open reads.
+// Format is the name of a file format. Formats returns those that Open reads.
 type Format string
 
 // The formats that Open reads.

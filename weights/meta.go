@@ -9,8 +9,8 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// shardAxis is the axis along which Meta's shards divide a weight; -1 for
-// norms, of which every shard has a copy. Source: meta-llama/llama, model.py:
+// shardAxis returns the axis along which Meta's shards divide a weight, -1 for
+// norms, which every shard has a copy of. Source: meta-llama/llama, model.py:
 // ParallelEmbedding and RowParallelLinear divide columns, ColumnParallelLinear
 // divides rows.
 func (r Role) shardAxis() int {
@@ -23,7 +23,7 @@ func (r Role) shardAxis() int {
 	return 0
 }
 
-// shardName is Meta's name of a shard.
+// shardName returns the name of Meta's shard i.
 func shardName(i int) string { return fmt.Sprintf("consolidated.%02d.pth", i) }
 
 var shardPattern = regexp.MustCompile(`^consolidated\.\d\d\.pth$`)
@@ -47,7 +47,7 @@ func (c *Checkpoint) openMeta(names []string) error {
 		}
 		name := shardName(len(shards))
 		if found != name {
-			return whole(c.Format, c.Path, ErrMalformed, "shard %s is missing beside %s", name, found)
+			return whole(c.Format, c.Path, ErrMalformed, "shard %s is missing, but %s exists", name, found)
 		}
 		f, err := c.openBeside(name)
 		if err != nil {
@@ -64,8 +64,8 @@ func (c *Checkpoint) openMeta(names []string) error {
 	return err
 }
 
-// mergeShards makes one list of tensors of the lists of several shards. What
-// is no weight is taken from the first.
+// mergeShards merges the lists of tensors of several shards. Tensors that are
+// not weights are taken from the first shard.
 func mergeShards(shards [][]*Tensor) ([]*Tensor, error) {
 	if len(shards) == 1 {
 		return shards[0], nil
@@ -95,7 +95,7 @@ func mergeShards(shards [][]*Tensor) ([]*Tensor, error) {
 	return joined, nil
 }
 
-// mergeTensor joins the pieces of one weight.
+// mergeTensor concatenates the parts of one weight.
 func mergeTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 	p := Meta.Param(first.Name)
 	if !p.IsWeight() {
@@ -109,9 +109,9 @@ func mergeTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 		case t == nil:
 			return nil, shardError(first, "is not in every shard")
 		case t.DType != first.DType || len(t.Shape) != len(first.Shape):
-			return nil, shardError(t, "differs in type or shape from the first shard's")
+			return nil, shardError(t, "differs in type or rank from the tensor of the first shard")
 		case axis >= 0 && len(t.Shape) != 2, axis >= 0 && t.Shape[1-axis] != first.Shape[1-axis], axis < 0 && !slices.Equal(t.Shape, first.Shape):
-			return nil, shardError(t, "has a shape %v that does not fit the first shard's %v", t.Shape, first.Shape)
+			return nil, shardError(t, "has shape %v, which does not fit %v of the first shard", t.Shape, first.Shape)
 		}
 		pieces = append(pieces, t)
 	}
@@ -126,13 +126,13 @@ func mergeTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 		all.Shape[axis] += t.Shape[axis]
 	}
 	if _, ok := all.DType.Bytes(all.Shape); !ok {
-		return nil, shardError(first, "has shards of too many elements")
+		return nil, shardError(first, "has too many elements in all shards together")
 	}
 	all.data, all.columns = concat(axis, pieces), nil
 	return &all, nil
 }
 
-// join reads matrices of one type as one, along an axis.
+// concat reads matrices of one type as one, concatenated along an axis.
 func concat(axis int, pieces []*Tensor) io.ReaderAt {
 	data, bytes := make([]io.ReaderAt, len(pieces)), make([]int64, len(pieces))
 	rows := pieces[0].Shape[0]

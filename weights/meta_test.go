@@ -48,8 +48,8 @@ func TestBadShards(t *testing.T) {
 	}{
 		"a tensor missing":           {first[:2], norm, "is not in every shard"},
 		"a tensor more":              {append([]tensor.Tensor{shardOf("output.weight", "F16", 4, 8)}, first...), "output.weight", "is not in the first shard"},
-		"another type":               {[]tensor.Tensor{first[0], shardOf(gate, "BF16", 6, 8), first[2]}, gate, "differs in type or shape"},
-		"another rank":               {[]tensor.Tensor{first[0], shardOf(gate, "F16", 48), first[2]}, gate, "differs in type or shape"},
+		"another type":               {[]tensor.Tensor{first[0], shardOf(gate, "BF16", 6, 8), first[2]}, gate, "differs in type or rank"},
+		"another rank":               {[]tensor.Tensor{first[0], shardOf(gate, "F16", 48), first[2]}, gate, "differs in type or rank"},
 		"other columns of a gate":    {[]tensor.Tensor{first[0], shardOf(gate, "F16", 6, 9), first[2]}, gate, "does not fit"},
 		"other rows of an embedding": {[]tensor.Tensor{shardOf(embed, "F16", 9, 4), first[1], first[2]}, embed, "does not fit"},
 		"another norm":               {[]tensor.Tensor{first[0], first[1], shardOf(norm, "F16", 9)}, norm, "does not fit"},
@@ -78,7 +78,7 @@ func TestMissingShards(t *testing.T) {
 		}
 		_, err := Open(t.Context(), dir, nil)
 		require.ErrorIs(t, err, ErrMalformed)
-		require.ErrorContains(t, err, "is missing beside")
+		require.ErrorContains(t, err, "is missing, but")
 	}
 }
 
@@ -129,7 +129,7 @@ func TestParamsJSON(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"dim": 9, "n_heads": 2}`: "dim is 9, the tensors have 8",
 		`{"vocab_size": 9}`:        "vocab_size is 9, the tensors have 8",
-		`null`:                     "it is null",
+		`null`:                     "the file is null",
 		`{"dim": "8"}`:             "cannot unmarshal",
 		`{"n_heads": 3}`:           "3 heads do not divide",
 		`{"dim": 8, "n_heads": 2, "vocab_size": -1}`:   "",

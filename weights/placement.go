@@ -7,27 +7,28 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// Placement is where a weight's bytes go, and as what.
+// Placement says where the bytes of a weight go in the output, and in which
+// type and shape.
 type Placement struct {
-	DType dtype.Type
-	Shape []int64
-	// Parts are where the bytes go: one part, or the shards' parts, which
-	// divide the weight along Axis. Of norms every shard has the whole, and
-	// Axis is -1.
+	DType dtype.Type // of the elements, "" if the plan does not have the weight
+	Shape []int64    // outermost dimension first
+	// Parts are the destinations: one part, or one part of each shard. Shards
+	// divide the weight along Axis. Every shard has a whole norm; then Axis is
+	// -1.
 	Parts []Part
 	Axis  int
 }
 
-// Part is a part of a weight in one file.
+// Part is the part of a weight in one file.
 type Part struct {
 	File   int   // index in Plan.Files
-	Offset int64 // in the file
-	Size   int64 // rows or columns, by the Axis; all rows of an only part
+	Offset int64 // of the first byte in the file
+	Size   int64 // number of rows or columns along the Axis, of rows for an only part
 
-	index int // among the tensors of a file that needs their checksums
+	index int // of the tensor in the file, for files that hold checksums
 }
 
-// newPlacement is a place of one part.
+// newPlacement returns a Placement of one part.
 func newPlacement(file int, offset int64, t *tensor.Tensor) Placement {
 	at := Placement{DType: dtype.Type(t.DType), Shape: t.Shape}
 	rows, _ := at.grid()
@@ -35,13 +36,13 @@ func newPlacement(file int, offset int64, t *tensor.Tensor) Placement {
 	return at
 }
 
-// Bytes is the length of the weight's bytes.
+// Bytes returns the size of the weight in bytes.
 func (at Placement) Bytes() int64 {
 	n, _ := at.DType.Bytes(at.Shape)
 	return n
 }
 
-// grid is the number of rows and the bytes of one; a vector is one row.
+// grid returns the number of rows and the bytes of one. A vector is one row.
 func (at *Placement) grid() (rows, row int64) {
 	rows = 1
 	if len(at.Shape) > 1 {
@@ -50,8 +51,8 @@ func (at *Placement) grid() (rows, row int64) {
 	return rows, at.Bytes() / max(rows, 1)
 }
 
-// partBytes are the bytes of a part or, where columns are divided, of one of
-// its rows.
+// partBytes returns the size of a part or, where columns are divided, of one
+// row of the part.
 func (at *Placement) partBytes(part *Part) int64 {
 	_, row := at.grid()
 	switch {
@@ -63,8 +64,8 @@ func (at *Placement) partBytes(part *Part) int64 {
 	return part.Size * at.DType.Size()
 }
 
-// each hands bytes of the weight, that begin at off, to the parts that they
-// go to, with the offset there. Where columns are divided the bytes must be
+// split passes the bytes of the weight that begin at off to the parts that hold
+// them, with the offset there. Where columns are divided, the bytes must be
 // whole rows.
 func (at *Placement) split(b []byte, off int64, do func(part *Part, b []byte, off int64) error) error {
 	if len(at.Parts) > 1 && at.Axis == 1 {
@@ -90,7 +91,7 @@ func (at *Placement) split(b []byte, off int64, do func(part *Part, b []byte, of
 func (at *Placement) splitColumns(b []byte, off int64, do func(part *Part, b []byte, off int64) error) error {
 	_, row := at.grid()
 	if off%row != 0 || int64(len(b))%row != 0 {
-		return fmt.Errorf("%d bytes at %d are no whole rows of %d", len(b), off, row)
+		return fmt.Errorf("%d bytes at offset %d are not whole rows of %d bytes: write whole rows of a weight that several shards divide", len(b), off, row)
 	}
 	begin := int64(0)
 	for i := range at.Parts {
@@ -104,8 +105,8 @@ func (at *Placement) splitColumns(b []byte, off int64, do func(part *Part, b []b
 	return nil
 }
 
-// band gathers the width bytes of each row that begin at the given one, in
-// steps of a buffer; first is the number of the first row.
+// gatherColumns gathers, from each row, the width bytes that begin at begin,
+// and passes them on a buffer at a time. The number of the first row is first.
 func gatherColumns(part *Part, b []byte, row, begin, width, first int64, do func(part *Part, b []byte, off int64) error) error {
 	buffer := gatherPool.Get().(*[gatherBuffer]byte)
 	defer gatherPool.Put(buffer)

@@ -15,40 +15,41 @@ import (
 // as in transformers.
 const DefaultShardSize = 5_000_000_000
 
-// Spec says what checkpoint to write.
+// Spec specifies a checkpoint to be written.
 type Spec struct {
-	// Format and, by it, the layout: FormatSafetensors is a Hugging Face
+	// Format determines the layout too. FormatSafetensors is a Hugging Face
 	// directory, FormatTorch a directory of Meta's shards, FormatEasyLM a
 	// stream, FormatGGUF a file.
 	Format Format
+	// Config is the shape of the model.
 	Config Config
-	// DTypes gives each weight's type. Its keys are the weights to write: the
-	// Params of the Config. Q8_0 is for FormatGGUF alone, where weights whose
-	// rows are no whole blocks become F16.
+	// DTypes gives the type of each weight. Its keys are the weights to write:
+	// Config.Params. Q8_0 is for FormatGGUF only; weights whose rows are not
+	// whole blocks become F16 there.
 	DTypes map[Param]dtype.Type
-	// ShardSize bounds the tensors' bytes in one safetensors file; a tensor
-	// that is larger has a file of its own. 0 is DefaultShardSize.
+	// ShardSize bounds the bytes of the tensors in one safetensors file. A
+	// larger tensor has a file of its own. Zero means DefaultShardSize.
 	ShardSize int64
-	// Shards is the number of Meta's shards: 1, 2, 4 or 8. 0 is the number
-	// that the size was released in, 1 for other sizes.
+	// Shards is the number of Meta's shards: 1, 2, 4 or 8. Zero means the
+	// number that LLaMA was released in at this size, and 1 for other sizes.
 	Shards int
-	// Files are further small files for a directory, by name. They replace
-	// those that are made from Config: config.json and generation_config.json,
+	// Files are further small files of a directory, by name. They replace the
+	// files that are made from Config: config.json and generation_config.json,
 	// or params.json.
 	Files map[string][]byte
-	// Name is the model's name in a GGUF file, Vocabulary its tokenizer there;
-	// nil leaves it out.
+	// Name is the name of the model in a GGUF file, and Vocabulary its
+	// tokenizer there. A nil Vocabulary leaves the tokenizer out.
 	Name       string
 	Vocabulary *Vocabulary
 }
 
-// Layout is the layout that files of the spec's format have.
+// Layout returns the layout of the files that the format has.
 func (s *Spec) Layout() *Layout { return s.Format.Layout() }
 
-// Plan is a checkpoint to be written, with the place of every byte known.
+// Plan is a checkpoint to be written, with the offset of every byte known.
 type Plan struct {
-	Spec  *Spec
-	Files []PlannedFile
+	Spec  *Spec         // what Spec.Plan was called on
+	Files []PlannedFile // the files of the output
 
 	placements map[Param]Placement
 	sealed     []sealedFile
@@ -56,9 +57,9 @@ type Plan struct {
 
 // PlannedFile is one file of a Plan.
 type PlannedFile struct {
-	Name   string // within the output directory, "" when the output is this file
-	Size   int64
-	Pieces []Piece // all that is not weights
+	Name   string  // in the output directory, "" if the output is this file
+	Size   int64   // in bytes
+	Pieces []Piece // the bytes between the weights, such as headers
 }
 
 // Piece is a run of bytes of a file that is known before the weights are.
@@ -72,10 +73,13 @@ type sealedFile struct {
 	seal    func(sums []uint32) []Piece // given the CRC-32 of each tensor
 }
 
-// Placement is the place of a weight; its DType is "" when the plan has none.
+// Placement returns where the bytes of a weight go. Its DType is "" if the plan
+// does not have the weight.
 func (p *Plan) Placement(q Param) Placement { return p.placements[q] }
 
-// Plan lays out the files. Nothing is written.
+// Plan lays out the files. It writes nothing. The error is of the kind
+// ErrOptions for a Spec that cannot be written, and a *ModelError for a model
+// that does not fit the format.
 func (s *Spec) Plan() (*Plan, error) {
 	if !s.Format.Writable() {
 		return nil, optionError("format %q cannot be written: take one of %s", s.Format, writable())
@@ -103,7 +107,7 @@ func writable() string {
 	return strings.Join(names, ", ")
 }
 
-// Order lists the weights in the order in which the files hold them.
+// Order returns the weights in the order in which the files hold them.
 func (p *Plan) Order() []Param {
 	return slices.SortedFunc(maps.Keys(p.placements), func(a, b Param) int {
 		x, y := p.placements[a].Parts[0], p.placements[b].Parts[0]
@@ -111,7 +115,7 @@ func (p *Plan) Order() []Param {
 	})
 }
 
-// Bytes is the size of all files together.
+// Bytes returns the size of all files together.
 func (p *Plan) Bytes() int64 {
 	var n int64
 	for _, f := range p.Files {
@@ -120,11 +124,11 @@ func (p *Plan) Bytes() int64 {
 	return n
 }
 
-// IsDir says whether the output is a directory.
+// IsDir reports whether the output is a directory.
 func (p *Plan) IsDir() bool { return p.Spec.Format.IsDir() }
 
-// sorted lists the weights as tensors of the layout, by name; names are
-// compared key by key, as jax sorts a tree and transformers a state dict.
+// sorted returns the weights, and their tensors in the layout, by name. Names
+// are compared key by key, as jax sorts a tree and transformers a state dict.
 func (p *Plan) sorted() ([]Param, []tensor.Tensor) {
 	layout := p.Spec.Layout()
 	params := slices.SortedFunc(maps.Keys(p.Spec.DTypes), func(a, b Param) int {
@@ -141,14 +145,14 @@ func (p *Plan) tensors(params []Param) []tensor.Tensor {
 		shape := layout.Shape(q.Role, &p.Spec.Config)
 		dt := layout.DType(q.Role, p.Spec.DTypes[q])
 		if _, ok := dt.Bytes(shape); !ok && !dt.IsFloat() {
-			dt = dtype.F16 // rows that are no whole blocks, as llama.cpp's converter does
+			dt = dtype.F16 // the rows are not whole blocks; llama.cpp's converter does the same
 		}
 		tensors[i] = tensor.Tensor{Name: layout.Name(q), DType: dt, Shape: shape}
 	}
 	return tensors
 }
 
-// planEasyLM lays out an EasyLM stream, its keys sorted as the reference
+// planEasyLM lays out an EasyLM stream, with its keys sorted as the reference
 // writes them.
 func (p *Plan) planEasyLM() error {
 	params, tensors := p.sorted()

@@ -41,6 +41,7 @@ func (p *Plan) planSafetensors() error {
 	return err
 }
 
+// span is a range of tensors.
 type span struct{ from, to int }
 
 // split fills shards one after the other, as transformers does.
@@ -59,6 +60,7 @@ func split(tensors []tensor.Tensor, limit int64) []span {
 	return shards
 }
 
+// addShard adds a safetensors file.
 func (p *Plan) addShard(name string, params []Param, tensors []tensor.Tensor) error {
 	header, offsets, size, err := safetensors.Header(tensors, map[string]string{"format": "pt"})
 	if err != nil {
@@ -71,6 +73,7 @@ func (p *Plan) addShard(name string, params []Param, tensors []tensor.Tensor) er
 	return nil
 }
 
+// addIndex adds the file that lists the shard of each tensor.
 func (p *Plan) addIndex(tensors []tensor.Tensor, weightMap map[string]string) error {
 	var parameters, bytes int64
 	for i := range tensors {
@@ -85,8 +88,8 @@ func (p *Plan) addIndex(tensors []tensor.Tensor, weightMap map[string]string) er
 	return err
 }
 
-// addSmallFiles adds files that are made from the configuration, and those
-// that the caller gives.
+// addSmallFiles adds files that are made from the configuration, and those that
+// the caller gave, which replace them.
 func (p *Plan) addSmallFiles(made map[string][]byte) {
 	maps.Copy(made, p.Spec.Files)
 	for _, name := range slices.Sorted(maps.Keys(made)) {
@@ -94,15 +97,18 @@ func (p *Plan) addSmallFiles(made map[string][]byte) {
 	}
 }
 
+// addFile adds a file of known content.
 func (p *Plan) addFile(name string, text []byte) {
 	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []Piece{{Bytes: text}}})
 }
 
-// mainDType is the type of the matrices.
+// mainDType returns the type of the matrices.
 func (p *Plan) mainDType() dtype.Type {
 	return p.Spec.DTypes[Param{Role: Embed}]
 }
 
+// generationConfig is the generation_config.json that transformers writes for
+// LLaMA.
 const generationConfig = `{
   "_from_model_config": true,
   "bos_token_id": 1,

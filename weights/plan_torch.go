@@ -17,7 +17,7 @@ func (p *Plan) planTorch() error {
 		return optionError("%d shards cannot be written: take 1, 2, 4 or 8", shards)
 	}
 	if c := &p.Spec.Config; shards > 1 && c.Heads > 0 && (c.Heads%int(shards) != 0 || c.KeyHeads()%int(shards) != 0) {
-		return &ModelError{fmt.Sprintf("%d heads are not divided by %d shards", c.Heads, shards), string(p.Spec.Format), "take fewer shards"}
+		return &ModelError{fmt.Sprintf("%d heads cannot be divided among %d shards", c.Heads, shards), string(p.Spec.Format), "take fewer shards"}
 	}
 	params := p.Spec.Config.Params()
 	for i := range int(shards) {
@@ -32,7 +32,7 @@ func (p *Plan) planTorch() error {
 	return err
 }
 
-// releasedShards is the number of files that Meta released this size in.
+// releasedShards returns the number of files that Meta released this size in.
 func (c *Config) releasedShards() int {
 	return cmp.Or(map[string]int{"13B": 2, "30B": 4, "65B": 8}[c.Size()], 1)
 }
@@ -49,7 +49,7 @@ func (p *Plan) addZip(i int, shards int64, params []Param) error {
 		if place.Axis >= 0 {
 			size = place.Shape[place.Axis] / shards
 			if size*shards != place.Shape[place.Axis] {
-				return &ModelError{fmt.Sprintf("weight %v of shape %v is not divided by %d shards", q, place.Shape, shards), string(p.Spec.Format), "take fewer shards"}
+				return &ModelError{fmt.Sprintf("weight %v of shape %v cannot be divided among %d shards", q, place.Shape, shards), string(p.Spec.Format), "take fewer shards"}
 			}
 			tensors[k].Shape = slices.Clone(place.Shape)
 			tensors[k].Shape[place.Axis] = size

@@ -2,29 +2,30 @@ package weights
 
 import "math"
 
-// Provenance is what a glance at a few of a checkpoint's weights tells of where
-// they come from.
+// Provenance describes what a sample of a checkpoint's weights suggests about
+// their origin.
 type Provenance struct {
-	// NormRMS is the root mean square of all norm weights: of the order of one
-	// in a model, near zero in a difference.
+	// NormRMS is the root mean square of all norm weights: about one in a
+	// model, near zero in a difference of two models.
 	NormRMS float64
-	// BF16Share is how many of the first 65,536 weights of the embedding but
-	// zeros are bf16 numbers, whatever type they are stored in: of fp16 numbers
-	// one in eight is by chance, of those that went through bf16 all are.
+	// BF16Share is the share of bf16 numbers among the nonzero weights of the
+	// first 65,536 of the embedding, whatever type they are stored in. By
+	// chance, one fp16 number in eight is a bf16 number; all are if the weights
+	// were rounded to bf16 before.
 	BF16Share float64
 }
 
-// A model's norms are trained from one on and a difference's lie about zero;
-// the bound is far from both.
+// The norms of a model are trained from one on, and those of a difference are
+// near zero. The bound is far from both.
 const (
 	diffNorms   = 0.05
 	roundedFrom = 0.9
 )
 
-// Rounded says whether the weights went through bf16.
+// Rounded reports whether the weights were rounded to bf16 at some time.
 func (e Provenance) Rounded() bool { return e.BF16Share > roundedFrom }
 
-// Describe says in words what the checkpoint looks like.
+// Describe returns in words what the checkpoint looks like.
 func (e Provenance) Describe() string {
 	switch {
 	case e.NormRMS < diffNorms:
@@ -35,8 +36,8 @@ func (e Provenance) Describe() string {
 	return "a model whose weights are not bf16 numbers: a base, or a fine-tune in fp16 or fp32"
 }
 
-// Provenance looks at the norms and at the beginning of the embedding, some
-// hundred KiB in all. The checkpoint must be Complete.
+// Provenance reads the norms and the beginning of the embedding, some hundred
+// KiB in all. The checkpoint must be Complete.
 func (c *Checkpoint) Provenance() (Provenance, error) {
 	norms, err := c.normRMS()
 	if err != nil {
@@ -46,7 +47,7 @@ func (c *Checkpoint) Provenance() (Provenance, error) {
 	return Provenance{norms, share}, err
 }
 
-// normRMS is the root mean square of all finite norm weights.
+// normRMS returns the root mean square of all finite norm weights.
 func (c *Checkpoint) normRMS() (float64, error) {
 	var sum, n float64
 	for _, q := range c.Params() {
@@ -66,6 +67,8 @@ func (c *Checkpoint) normRMS() (float64, error) {
 	return math.Sqrt(sum / max(n, 1)), nil
 }
 
+// bf16Share returns the share of nonzero weights at the beginning of a tensor
+// that are bf16 numbers: those whose lower 16 bits are zero as float32.
 func bf16Share(t *Tensor) (float64, error) {
 	values := make([]float32, min(t.Len(), 1<<16))
 	if err := t.Float32s(values, 0); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/weights"
 )

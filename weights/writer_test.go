@@ -302,7 +302,7 @@ func TestBadPlans(t *testing.T) {
 	odd := config
 	odd.FFN = 177
 	_, err := (&weights.Spec{Format: weights.FormatTorch, Config: odd, DTypes: types(&config, dtype.F16), Shards: 2}).Plan()
-	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] is not divided by 2 shards")
+	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] cannot be divided among 2 shards")
 
 	dir := t.TempDir()
 	_, err = plan(t, "stream").Create(t.Context(), filepath.Join(dir, "absent", "out"), nil)
