@@ -153,7 +153,7 @@ func runWithFault(t *testing.T, fsys FS, single, before string, at int, dead boo
 	case "old output":
 		put(t, path, single, oldFiles)
 	case "old output set aside":
-		put(t, beside(path, "old"), single, oldFiles)
+		put(t, hiddenPath(path, "old"), single, oldFiles)
 	}
 	f := &faulty{FS: fsys, at: at, dead: dead}
 	err = output(f, path, single, true)

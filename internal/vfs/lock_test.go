@@ -37,7 +37,7 @@ func TestBusyBetweenSteps(t *testing.T) {
 	path := filepath.Join(dir, "out")
 	put(t, path, "", oldFiles)
 	second := error(nil)
-	fsys := between{steps{OS}, beside(path, "old"), func() { _, second = NewStage(OS, path) }}
+	fsys := between{steps{OS}, hiddenPath(path, "old"), func() { _, second = NewStage(OS, path) }}
 	require.NoError(t, output(fsys, path, "", true))
 	require.ErrorIs(t, second, ErrBusy)
 	require.True(t, holds(path, "", newFiles))

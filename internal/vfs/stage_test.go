@@ -198,7 +198,7 @@ func TestLeftovers(t *testing.T) {
 	for _, k := range kinds {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "out")
-		partial := beside(path, "partial")
+		partial := hiddenPath(path, "partial")
 		require.NoError(t, os.MkdirAll(filepath.Join(partial, "sub", "sub"), 0o755))
 		write(t, partial, "one", "half written, and longer than what comes")
 		write(t, filepath.Join(partial, "sub"), "file", "x")
@@ -215,7 +215,7 @@ func TestSetAside(t *testing.T) {
 		t.Run(k.name+", before the new one", func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "out")
-			put(t, beside(path, "old"), k.single, oldFiles)
+			put(t, hiddenPath(path, "old"), k.single, oldFiles)
 			s, err := NewStage(k.fs, path)
 			require.NoError(t, err)
 			require.True(t, holds(path, k.single, oldFiles), "the old output comes back at once")
@@ -225,7 +225,7 @@ func TestSetAside(t *testing.T) {
 		t.Run(k.name+", after the new one", func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "out")
-			put(t, beside(path, "old"), k.single, oldFiles)
+			put(t, hiddenPath(path, "old"), k.single, oldFiles)
 			put(t, path, k.single, newFiles)
 			s, err := NewStage(k.fs, path)
 			require.NoError(t, err)
@@ -253,11 +253,11 @@ func (u unclear) Stat(path string) (fs.FileInfo, error) {
 // told whether it is the only one.
 func TestSetAsideStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
-	put(t, beside(path, "old"), "", oldFiles)
-	for _, what := range []string{path, beside(path, "old")} {
+	put(t, hiddenPath(path, "old"), "", oldFiles)
+	for _, what := range []string{path, hiddenPath(path, "old")} {
 		_, err := NewStage(unclear{OS, what}, path)
 		require.ErrorIs(t, err, errFault)
-		require.True(t, holds(beside(path, "old"), "", oldFiles))
+		require.True(t, holds(hiddenPath(path, "old"), "", oldFiles))
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHolder: the second run is told which process holds the output.
-func TestHolder(t *testing.T) {
+// TestLockHolder: the second run is told which process holds the output.
+func TestLockHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	first, err := NewStage(OS, path)
 	require.NoError(t, err)
