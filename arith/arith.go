@@ -15,14 +15,15 @@ import (
 	"github.com/koala-go/sdk/internal/half"
 )
 
-// Array is a slice of numbers as checkpoints store them: little-endian bytes,
-// row-major, at any alignment, and their type.
+// Array is a slice of numbers as checkpoints store them, with their type:
+// little-endian bytes, row by row, at any alignment.
 type Array struct {
 	DType dtype.Type // F16, BF16 or F32
-	Data  []byte
+	Data  []byte     // the bytes of the elements
 }
 
-// Len is the number of elements; bytes after the last whole one do not count.
+// Len returns the number of elements. Bytes after the last whole element do not
+// count.
 func (a Array) Len() int {
 	if !a.DType.IsFloat() {
 		return 0
@@ -31,15 +32,15 @@ func (a Array) Len() int {
 }
 
 // Add writes a + b to dst, element by element, by the rules of numpy with
-// ml_dtypes: operands of one type are added in that type, any others in fp32,
-// and the sum is rounded to dst's type. Each rounding is to nearest, ties to
-// even; denormals are kept, overflow becomes infinite, every NaN the one quiet
-// NaN of its type. The bits are the same on every machine.
+// ml_dtypes. Operands of one type are added in that type, others in fp32, and
+// the sum is rounded to the type of dst. Each rounding is to nearest, ties to
+// even. Denormals are kept, overflow becomes infinite, and every NaN becomes
+// the one quiet NaN of its type. The bits are the same on every machine.
 //
-// All three have the same number of elements. dst may share its memory with a
-// or b, in full, if its elements are not wider; other overlaps give wrong
-// results. It is an error, and nothing is written, when lengths differ or a
-// type is not one of the three.
+// All three arrays have the same number of elements. dst may share all of its
+// memory with a or b if its elements are not wider; other overlaps give wrong
+// results. Add returns an error, and writes nothing, if the lengths differ or a
+// type is not F16, BF16 or F32.
 func Add(dst, a, b Array) error {
 	if err := check(dst, a, b); err != nil {
 		return err
@@ -48,7 +49,7 @@ func Add(dst, a, b Array) error {
 	return nil
 }
 
-// Sub writes a - b to dst, otherwise as Add.
+// Sub writes a - b to dst, by the rules of Add.
 func Sub(dst, a, b Array) error {
 	if err := check(dst, a, b); err != nil {
 		return err
@@ -57,8 +58,8 @@ func Sub(dst, a, b Array) error {
 	return nil
 }
 
-// Convert writes src to dst, rounded as by Add. To the same type it
-// copies the bits.
+// Convert writes src to dst, rounded as by Add. To the same type it copies the
+// bits.
 func Convert(dst, src Array) error {
 	if err := check(dst, src); err != nil {
 		return err
@@ -68,21 +69,21 @@ func Convert(dst, src Array) error {
 }
 
 // AddTransposed writes a + bᵀ to dst, where dst and a are matrices of rows ×
-// cols and b is one of cols × rows. Rules and errors are Add's; dst must not
-// share memory with b.
+// cols and b is a matrix of cols × rows. The rules are those of Add, but dst
+// must not share memory with b.
 func AddTransposed(dst, a, b Array, rows, cols int) error {
 	if err := check(dst, a, b); err != nil {
 		return err
 	}
 	if rows < 0 || cols < 0 || rows*cols != dst.Len() {
-		return fmt.Errorf("%d elements are no %d × %d matrix", dst.Len(), rows, cols)
+		return fmt.Errorf("%d elements are not a matrix of %d × %d", dst.Len(), rows, cols)
 	}
 	half.AddTransposed(dst.Data, dst.DType, a.Data, a.DType, b.Data, b.DType, cols, rows, nil)
 	return nil
 }
 
-// FirstNonFinite is the index of the first element that is infinite or NaN,
-// -1 when there is none.
+// FirstNonFinite returns the index of the first element that is infinite or
+// NaN, -1 if there is none.
 func FirstNonFinite(a Array) int {
 	if a.Len() == 0 {
 		return -1
@@ -90,20 +91,20 @@ func FirstNonFinite(a Array) int {
 	return half.FirstNonFinite(a.Data[:a.Len()*int(a.DType.Size())], a.DType)
 }
 
-// Magnitude says how large the elements of an array are.
+// Magnitude describes how large the elements of an array are.
 type Magnitude struct {
-	Count      int
-	NonFinite  int     // how many are infinite or NaN; the rest leaves them out
+	Count      int     // number of elements
+	NonFinite  int     // number of elements that are infinite or NaN; Max and SumSquares leave them out
 	Max        float32 // the largest magnitude
 	SumSquares float64 // the same on every machine
 }
 
-// RMS is the root mean square of the finite elements.
+// RMS returns the root mean square of the finite elements.
 func (m Magnitude) RMS() float64 {
 	return math.Sqrt(m.SumSquares / float64(max(m.Count-m.NonFinite, 1)))
 }
 
-// Measure looks at every element once.
+// Measure returns the Magnitude of an array.
 func Measure(a Array) Magnitude {
 	if a.Len() == 0 {
 		return Magnitude{}
@@ -111,9 +112,9 @@ func Measure(a Array) Magnitude {
 	return Magnitude(half.Measure(a.Data[:a.Len()*int(a.DType.Size())], a.DType))
 }
 
-// Halves is an Array over the memory of x448/float16 values: nothing is
-// copied, and what is written to one is seen in the other. On a big-endian
-// machine it copies.
+// Halves returns an Array over the memory of x448/float16 values. It copies
+// nothing on a little-endian machine: a change of one is a change of the other.
+// On a big-endian machine it copies.
 func Halves(v []float16.Float16) Array {
 	if !littleEndian() {
 		b := make([]byte, 0, 2*len(v))
@@ -138,10 +139,10 @@ var ErrType = errors.New("not a float type")
 func check(dst Array, operands ...Array) error {
 	for _, a := range append(operands, dst) {
 		if !a.DType.IsFloat() {
-			return fmt.Errorf("an array is of type %q, not dtype.F16, dtype.BF16 or dtype.F32: %w", a.DType, ErrType)
+			return fmt.Errorf("array of type %q, want dtype.F16, dtype.BF16 or dtype.F32: %w", a.DType, ErrType)
 		}
 		if a.Len() != dst.Len() || len(a.Data)%int(a.DType.Size()) != 0 {
-			return fmt.Errorf("an array of %d bytes of %s does not have the result's %d elements", len(a.Data), a.DType, dst.Len())
+			return fmt.Errorf("array of %d bytes of %s, want %d elements as in the result", len(a.Data), a.DType, dst.Len())
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// count is n bytes of which each tells its place.
+// count returns n bytes, each of which follows from its offset.
 func count(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -21,8 +21,8 @@ func count(n int) []byte {
 	return b
 }
 
-// requireReader checks that a reader holds the bytes, by reading many pieces
-// at many offsets, and that it ends with them.
+// requireReader checks that a reader holds the bytes and ends with them, by
+// reading many pieces at many offsets.
 func requireReader(t *testing.T, want []byte, r io.ReaderAt) {
 	t.Helper()
 	for _, n := range []int{0, 1, 2, 3, 5, 7, 64, 100, 1001, len(want)} {
@@ -59,8 +59,8 @@ func TestStacked(t *testing.T) {
 	}
 }
 
-// TestBeside cuts a matrix into bands of columns and reads it as one.
-func TestBeside(t *testing.T) {
+// TestColumnConcat divides a matrix by columns and reads it as one.
+func TestColumnConcat(t *testing.T) {
 	for _, c := range []struct {
 		rows   int
 		widths []int64
@@ -101,8 +101,8 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 	return b.ReaderAt.ReadAt(p, off)
 }
 
-// TestJoinedErrors has parts that cannot be read, or end early.
-func TestJoinedErrors(t *testing.T) {
+// TestConcatErrors concatenates parts that cannot be read, or end early.
+func TestConcatErrors(t *testing.T) {
 	good, bad := bytes.NewReader(count(1000)), broken{bytes.NewReader(count(1000)), 500}
 	short := bytes.NewReader(count(400))
 	for _, second := range []struct {
@@ -150,7 +150,7 @@ func TestDecoder(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
-// floatBytes are numbers as a file stores them.
+// floatBytes returns numbers as a file stores them.
 func floatBytes(values []float32) []byte {
 	var b bytes.Buffer
 	_ = binary.Write(&b, binary.LittleEndian, values)

@@ -82,8 +82,8 @@ func TestMissingShards(t *testing.T) {
 	}
 }
 
-// TestShardsJoin joins what is divided in unequal parts, and takes from the
-// first shard what every one has.
+// TestShardsJoin merges shards of unequal size. Tensors that every shard has
+// come from the first.
 func TestShardsJoin(t *testing.T) {
 	dir := t.TempDir()
 	buffer := shardOf("rope.freqs", "F32", 4)
@@ -103,7 +103,7 @@ func TestShardsJoin(t *testing.T) {
 	require.NoError(t, c.CheckSums(t.Context()))
 }
 
-// TestCheckSums finds a changed byte of a tensor, which Open does not see.
+// TestCheckSums finds a changed byte of a tensor, which Open does not read.
 func TestCheckSums(t *testing.T) {
 	path := filepath.Join(t.TempDir(), shardName(0))
 	putShard(t, path, []tensor.Tensor{shardOf("norm.weight", "F16", 8)})
@@ -123,8 +123,8 @@ func TestCheckSums(t *testing.T) {
 	require.True(t, bytes.Equal(b[offset:offset+4], []byte{0, 0, 0, 1}))
 }
 
-// TestParamsJSON refuses what does not fit the tensors, and takes over what
-// they do not tell.
+// TestParamsJSON refuses a params.json that contradicts the tensors, and merges
+// what they do not state.
 func TestParamsJSON(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"dim": 9, "n_heads": 2}`: "dim is 9, the tensors have 8",

@@ -23,8 +23,8 @@ func one(t *testing.T) string {
 	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 }
 
-// TestBadConfig has a config.json that cannot be read, or that contradicts
-// the tensors.
+// TestBadConfig opens directories whose config.json cannot be read, or
+// contradicts the tensors.
 func TestBadConfig(t *testing.T) {
 	field := func(name string, value any) func(t *testing.T, dir string) {
 		return func(t *testing.T, dir string) {
@@ -69,7 +69,7 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// TestBadHeads has numbers of heads that the tensors do not allow.
+// TestBadHeads states numbers of heads that the tensors do not allow.
 func TestBadHeads(t *testing.T) {
 	for name, c := range map[string]struct {
 		fields map[string]any
@@ -102,7 +102,7 @@ func TestBadHeads(t *testing.T) {
 	}
 }
 
-// TestConfigOfTransformers reads what a config.json may say besides.
+// TestConfigOfTransformers reads the other fields of a config.json.
 func TestConfigOfTransformers(t *testing.T) {
 	dir := one(t)
 	editJSON(t, filepath.Join(dir, "config.json"), func(fields map[string]any) {
@@ -129,7 +129,7 @@ func TestConfigOfTransformers(t *testing.T) {
 	require.ErrorContains(t, err, "the number of attention heads is unknown")
 }
 
-// TestIncomplete damages a model's list of tensors, one tensor at a time.
+// TestIncomplete damages the list of tensors of a model, one tensor at a time.
 func TestIncomplete(t *testing.T) {
 	list := tensorsOf(t)
 	require.Len(t, list, 21)
@@ -162,7 +162,7 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-// tensorsOf lists Tiny's tensors in Hugging Face's layout.
+// tensorsOf returns Tiny's tensors in Hugging Face's layout.
 func tensorsOf(t *testing.T) []tensor.Tensor {
 	t.Helper()
 	plan, err := modeltest.Tiny.Plan(&modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
@@ -176,7 +176,8 @@ func tensorsOf(t *testing.T) []tensor.Tensor {
 	return list
 }
 
-// TestExtraTensor adds what no LLaMA model has, and what is ignored.
+// TestExtraTensor adds tensors that LLaMA does not have, and tensors that are
+// ignored.
 func TestExtraTensor(t *testing.T) {
 	for name, complete := range map[string]bool{
 		"model.layers.0.self_attn.rotary_emb.inv_freq": true,
@@ -199,7 +200,7 @@ func TestExtraTensor(t *testing.T) {
 	}
 }
 
-// TestModelOfNothing has all the names of a model whose sizes are zero.
+// TestModelOfNothing opens models that have all tensors, with sizes of zero.
 func TestModelOfNothing(t *testing.T) {
 	for _, zero := range []int64{64, 128, 176} { // width, vocabulary, feed-forward
 		list := tensorsOf(t)

@@ -88,8 +88,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestSourceSingleFile opens one file of a directory: config.json beside it is
-// read too.
+// TestSourceSingleFile opens one file of a directory, which reads config.json
+// next to it too.
 func TestSourceSingleFile(t *testing.T) {
 	files := inMemory(t, model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	c := open(t, "model/model.safetensors", &weights.OpenOptions{Source: files})
@@ -100,7 +100,8 @@ func TestSourceSingleFile(t *testing.T) {
 	}
 }
 
-// TestSourceNames: an index cannot point to another place of a Source.
+// TestSourceNames checks that an index cannot point to another place of a
+// Source.
 func TestSourceNames(t *testing.T) {
 	for _, name := range []string{"../model/" + shard2, "/" + shard2, "https://example.com/x", ".."} {
 		dir := tiny(t)
@@ -142,7 +143,8 @@ func (f changingFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.File.ReadAt(p, off)
 }
 
-// TestSourceChanges: Unchanged sees size, time and ID, and Files tells them.
+// TestSourceChanges checks that Unchanged compares size, time and ID, and that
+// Files returns them.
 func TestSourceChanges(t *testing.T) {
 	files := inMemory(t, model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	src := &changing{Map: files, change: func(i *source.Info) { i.ID = "v1" }}
@@ -204,8 +206,8 @@ var errFailing = errors.New("a failing disk")
 func (failing) Open(string) (vfs.File, error)          { return nil, errFailing }
 func (failing) Create(string, int64) (vfs.File, error) { return nil, errFailing }
 
-// TestContextFaults: the file system of a context reaches what is read and what
-// is written.
+// TestContextFaults checks that the file system of a context reaches reads and
+// writes.
 func TestContextFaults(t *testing.T) {
 	ctx := vfs.NewContext(t.Context(), failing{vfs.OS})
 	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})

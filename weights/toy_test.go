@@ -86,7 +86,7 @@ func planToy(p *Plan) error {
 	return nil
 }
 
-// addFormat adds a row to the table for the time of a test.
+// addFormat adds a row to the table until the test ends.
 func addFormat(t *testing.T, row formatRow) {
 	t.Helper()
 	before := formats
@@ -125,8 +125,7 @@ func convert(t *testing.T, in *Checkpoint, format Format) *Checkpoint {
 	return c
 }
 
-// filled writes a model of one layer, every byte of which follows from its
-// place.
+// filled writes a model of one layer. Each byte follows from its place.
 func filled(t *testing.T, format Format) *Checkpoint {
 	t.Helper()
 	spec := Spec{Format: format, Config: Config{Layers: 1, Dim: 8, FFN: 24, Vocab: 10, Heads: 2}, DTypes: map[Param]dtype.Type{}}
@@ -152,7 +151,8 @@ func filled(t *testing.T, format Format) *Checkpoint {
 	return c
 }
 
-// TestToyFormat: a format is one row and the code that reads and lays it out.
+// TestToyFormat proves that one row, with the functions that read and lay out a
+// file, adds a format.
 func TestToyFormat(t *testing.T) {
 	const toy Format = "toy"
 	require.False(t, toy.Writable())
@@ -190,8 +190,8 @@ func rows(t *testing.T, c *Checkpoint, q Param) []byte {
 	return b
 }
 
-// TestFormatRows: every row is whole, and what Formats' methods tell follows
-// from it.
+// TestFormatRows checks that every row is complete and that the methods of
+// Format follow from it.
 func TestFormatRows(t *testing.T) {
 	for _, f := range Formats() {
 		row := f.row()

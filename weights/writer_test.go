@@ -45,7 +45,7 @@ func plan(t *testing.T, name string) *weights.Plan {
 	return p
 }
 
-// fill writes every weight, each full of a byte of its own.
+// fill writes every weight, each filled with a byte of its own.
 func fill(t *testing.T, w *weights.Writer, p *weights.Plan) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -90,8 +90,8 @@ func list(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestWriter writes each kind of output: nothing stands at its path before
-// Commit, and only it stands there afterwards.
+// TestWriter writes each kind of output. Nothing exists at its path before
+// Commit, and only the output exists there afterwards.
 func TestWriter(t *testing.T) {
 	for name := range formats {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func requireSizes(t *testing.T, out string, p *weights.Plan) {
 	}
 }
 
-// TestAbort leaves what stood there, and nothing else.
+// TestAbort keeps the earlier output, and nothing else.
 func TestAbort(t *testing.T) {
 	for name := range formats {
 		dir := t.TempDir()
@@ -161,7 +161,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestReplace replaces an earlier output only when that is allowed.
+// TestReplace replaces an earlier output only if that is allowed.
 func TestReplace(t *testing.T) {
 	for name := range formats {
 		dir := t.TempDir()
@@ -184,7 +184,7 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestWriteOutside writes where no weight is.
+// TestWriteOutside writes outside of weights.
 func TestWriteOutside(t *testing.T) {
 	for name := range formats {
 		p := plan(t, name)
@@ -207,7 +207,7 @@ func TestWriteOutside(t *testing.T) {
 	}
 }
 
-// TestIndexOfShards reads the index with nothing of this module's.
+// TestIndexOfShards reads the index without this module's code.
 func TestIndexOfShards(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "two types")
@@ -243,7 +243,7 @@ func TestIndexOfShards(t *testing.T) {
 	}
 }
 
-// TestFilesOfPlan adds small files, of which some replace what is made.
+// TestFilesOfPlan adds small files, some of which replace generated ones.
 func TestFilesOfPlan(t *testing.T) {
 	spec := formats["one file"]
 	spec.Config = modeltest.Tiny.Config()
@@ -271,7 +271,7 @@ func TestFilesOfPlan(t *testing.T) {
 	}
 }
 
-// TestBadPlans cannot be laid out or made.
+// TestBadPlans plans outputs that cannot be laid out or created.
 func TestBadPlans(t *testing.T) {
 	config := modeltest.Tiny.Config()
 	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {

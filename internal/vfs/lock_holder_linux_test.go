@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLockHolder: the second run is told which process holds the output.
+// TestLockHolder checks that the error of a second run states which process
+// holds the output.
 func TestLockHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	first, err := NewStage(OS, path)

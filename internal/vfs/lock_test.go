@@ -30,8 +30,8 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestBusyBetweenSteps begins a run while another one has set the old output
-// aside and not yet put the new one in its place.
+// TestBusyBetweenSteps begins a run while another run has moved the old output
+// aside and not yet renamed the new one.
 func TestBusyBetweenSteps(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out")
