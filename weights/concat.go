@@ -28,6 +28,7 @@ func newParts(data []io.ReaderAt, bytes []int64) []part {
 // find returns the part that holds the byte at an offset of the result, or of a
 // row of it.
 func find(parts []part, at int64) *part {
+	// An empty part ends where the part before it ends, so it is never found.
 	return &parts[sort.Search(len(parts)-1, func(i int) bool { return at < parts[i].end })]
 }
 
@@ -72,6 +73,8 @@ func (m *columnConcat) ReadAt(p []byte, off int64) (int, error) {
 		if row >= m.rows {
 			return n, io.EOF
 		}
+		// Whole rows are read in bulk; the rest, at the ends of the range, part by
+		// part.
 		rest := p[n:]
 		var read int64
 		var err error
@@ -105,7 +108,7 @@ func (m *columnConcat) readRows(p []byte, row, rows int64) (int64, error) {
 		widest = max(widest, x.bytes)
 	}
 	rows = min(rows, gatherBuffer/max(widest, 1))
-	if rows <= 1 {
+	if rows <= 1 { // the buffer saves nothing
 		return m.readWithin(p, row, 0)
 	}
 	b := gatherPool.Get().(*[gatherBuffer]byte)

@@ -30,6 +30,8 @@ type number struct {
 // merge compares the stated shape with that of the tensors, and fills in what
 // the tensors do not tell.
 func (c *Config) merge(s *declaredConfig) error {
+	// A contradiction is refused here, where it can be named: later it would show
+	// as a wrong model.
 	for _, f := range []struct {
 		number
 		tensors int
@@ -254,11 +256,15 @@ func (c *Config) params() ([]byte, error) {
 // to a multiple. Source: meta-llama/llama, model.py, FeedForward.
 func multipleOf(dim, ffn int) (multiple int, multiplier float64) {
 	hidden := 8 * dim / 3
+	// The released models have a multiple of 256. The width itself serves as a
+	// multiple for every ffn that is not less than hidden.
 	for _, m := range slices.Concat([]int{256, 128, 64, 32, 16, 8}, []int{ffn}) {
 		if (hidden+m-1)/m*m == ffn {
 			return m, 0
 		}
 	}
+	// Meta's code truncates the product to an integer: the half keeps a rounding
+	// error from making it one less.
 	return 1, (float64(ffn) + 0.5) / float64(hidden)
 }
 

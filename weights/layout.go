@@ -94,6 +94,8 @@ func (l *Layout) Param(name string) Param {
 	if role, ok := l.roles[name]; ok && !role.InLayer() {
 		return Param{Role: role}
 	}
+	// Comparing with the name of the Param refuses other spellings of the layer,
+	// such as "+1" and "01".
 	pattern, layer := cutLayer(name)
 	p := Param{Layer: layer, Role: l.roles[pattern]}
 	if p.Role == Unknown || l.Name(p) != name {

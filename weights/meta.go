@@ -77,6 +77,8 @@ func mergeShards(shards [][]*Tensor) ([]*Tensor, error) {
 			byName[i][t.Name] = t
 		}
 	}
+	// Every tensor of the first shard is looked up in the others below. Here the
+	// others are searched for weights that the first one lacks.
 	for i := range byName[1:] {
 		for name, t := range byName[i+1] {
 			if byName[0][name] == nil && Meta.Param(name).IsWeight() {
@@ -125,6 +127,7 @@ func mergeTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 		all.extents = append(all.extents, t.extents...)
 		all.Shape[axis] += t.Shape[axis]
 	}
+	// Each part has a valid size, but their sum may overflow.
 	if _, ok := all.DType.Bytes(all.Shape); !ok {
 		return nil, shardError(first, "has too many elements in all shards together")
 	}

@@ -247,6 +247,7 @@ func (c *Checkpoint) readConfig() error {
 	if err := c.readDeclared(); err != nil {
 		return err
 	}
+	// An output matrix in the files counts, whatever config.json states.
 	if c.byParam[Param{Role: Output}] != nil {
 		c.Config.TiedEmbeddings = false
 	}

@@ -80,7 +80,7 @@ func (at *Placement) split(b []byte, off int64, do func(part *Part, b []byte, of
 				return err
 			}
 		}
-		if at.Axis == 0 {
+		if at.Axis == 0 { // parts with copies of a norm all begin at 0
 			begin = end
 		}
 	}

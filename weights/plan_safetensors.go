@@ -29,6 +29,7 @@ func (p *Plan) planSafetensors() error {
 			weightMap[t.Name] = name
 		}
 	}
+	// transformers writes no index for a single file.
 	if len(shards) > 1 {
 		if err := p.addIndex(tensors, weightMap); err != nil {
 			return err
@@ -50,6 +51,7 @@ func split(tensors []tensor.Tensor, limit int64) []span {
 	filled := int64(0)
 	for i := range tensors {
 		n := tensors[i].Bytes()
+		// A tensor that is larger than the limit has a shard of its own.
 		if len(shards) == 0 || filled+n > limit && filled > 0 {
 			shards = append(shards, span{i, i})
 			filled = 0

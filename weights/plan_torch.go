@@ -45,6 +45,7 @@ func (p *Plan) addZip(i int, shards int64, params []Param) error {
 		if i == 0 {
 			place = Placement{DType: dtype.Type(tensors[k].DType), Shape: tensors[k].Shape, Axis: q.Role.shardAxis()}
 		}
+		// Norms, with an Axis of -1, are whole in every shard.
 		size := int64(1)
 		if place.Axis >= 0 {
 			size = place.Shape[place.Axis] / shards
@@ -57,6 +58,7 @@ func (p *Plan) addZip(i int, shards int64, params []Param) error {
 		place.Parts = append(place.Parts, Part{File: len(p.Files), Size: size, index: k})
 		p.placements[q] = place
 	}
+	// torch.save names the folder in the zip after the file.
 	name := shardName(i)
 	zip, err := torchfile.NewPlan(strings.TrimSuffix(name, ".pth"), tensors)
 	if err != nil {

@@ -55,6 +55,7 @@ func (c *Checkpoint) grow(t *Tensor, more int64) (*Tensor, error) {
 		axis = 1
 	}
 	grown.Shape[axis] += more
+	// The original rows stay in the file; only the new ones are in memory.
 	old := *t
 	old.DType, old.data = dtype.F32, newDecoder(t.DType, t.data, t.Len())
 	added := Tensor{DType: dtype.F32, Shape: slices.Clone(t.Shape), data: bytes.NewReader(repeated(mean, more, axis))}

@@ -62,6 +62,7 @@ func (t *Tensor) elements() io.ReaderAt {
 func (t *Tensor) read(from io.ReaderAt, p []byte, off int64) error {
 	err := bounded.ReadFull(from, p, off)
 	if err != nil {
+		// The offset is of decoded elements, those of the file may be smaller.
 		at := t.Offset + int64(float64(off)*float64(t.Bytes())/float64(t.Len()*t.DType.Decoded().Size()))
 		return fmt.Errorf("reading tensor %q at byte %d of %s: %w", t.Name, at, t.Path, err)
 	}

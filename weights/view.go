@@ -37,9 +37,13 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 	out, in := t.features()
 	v := &View{DType: t.DType.Decoded(), tensor: t, source: t.elements(), rows: out, cols: in, orderCols: l.Transposed(p.Role)}
 	transposed := c.Layout.Transposed(role)
+	// A matrix that torch stored column by column is read as its transpose: in
+	// the order of the file instead of in small pieces. That reader returns stored
+	// elements, so it serves only types that need no decoding.
 	if t.columns != nil && t.DType.IsFloat() {
 		v.source, transposed = t.columns, !transposed
 	}
+	// Transposing the store and transposing for the layout cancel out.
 	v.transposed = transposed != l.Transposed(p.Role)
 	switch {
 	case len(t.Shape) == 1:
@@ -125,6 +129,7 @@ func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 		return v.tensor.read(v.source, dst, first*v.RowBytes())
 	}
 	step := v.Step()
+	// A reordered row may come from any row of its head, so whole heads are read.
 	if from, to := first/step*step, (first+n+step-1)/step*step; from != first || to != first+n {
 		wide := make([]byte, (to-from)*v.RowBytes())
 		err := v.readBlock(wide, from, to-from, nil)
@@ -220,6 +225,8 @@ func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error
 	if n == v.rows && !v.orderCols { // all of it, in one piece
 		return v.blockOrder(first, n), v.tensor.read(v.source, dst[:v.cols*n*size], 0)
 	}
+	// The block takes n consecutive elements of each row of the store, and the
+	// rows of the store in the order of the view's columns.
 	for c := range v.cols {
 		row := c
 		if v.orderCols {

@@ -61,6 +61,7 @@ func (p *Plan) Create(ctx context.Context, path string, opts *CreateOptions) (*W
 	if w.stage, err = begin(vfs.FromContext(ctx), path); err != nil {
 		return nil, err
 	}
+	// Files of another plan may be hours of work: they stay for a run of theirs.
 	if err := w.open(); errors.Is(err, ErrLeftover) {
 		return nil, errors.Join(err, w.Keep())
 	} else if err != nil {
@@ -88,6 +89,7 @@ func (w *Writer) open() error {
 		if w.resumed {
 			return w.reopen()
 		}
+		// Without the note nobody knows which bytes of the files are written.
 		if err := w.stage.Empty(); err != nil {
 			return err
 		}
@@ -185,6 +187,8 @@ func (w *Writer) Digest(p Param, b []byte, off int64) error {
 		w.mu.Lock()
 		w.flows[part.File].digested = part.Offset + off + int64(len(b))
 		w.mu.Unlock()
+		// Bytes of such a file depend on the checksums of its tensors. They are
+		// updated here; Finish reads the file again for its digest.
 		if sums := w.sums[part.File]; sums != nil {
 			sums[part.index].Add(off, b)
 			return nil
@@ -214,6 +218,8 @@ func (w *Writer) Sync() error {
 func (w *Writer) StartSync(release bool) {
 	for i, f := range w.files {
 		w.mu.Lock()
+		// The range that the last call began is released now: by now it is mostly
+		// written, so that Release waits little.
 		x := w.flows[i]
 		w.flows[i].syncing = x.digested
 		if release {

@@ -122,6 +122,8 @@ func openLink(dir, name string, follow bool) (File, error) {
 		return nil, leavesDirectory(path, target)
 	}
 	f, err := openRooted(root, name)
+	// os.Root refuses a link out of the root with an error of its own. Callers
+	// tell ErrLink apart, so the target is resolved to learn whether it is that.
 	if resolved, ok := resolveOutside(root, path); ok && err != nil {
 		return nil, leavesDirectory(path, resolved)
 	}

@@ -46,6 +46,7 @@ func newStage(fsys FS, path string, keep bool) (*Stage, error) {
 		return nil, err
 	}
 	s.lock = lock
+	// Under the lock, no other run is between its renames.
 	err = s.restore()
 	if err == nil && !keep {
 		err = s.Empty()
@@ -243,6 +244,7 @@ func (s *Stage) publishDir(replace bool) error {
 	case len(entries) > 0 && !replace:
 		return &fs.PathError{Op: "publish", Path: s.final, Err: fs.ErrExist}
 	}
+	// After an exchange, the hidden directory holds the old output.
 	if err := s.fs.Exchange(s.dir, s.final); !errors.Is(err, errors.ErrUnsupported) {
 		if err != nil {
 			return err
