@@ -51,7 +51,7 @@ func (p *checkedPart) check(ctx context.Context, format Format, buffer []byte) e
 	}
 	if sum.Sum32() != p.crc32 {
 		return &FormatError{Format: format, Path: p.file.path, Offset: p.offset,
-			Err: refusal.Reason(ErrMalformed, "member %s has the CRC-32 %08x, the zip says %08x", p.name, sum.Sum32(), p.crc32)}
+			Err: refusal.Reason(ErrMalformed, "member %s has the CRC-32 %08x, want %08x as the zip states", p.name, sum.Sum32(), p.crc32)}
 	}
 	return nil
 }

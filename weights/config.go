@@ -13,18 +13,18 @@ type Config struct {
 	Dim    int // width of the model, d
 	FFN    int // width of the feed-forward layers, f
 	Vocab  int // number of rows of the embedding
-	// Heads and KVHeads are the numbers of query heads and of key and value
-	// heads. The tensors do not state Heads: it comes from config.json, from
-	// the table of LLaMA's released sizes, or from OpenOptions.Heads.
+	// Heads is the number of query heads. The tensors do not state it: it comes
+	// from config.json, from the table of LLaMA's released sizes, or from
+	// OpenOptions.Heads.
 	Heads   int
-	KVHeads int
-	kvDim   int // rows of K and V
+	KVHeads int // number of key and value heads
+	kvDim   int // rows of the key and value matrices
 
 	NormEps float64 // the epsilon of RMSNorm
-	// RopeTheta is the base of the rotary embeddings' frequencies, and Context
-	// is the number of positions. Zero means LLaMA's 10000 and 2048.
+	// RopeTheta is the base of the rotary embeddings' frequencies. Zero means
+	// LLaMA's 10000.
 	RopeTheta float64
-	Context   int
+	Context   int // number of positions; 0 means LLaMA's 2048
 	// TiedEmbeddings is true if the embedding is used as the output matrix.
 	TiedEmbeddings bool
 

@@ -119,7 +119,7 @@ func TestCheckSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	require.ErrorContains(t, c.CheckSums(t.Context()), "the zip says")
+	require.ErrorContains(t, c.CheckSums(t.Context()), "as the zip states")
 	require.True(t, bytes.Equal(b[offset:offset+4], []byte{0, 0, 0, 1}))
 }
 

@@ -66,6 +66,9 @@ type Checkpoint struct {
 // *ModelError if the number of heads does not fit the tensors. Any other error
 // comes from the file system or the Source.
 func Open(ctx context.Context, name string, opts *OpenOptions) (*Checkpoint, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	c := newCheckpoint(name, opts)
 	if c.options.Source != nil {
 		c.storage = &sourceFiles{ctx, c.options.Source}

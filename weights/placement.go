@@ -12,11 +12,11 @@ import (
 type Placement struct {
 	DType dtype.Type // of the elements, "" if the plan does not have the weight
 	Shape []int64    // outermost dimension first
-	// Parts are the destinations: one part, or one part of each shard. Shards
-	// divide the weight along Axis. Every shard has a whole norm; then Axis is
-	// -1.
+	// Parts are the destinations: one part, or one part of each shard.
 	Parts []Part
-	Axis  int
+	// Axis is the axis along which the shards divide the weight. It is -1 for
+	// norms, which are whole in every shard.
+	Axis int
 }
 
 // Part is the part of a weight in one file.

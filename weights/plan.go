@@ -37,9 +37,9 @@ type Spec struct {
 	// files that are made from Config: config.json and generation_config.json,
 	// or params.json.
 	Files map[string][]byte
-	// Name is the name of the model in a GGUF file, and Vocabulary its
-	// tokenizer there. A nil Vocabulary leaves the tokenizer out.
-	Name       string
+	// Name is the name of the model in a GGUF file.
+	Name string
+	// Vocabulary is the tokenizer in a GGUF file. Nil leaves it out.
 	Vocabulary *Vocabulary
 }
 

@@ -187,8 +187,8 @@ func (w *Writer) Digest(p Param, b []byte, off int64) error {
 		w.mu.Lock()
 		w.flows[part.File].digested = part.Offset + off + int64(len(b))
 		w.mu.Unlock()
-		// Bytes of such a file depend on the checksums of its tensors. They are
-		// updated here; Finish reads the file again for its digest.
+		// Some bytes of a sealed file depend on the checksums of its tensors, so
+		// Finish reads the whole file for its digest. Here only the checksums grow.
 		if sums := w.sums[part.File]; sums != nil {
 			sums[part.index].Add(off, b)
 			return nil
@@ -233,9 +233,17 @@ func (w *Writer) StartSync(release bool) {
 	}
 }
 
+// NoteFile is an open note of a Writer.
+type NoteFile interface {
+	io.ReaderAt
+	io.WriterAt
+	Size() int64 // in bytes, at the time of opening
+	Sync() error // makes the bytes that were written durable
+}
+
 // Note opens a file that is kept next to the staged output and is not part of
 // it: a new file of the size, or the one that an earlier Writer left.
-func (w *Writer) Note(name string, size int64) (vfs.File, error) {
+func (w *Writer) Note(name string, size int64) (NoteFile, error) {
 	if w.resumed {
 		f, err := w.stage.Reopen(name, size)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
