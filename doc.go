@@ -39,6 +39,6 @@
 // fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, dataset, forward, backend → koala → cmd and examples. A test fails on
+// → diff, dataset, forward, koala → backend → cmd and examples. A test fails on
 // any other edge.
 package koalago
