@@ -43,7 +43,7 @@ type Spec struct {
 	Vocabulary *Vocabulary
 }
 
-// Layout returns the layout of the files that the format has.
+// Layout returns the layout of the format's files.
 func (s *Spec) Layout() *Layout { return s.Format.Layout() }
 
 // Plan is a checkpoint to be written, with the offset of every byte known.
