@@ -16,20 +16,10 @@ import (
 // tokenizerModel is the tokenizer that LLaMA was released with.
 const tokenizerModel = "tokenizer.model"
 
-// carried are the files beside an input that belong to the model too, by the
-// format that holds them.
-var carried = map[weights.Format][]string{
-	weights.FormatSafetensors: {
-		"generation_config.json",
-		tokenizerModel, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-	},
-	weights.FormatTorch: {tokenizerModel},
-}
-
 // carryFiles takes over the small files that the output's format has room for,
 // and makes those that no input has.
 func (p *Plan) carryFiles(s *weights.Spec) error {
-	for _, name := range carried[s.Format] {
+	for _, name := range s.Format.SideFiles() {
 		text, err := p.file(name)
 		if err != nil {
 			return err
@@ -38,15 +28,15 @@ func (p *Plan) carryFiles(s *weights.Spec) error {
 			s.Files[name] = text
 		}
 	}
-	if s.Format == weights.FormatGGUF {
+	if s.Format.HoldsVocabulary() {
 		return p.carryVocabulary(s)
 	}
-	if len(carried[s.Format]) > 0 && s.Files[tokenizerModel] == nil && s.Files["tokenizer.json"] == nil && isLLaMA(s) {
+	if len(s.Format.SideFiles()) > 0 && s.Files[tokenizerModel] == nil && s.Files["tokenizer.json"] == nil && isLLaMA(s) {
 		if err := addTokenizer(s); err != nil {
 			return err
 		}
 	}
-	if s.Format == weights.FormatSafetensors && p.op == recovery {
+	if isHuggingFace(s) && p.op == recovery {
 		s.Files[cardName] = p.modelCard()
 	}
 	return nil
@@ -55,6 +45,12 @@ func (p *Plan) carryFiles(s *weights.Spec) error {
 // isLLaMA says whether the model has a vocabulary of the size of LLaMA's.
 func isLLaMA(s *weights.Spec) bool { return s.Config.Vocab == tokenizer.Default().Len() }
 
+// isHuggingFace reports whether the output is a directory that transformers
+// reads.
+func isHuggingFace(s *weights.Spec) bool {
+	return s.Format.IsDir() && s.Layout() == weights.HuggingFace
+}
+
 // addTokenizer adds LLaMA's tokenizer, as transformers reads it.
 func addTokenizer(s *weights.Spec) error {
 	var model, fast bytes.Buffer
@@ -62,7 +58,7 @@ func addTokenizer(s *weights.Spec) error {
 		return err
 	}
 	s.Files[tokenizerModel] = model.Bytes()
-	if s.Format != weights.FormatSafetensors {
+	if !isHuggingFace(s) {
 		return nil
 	}
 	if err := tokenizer.Default().Export(&fast, tokenizer.FormatHF); err != nil {

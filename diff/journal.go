@@ -66,7 +66,7 @@ type journalStep struct {
 
 // journal writes how far a run is.
 type journal struct {
-	file vfs.File
+	file weights.NoteFile
 
 	mu    sync.Mutex // of the rest
 	last  journalStep

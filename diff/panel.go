@@ -83,7 +83,7 @@ func (p *Plan) cutPanels() error {
 
 // work prepares the views of one weight; rows is how many the output has.
 func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
-	place, dt := p.layout.Place(q), p.layout.Spec.DTypes[q].Decoded()
+	place, dt := p.layout.Placement(q), p.layout.Spec.DTypes[q].Decoded()
 	w = &work{out: dtype.Type(dt), as: place.DType}
 	for i, c := range p.sources {
 		v, err := c.View(q, p.layout.Spec.Layout())
@@ -105,7 +105,7 @@ func (p *Plan) work(q weights.Param) (w *work, rows int64, err error) {
 func (w *work) turn(op *operation) {
 	w.allTurned, w.oneTurned = true, -1
 	for _, v := range w.views {
-		w.allTurned = w.allTurned && v.TurnedAlike(w.views[0])
+		w.allTurned = w.allTurned && v.TransposedLike(w.views[0])
 	}
 	if len(w.views) != 2 || op.turned == nil || w.views[0].Transposed() == w.views[1].Transposed() {
 		return
@@ -230,11 +230,8 @@ func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case w.as == dtype.Q8_0:
-		half.Quantize8(stored, results)
-	case w.recoded():
-		half.Convert(stored, dtype.Type(w.as), results, w.out)
+	if w.recoded() {
+		half.Encode(stored, w.as, results, w.out)
 	}
 	return results, stored, nil
 }

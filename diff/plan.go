@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -44,7 +45,7 @@ type Plan struct {
 	asked   bool // for this number of workers
 	inputs  []input
 	sources []*weights.Checkpoint    // opened, in the order of inputs
-	seen    map[int]weights.Evidence // of the sources that were looked at
+	seen    map[int]weights.Provenance // of the sources that were looked at
 	out     string
 	layout  *weights.Plan
 	panels  []panel
@@ -94,7 +95,7 @@ func (p *Plan) prepareSum() error {
 
 func (p *Plan) open() error {
 	for _, in := range p.inputs {
-		c, err := weights.Open(in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks, FS: p.options.fs})
+		c, err := weights.Open(p.options.context(context.Background()), in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks})
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
@@ -104,14 +105,14 @@ func (p *Plan) open() error {
 }
 
 // evidenceOf looks at a source once.
-func (p *Plan) evidenceOf(i int) (weights.Evidence, error) {
+func (p *Plan) evidenceOf(i int) (weights.Provenance, error) {
 	if e, ok := p.seen[i]; ok {
 		return e, nil
 	}
-	e, err := p.sources[i].Evidence()
+	e, err := p.sources[i].Provenance()
 	if err == nil {
 		if p.seen == nil {
-			p.seen = make(map[int]weights.Evidence)
+			p.seen = make(map[int]weights.Provenance)
 		}
 		p.seen[i] = e
 	}
@@ -179,8 +180,8 @@ func (p *Plan) spec() (*weights.Spec, error) {
 		DTypes: make(map[weights.Param]dtype.Type), Files: make(map[string][]byte),
 		Name: modelName(&first.Config),
 	}
-	if s.Format == weights.FormatEasyLM || s.Format == weights.FormatTorch {
-		s.Config.TiedEmbeddings = false // these have an output matrix in any case
+	if !s.Format.HoldsTied() {
+		s.Config.TiedEmbeddings = false // such a format has an output matrix in any case
 	}
 	for _, q := range s.Config.Params() {
 		t := first.Tensor(q)
@@ -199,7 +200,7 @@ func (p *Plan) dtype(of dtype.Type) dtype.Type {
 		return p.options.DType
 	case p.op.dtype != "":
 		return p.op.dtype
-	case p.options.Format == weights.FormatGGUF:
+	case p.options.Format.Stores(of):
 		return of
 	}
 	return of.Decoded()

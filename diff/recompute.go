@@ -12,7 +12,7 @@ import (
 
 // recompute compares the output with base + diff.
 func (v *verifier) recompute() error {
-	out, err := weights.Open(v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
+	out, err := weights.Open(v.ctx, v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (v *verifier) plan(out *weights.Checkpoint) (*Plan, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	for q, t := range p.layout.Spec.DTypes {
-		if have := out.Tensor(q); have == nil || have.DType != p.layout.Place(q).DType {
+		if have := out.Tensor(q); have == nil || have.DType != p.layout.Placement(q).DType {
 			return nil, errors.Join(fmt.Errorf("%v of the output is not of type %s, as the others: %s: recompute what one run wrote", q, t, out.Path), p.Close())
 		}
 	}
@@ -49,15 +49,12 @@ func (v *verifier) plan(out *weights.Checkpoint) (*Plan, error) {
 
 // written is the format that has the output's layout.
 func written(out *weights.Checkpoint) weights.Format {
-	switch out.Layout {
-	case weights.EasyLM:
-		return weights.FormatEasyLM
-	case weights.Meta:
-		return weights.FormatTorch
-	case weights.GGUF:
-		return weights.FormatGGUF
+	for _, f := range weights.Formats() {
+		if f.Writable() && f.Layout() == out.Layout {
+			return f
+		}
 	}
-	return weights.FormatSafetensors
+	return out.Format
 }
 
 // compare recomputes panels and compares them with the output's.

@@ -15,7 +15,7 @@ func (p *Plan) warnings() []string {
 			list = append(list, family(c)...)
 		}
 	}
-	if p.options.Format == weights.FormatGGUF && p.layout.Spec.Vocabulary == nil {
+	if p.options.Format.HoldsVocabulary() && p.layout.Spec.Vocabulary == nil {
 		list = append(list, "the GGUF file gets no tokenizer: none lies beside an input, and the vocabulary is not LLaMA's")
 	}
 	return list

@@ -62,7 +62,7 @@ func TestBadModels(t *testing.T) {
 		"no number of heads":         {model: modeltest.Tiny, format: weights.FormatEasyLM, problem: "heads is unknown"},
 		"heads that do not divide":   {model: modeltest.Tiny, format: weights.FormatEasyLM, heads: 5, problem: "5 heads do not divide a width of 64"},
 		"a head of odd width":        {model: modeltest.Model{Layers: 1, Dim: 66, FFN: 8, Vocab: 8, Heads: 6}, format: weights.FormatEasyLM, heads: 6, problem: "6 heads do not divide a width of 66 into pairs"},
-		"groups that do not divide":  {model: modeltest.Model{Layers: 1, Dim: 72, FFN: 8, Vocab: 8, Heads: 6, KVHeads: 4}, format: weights.FormatSafetensors, problem: "4 heads of keys do not divide 6 heads of queries"},
+		"groups that do not divide":  {model: modeltest.Model{Layers: 1, Dim: 72, FFN: 8, Vocab: 8, Heads: 6, KVHeads: 4}, format: weights.FormatSafetensors, problem: "4 key heads do not divide 6 query heads"},
 		"scaled rotary embeddings":   {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_scaling": map[string]any{"type": "linear", "factor": 2}}, problem: "scaled"},
 		"a rotary base of less than": {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_theta": -1}, problem: "rotary base of -1"},
 		"an epsilon of nonsense":     {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rms_norm_eps": -1}, problem: "epsilon of norms of -1"},
@@ -77,7 +77,7 @@ func TestBadModels(t *testing.T) {
 			if bad.change != nil {
 				bad.change(t, path)
 			}
-			c, err := weights.Open(path, &weights.OpenOptions{Heads: bad.heads})
+			c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: bad.heads})
 			if err == nil {
 				defer c.Close()
 				_, err = Open(c, nil)
@@ -183,7 +183,7 @@ func TestNonFinite(t *testing.T) {
 			case p.Role == weights.Down:
 				want.Index = 5*176 + 7
 			}
-			c, err := weights.Open(path, nil)
+			c, err := weights.Open(t.Context(), path, nil)
 			require.NoError(t, err)
 			m, err := Open(c, nil)
 			if !p.Role.IsNorm() {
@@ -224,7 +224,7 @@ func TestShrunk(t *testing.T) {
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
 		require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base}))
-		c, err := weights.Open(path, &weights.OpenOptions{Heads: 4})
+		c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 4})
 		require.NoError(t, err)
 		m, err := Open(c, nil)
 		require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestCancelled(t *testing.T) {
 	requireClean(t)
 	path := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: modeltest.Small.Base}))
-	c, err := weights.Open(path, &weights.OpenOptions{Heads: 8})
+	c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 8})
 	require.NoError(t, err)
 	defer c.Close()
 	plain, err := Open(c, nil)

@@ -49,7 +49,7 @@ func benchmarkLogits(b *testing.B, path string, format weights.Format, cold bool
 	for i := range tokens {
 		tokens[i] = int32(i * 997)
 	}
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(b.Context(), path, nil)
 	require.NoError(b, err)
 	defer c.Close()
 	prepare := func() {
@@ -103,7 +103,7 @@ func makeLarge(b *testing.B, path string, format weights.Format) {
 		block[i], block[i+1] = byte(bits), byte(bits>>8)
 	}
 	for _, p := range plan.Order() {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		name := filepath.Join(path, plan.Files[at.Parts[0].File].Name)
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		require.NoError(b, err)

@@ -94,7 +94,7 @@ func TestSameBits(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, digest(got), "%d workers", workers)
 			}
-			c, err := weights.Open(path, &weights.OpenOptions{Heads: odd.Heads})
+			c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: odd.Heads})
 			require.NoError(t, err)
 			m, err := Load(t.Context(), c, nil)
 			require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestTied(t *testing.T) {
 			}
 			return oddValues(p, r, c)
 		}}))
-		c, err := weights.Open(path, nil)
+		c, err := weights.Open(t.Context(), path, nil)
 		require.NoError(t, err)
 		defer c.Close()
 		for _, open := range []func() (*Model, error){

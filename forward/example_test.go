@@ -26,7 +26,7 @@ func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
 	if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base}); err != nil {
 		log.Fatal(err)
 	}
-	c, err = weights.Open(path, &weights.OpenOptions{Heads: m.Heads})
+	c, err = weights.Open(context.Background(), path, &weights.OpenOptions{Heads: m.Heads})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func editConfig(t *testing.T, path string, config map[string]any) {
 // openModel opens a model of some heads, 0 where the files tell.
 func openModel(t *testing.T, path string, heads int, opts *Options) *Model {
 	t.Helper()
-	c, err := weights.Open(path, &weights.OpenOptions{Heads: heads})
+	c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: heads})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	m, err := Open(c, opts)

@@ -77,7 +77,7 @@ func expectation(t *testing.T, shape string) *Expectation {
 
 func openFixture(t *testing.T, shape, path string) *weights.Checkpoint {
 	t.Helper()
-	c, err := weights.Open(fixture.Path(t, "fixtures", shape, filepath.FromSlash(path)), &weights.OpenOptions{Heads: heads[shape]})
+	c, err := weights.Open(t.Context(), fixture.Path(t, "fixtures", shape, filepath.FromSlash(path)), &weights.OpenOptions{Heads: heads[shape]})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c

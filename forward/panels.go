@@ -104,7 +104,7 @@ func (x panel) parts(block, buffer []byte, do func(first, count int, rows []byte
 func (x panel) tell() {
 	for _, next := range x.ahead {
 		if next.data == nil {
-			next.view.Expect()
+			next.view.Prefetch()
 		}
 	}
 }

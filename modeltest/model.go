@@ -17,6 +17,7 @@
 package modeltest
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -183,7 +184,7 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, values Value
 		return f.Close()
 	}
 	for p := range plan.Spec.DTypes {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		// Only torch shards split a tensor, so the first part is the whole.
 		if at.Parts[0].File != file {
 			continue
@@ -202,7 +203,7 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, values Value
 // writeShards writes Meta's torch shards through package weights: the CRC-32 of
 // a zip member covers all its bytes, so the file cannot be sparse.
 func (m Model) writeShards(path string, plan *weights.Plan, values Values) error {
-	w, err := plan.Create(path, nil)
+	w, err := plan.Create(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (m Model) writeShards(path string, plan *weights.Plan, values Values) error
 	}
 	for _, p := range plan.Order() {
 		write := func(b []byte, off int64) error { return errors.Join(w.WriteAt(p, b, off), w.Digest(p, b, off)) }
-		if err := m.writeTensor(write, p, plan.Place(p).Shape, plan.Spec.Layout(), values); err != nil {
+		if err := m.writeTensor(write, p, plan.Placement(p).Shape, plan.Spec.Layout(), values); err != nil {
 			return errors.Join(err, w.Abort())
 		}
 	}

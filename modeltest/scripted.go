@@ -3,15 +3,10 @@ package modeltest
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-	"io/fs"
 	"math"
-	"path/filepath"
-	"time"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
@@ -83,7 +78,7 @@ func ScriptedGGUF() ([]byte, error) {
 		copy(file[piece.Offset:], piece.Bytes)
 	}
 	for _, p := range plan.Order() {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		fill(file[at.Parts[0].Offset:], p, at.Shape)
 	}
 	return file, nil
@@ -171,50 +166,5 @@ func Scripted() (*weights.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return weights.Open(name, &weights.OpenOptions{FS: memory{FS: vfs.OS, file: file}})
+	return weights.NewReader(bytes.NewReader(file), int64(len(file)), &weights.OpenOptions{Name: "scripted.gguf"})
 }
-
-const name = "scripted.gguf"
-
-// memory is a file system that holds one file.
-type memory struct {
-	vfs.FS
-	file []byte
-}
-
-func (m memory) Open(path string) (vfs.File, error) {
-	if filepath.Base(path) != name {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-	}
-	return file{bytes.NewReader(m.file)}, nil
-}
-
-func (m memory) Stat(path string) (fs.FileInfo, error) {
-	f, err := m.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return f.Stat()
-}
-
-// file is an open, read-only file in memory.
-type file struct{ *bytes.Reader }
-
-func (file) WriteAt([]byte, int64) (int, error) {
-	return 0, fmt.Errorf("%s: %w", name, fs.ErrPermission)
-}
-func (file) Close() error                 { return nil }
-func (file) Expect(off, n int64)          {}
-func (file) StartSync(off, n int64)       {}
-func (file) Forget(off, n int64)          {}
-func (file) Sync() error                  { return nil }
-func (f file) Stat() (fs.FileInfo, error) { return info{f.Size()}, nil }
-
-type info struct{ size int64 }
-
-func (info) Name() string       { return name }
-func (i info) Size() int64      { return i.size }
-func (info) Mode() fs.FileMode  { return 0o444 }
-func (info) ModTime() time.Time { return time.Time{} }
-func (info) IsDir() bool        { return false }
-func (info) Sys() any           { return nil }

@@ -79,7 +79,7 @@ func (a Info) Same(b Info) bool {
 // *strings.Reader and *io.SectionReader implement it.
 type ReaderAtSizer interface {
 	io.ReaderAt
-	Size() int64
+	Size() int64 // in bytes
 }
 
 // Map is a Source that maps names to files in memory, or to any other readers.

@@ -19,8 +19,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// TestUnknownFiles opens files that are of no format, or of one that is known
-// and not read.
+// TestUnknownFiles opens files of no known format, and of known formats that
+// are not read.
 func TestUnknownFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
@@ -56,7 +56,7 @@ func TestUnknownFiles(t *testing.T) {
 			dir := t.TempDir()
 			text(t, dir, "file", c.content)
 			before := openFiles()
-			_, err := weights.Open(filepath.Join(dir, "file"), nil)
+			_, err := weights.Open(t.Context(), filepath.Join(dir, "file"), nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, "file"))
 			require.ErrorContains(t, err, c.says)
 			last := err.Error()[strings.LastIndex(err.Error(), ": "):]
@@ -66,9 +66,8 @@ func TestUnknownFiles(t *testing.T) {
 	}
 }
 
-// TestMagicOfOthers opens safetensors files whose header length begins with
-// the bytes of another format's magic: lengths of 0x280 and 0x8b1f are as
-// good as any.
+// TestMagicOfOthers opens safetensors files whose header length begins with the
+// magic bytes of another format: lengths of 0x280 and 0x8b1f are valid.
 func TestMagicOfOthers(t *testing.T) {
 	for _, length := range []int{0x280, 0x10280, 0x8b1f} {
 		path := filepath.Join(t.TempDir(), "file")
@@ -76,27 +75,27 @@ func TestMagicOfOthers(t *testing.T) {
 		b = append(b, `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`...)
 		b = append(b, bytes.Repeat([]byte{' '}, length+8-len(b))...)
 		require.NoError(t, os.WriteFile(path, append(b, 0), 0o644))
-		c, err := weights.Open(path, nil)
+		c, err := weights.Open(t.Context(), path, nil)
 		require.NoError(t, err, "header of %#x bytes", length)
 		require.NoError(t, c.Close())
 	}
 }
 
-// TestAbsent opens what is not there.
+// TestAbsent opens paths that do not exist.
 func TestAbsent(t *testing.T) {
-	_, err := weights.Open(filepath.Join(t.TempDir(), "absent"), nil)
+	_, err := weights.Open(t.Context(), filepath.Join(t.TempDir(), "absent"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = weights.Open("", nil)
+	_, err = weights.Open(t.Context(), "", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestOffsets looks at the place that errors give.
+// TestOffsets checks the offsets that errors state.
 func TestOffsets(t *testing.T) {
 	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, info.Size()-1))
-	_, err = weights.Open(path, nil)
+	_, err = weights.Open(t.Context(), path, nil)
 	e := requireFormatError(t, err, io.ErrUnexpectedEOF, path)
 	require.Equal(t, weights.FormatEasyLM, e.Format)
 	require.Equal(t, "transformer/wte/embedding", e.Tensor, "the last record's")
@@ -108,14 +107,14 @@ func TestOffsets(t *testing.T) {
 	require.NoError(t, err)
 	at := bytes.Index(b, []byte(`[3]`))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, single), bytes.Replace(b, []byte("[3]"), []byte("[4]"), 1), 0o644))
-	_, err = weights.Open(dir, nil)
+	_, err = weights.Open(t.Context(), dir, nil)
 	e = requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, single))
 	require.Equal(t, "first", e.Tensor)
 	require.InDelta(t, at, e.Offset, 40, "near the wrong shape")
 	require.Equal(t, weights.FormatSafetensors, e.Format)
 }
 
-// TestOneWeightTwice has two names of one weight in a file: EasyLM's train
+// TestOneWeightTwice opens a file with two names of one weight: EasyLM's train
 // states put params/params before the keys.
 func TestOneWeightTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
@@ -124,7 +123,7 @@ func TestOneWeightTwice(t *testing.T) {
 		b = append(b, record(filepath.ToSlash(filepath.Join(prefix, "lm_head/kernel")))...)
 	}
 	require.NoError(t, os.WriteFile(path, b, 0o644))
-	_, err := weights.Open(path, nil)
+	_, err := weights.Open(t.Context(), path, nil)
 	e := requireFormatError(t, err, weights.ErrMalformed, path)
 	require.Equal(t, "params/lm_head/kernel", e.Tensor)
 	require.ErrorContains(t, err, `the same weight as "lm_head/kernel"`)
@@ -135,7 +134,7 @@ func TestOneWeightTwice(t *testing.T) {
 	requireModelError(t, c.Complete(), path)
 }
 
-// record is a record of an EasyLM stream: an fp16 array of shape [1, 1].
+// record returns a record of an EasyLM stream: an fp16 array of shape [1, 1].
 func record(name string) []byte {
 	keys := strings.Split(name, "/")
 	b := []byte{0x92, 0x90 | byte(len(keys))}
@@ -146,8 +145,8 @@ func record(name string) []byte {
 	return append(append(b, 0xc4, byte(3+len(array)), 0xc7, byte(len(array)), 1), array...)
 }
 
-// TestWellFormedOthers opens whatever is well-formed; Complete says that it
-// is no LLaMA model.
+// TestWellFormedOthers opens well-formed files that are not LLaMA models, as
+// Complete reports.
 func TestWellFormedOthers(t *testing.T) {
 	const q = "model.layers.%s.self_attn.q_proj.weight"
 	for name, tensors := range map[string][]tensor.Tensor{
@@ -186,7 +185,7 @@ func TestWellFormedOthers(t *testing.T) {
 					require.Len(t, v.Shape, len(c.Tensor(p).Shape))
 				}
 			}
-			if _, err := weights.Open(path, &weights.OpenOptions{Heads: 2}); err != nil {
+			if _, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 2}); err != nil {
 				requireModelError(t, err, path)
 			}
 		})

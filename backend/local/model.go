@@ -53,7 +53,7 @@ type state struct {
 // weight is read, and one of the kind koala.ErrOptions for options that cannot be
 // used, such as a tokenizer with more tokens than the model.
 func Open(ctx context.Context, path string, o *Options) (*Model, error) {
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(ctx, path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -45,12 +45,12 @@ func write(path string, dt dtype.Type) error {
 	if err != nil {
 		return err
 	}
-	w, err := plan.Create(path, nil)
+	w, err := plan.Create(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
 	for i, p := range plan.Order() {
-		if err := w.WriteAt(p, random(plan.Place(p), s.DTypes[p], uint64(i)), 0); err != nil {
+		if err := w.WriteAt(p, random(plan.Placement(p), s.DTypes[p], uint64(i)), 0); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func write(path string, dt dtype.Type) error {
 
 // random returns the bytes of a tensor. Norms are ones; matrices are xorshift
 // numbers between -0.04 and 0.04.
-func random(at weights.Place, t dtype.Type, seed uint64) []byte {
+func random(at weights.Placement, t dtype.Type, seed uint64) []byte {
 	n := int64(1)
 	for _, side := range at.Shape {
 		n *= side
@@ -91,7 +91,7 @@ func random(at weights.Place, t dtype.Type, seed uint64) []byte {
 
 func run(path string) error {
 	ctx := context.Background()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}

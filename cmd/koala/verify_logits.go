@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,7 +95,7 @@ func (r *reading) track() func(forward.Progress) {
 
 // logits makes the report.
 func (c *verifyCmd) logits(a *app, reads *reading) (*logitsReport, error) {
-	m, closeModel, err := c.openModel(c.Path, reads)
+	m, closeModel, err := c.openModel(a.ctx, c.Path, reads)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (c *verifyCmd) logits(a *app, reads *reading) (*logitsReport, error) {
 			r.Expect, err = m.Expect(a.ctx, e, c.Tolerance)
 		}
 	case c.Against != "":
-		other, closeOther, openErr := c.openModel(c.Against, reads)
+		other, closeOther, openErr := c.openModel(a.ctx, c.Against, reads)
 		if openErr != nil {
 			return nil, openErr
 		}
@@ -119,8 +120,8 @@ func (c *verifyCmd) logits(a *app, reads *reading) (*logitsReport, error) {
 	return r, err
 }
 
-func (c *verifyCmd) openModel(path string, reads *reading) (*forward.Model, func() error, error) {
-	checkpoint, err := weights.Open(path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
+func (c *verifyCmd) openModel(ctx context.Context, path string, reads *reading) (*forward.Model, func() error, error) {
+	checkpoint, err := weights.Open(ctx, path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -141,7 +141,7 @@ func printFiles(w io.Writer, r *diff.Report) error {
 // verify compares every weight of the output with the expected sum and returns
 // the number of weights.
 func verify(out string, model modeltest.Model) (int, error) {
-	c, err := weights.Open(out, nil)
+	c, err := weights.Open(context.Background(), out, nil)
 	if err != nil {
 		return 0, err
 	}

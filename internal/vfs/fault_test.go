@@ -14,8 +14,8 @@ import (
 
 var errFault = errors.New("injected fault")
 
-// faulty fails its operation number at, and all later ones too when dead is
-// set, as if the process had been killed there: then not even the cleaning up
+// faulty fails operation number at. With dead it also fails every later
+// operation, as if the process had been killed there: then not even the cleanup
 // is done.
 type faulty struct {
 	FS
@@ -105,7 +105,7 @@ type faultyLock struct {
 	f *faulty
 }
 
-// Close closes in any case: a killed process holds no lock.
+// Close releases the lock in any case: a killed process holds no lock.
 func (l *faultyLock) Close() error { return errors.Join(l.f.fault("unlock"), l.Closer.Close()) }
 
 type faultyFile struct {
@@ -116,7 +116,7 @@ type faultyFile struct {
 func (w *faultyFile) Sync() error  { return errors.Join(w.f.fault("sync"), w.File.Sync()) }
 func (w *faultyFile) Close() error { return errors.Join(w.f.fault("close"), w.File.Close()) }
 
-// WriteAt writes a part and fails, as a full disk does.
+// WriteAt writes a part and fails, as on a full disk.
 func (w *faultyFile) WriteAt(b []byte, off int64) (int, error) {
 	if err := w.f.fault("write"); err != nil {
 		n, _ := w.File.WriteAt(b[:len(b)/2], off)
@@ -125,9 +125,9 @@ func (w *faultyFile) WriteAt(b []byte, off int64) (int, error) {
 	return w.File.WriteAt(b, off)
 }
 
-// TestFaults lets every single operation of a run fail, one run after the
-// other. Whatever fails, the old output is whole, or the new one is; and the
-// next run succeeds and leaves nothing else.
+// TestFaults fails every single operation of a run, one run after the other.
+// Whatever fails, either the old or the new output is whole, and the next run
+// succeeds and leaves no other file.
 func TestFaults(t *testing.T) {
 	for _, k := range kinds {
 		for _, before := range []string{"nothing", "old output", "old output set aside"} {
@@ -144,7 +144,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// runWithFault says whether the run came as far as the fault.
+// runWithFault reports whether the run reached the fault.
 func runWithFault(t *testing.T, fsys FS, single, before string, at int, dead bool) bool {
 	dir, err := os.MkdirTemp(t.TempDir(), "")
 	require.NoError(t, err)
@@ -153,7 +153,7 @@ func runWithFault(t *testing.T, fsys FS, single, before string, at int, dead boo
 	case "old output":
 		put(t, path, single, oldFiles)
 	case "old output set aside":
-		put(t, beside(path, "old"), single, oldFiles)
+		put(t, hiddenPath(path, "old"), single, oldFiles)
 	}
 	f := &faulty{FS: fsys, at: at, dead: dead}
 	err = output(f, path, single, true)
@@ -177,8 +177,8 @@ func runWithFault(t *testing.T, fsys FS, single, before string, at int, dead boo
 	return true
 }
 
-// requireOneOutput checks that the old or the new output is there, whole, or
-// that the next run brings it back.
+// requireOneOutput checks that the old or the new output is whole, or that the
+// next run restores it.
 func requireOneOutput(t *testing.T, dir, path, single, before, what string) {
 	t.Helper()
 	if holds(path, single, newFiles) {
@@ -198,7 +198,8 @@ func requireOneOutput(t *testing.T, dir, path, single, before, what string) {
 	require.Equal(t, []string{"out"}, names(t, dir), what)
 }
 
-// TestFaultsNeverReplace lets operations fail where replacing is not allowed.
+// TestFaultsNeverReplace fails operations of runs that may not replace an
+// output.
 func TestFaultsNeverReplace(t *testing.T) {
 	for _, k := range kinds {
 		for at := 1; ; at++ {
