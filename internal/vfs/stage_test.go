@@ -236,6 +236,8 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
+var errUnclear = errors.New("injected fault")
+
 // unclear is a file system that cannot tell whether anything stands at a path.
 type unclear struct {
 	FS
@@ -244,7 +246,7 @@ type unclear struct {
 
 func (u unclear) Stat(path string) (fs.FileInfo, error) {
 	if path == u.path {
-		return nil, errFault
+		return nil, errUnclear
 	}
 	return u.FS.Stat(path)
 }
@@ -256,7 +258,7 @@ func TestSetAsideStays(t *testing.T) {
 	put(t, beside(path, "old"), "", oldFiles)
 	for _, what := range []string{path, beside(path, "old")} {
 		_, err := NewStage(unclear{OS, what}, path)
-		require.ErrorIs(t, err, errFault)
+		require.ErrorIs(t, err, errUnclear)
 		require.True(t, holds(beside(path, "old"), "", oldFiles))
 	}
 }
