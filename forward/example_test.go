@@ -162,3 +162,33 @@ func ExampleSession() {
 	// 68
 	// 2
 }
+
+// Undo a part of a text: the tokens that are kept are not computed again.
+func ExampleSession_Truncate() {
+	checkpoint, remove := model(weights.FormatEasyLM)
+	defer remove()
+
+	ctx := context.Background()
+	m, err := forward.Load(ctx, checkpoint, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := m.NewSession()
+	if _, err := s.Append(ctx, []int32{1, 15, 100, 67}); err != nil {
+		log.Fatal(err)
+	}
+	s.Truncate(2)
+	fmt.Println(s.Len(), "tokens of", m.Context())
+	// Output:
+	// 2 tokens of 2048
+}
+
+// Read the likeliest tokens behind each token of a text.
+func ExampleLogits_Top() {
+	l := &forward.Logits{Tokens: []int32{0}, Vocab: 4, Values: []float32{1, 3, 1, 2}}
+	fmt.Println(l.Top(0, 2))
+	fmt.Printf("%.2f\n", l.Surprise(0, 1))
+	// Output:
+	// [{1 3} {3 2}]
+	// 0.49
+}

@@ -5,9 +5,9 @@ import "fmt"
 // NonFiniteError reports a number that is infinite or NaN. Packages diff and
 // forward return it too.
 type NonFiniteError struct {
-	// What is the kind of number: "weight" for an element as a file stores it,
-	// "result" for an element that was computed to be written, "product" for a
-	// number that a forward pass computed with the tensor.
+	// What is the kind of number: "a weight" for an element as a file stores it,
+	// "a result" for an element that was computed to be written, "a product" for
+	// a number that a forward pass computed with the tensor.
 	What string
 	// Tensor is the name of the tensor, as its file names it.
 	Tensor string
