@@ -28,8 +28,12 @@ var edges = map[string][]string{
 	"internal/parallel":    {"golang.org/x/sync/errgroup"},
 	"internal/cpu":         {"golang.org/x/sys/cpu"},
 	"internal/half":        {"internal/cpu", "dtype"},
-	"internal/vfs":         {"golang.org/x/sys/unix"},
+	"internal/vfs":         {"source", "golang.org/x/sys/unix"},
 	"internal/memory":      {"golang.org/x/sys/unix"},
+	"internal/dialogue":    {"prompt", "tokenizer"},
+	"internal/modeldir":    {"prompt", "tokenizer", "weights"},
+	"internal/partition":   {},
+	"internal/vfs/vfstest": {"internal/vfs"},
 	"internal/safetensors": {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor"},
 	"internal/flax":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/gguf":        {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
@@ -37,25 +41,25 @@ var edges = map[string][]string{
 	"internal/torchfile":   {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/parquet":     {"internal/bounded", "internal/refusal", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
 	"tokenizer":            {"internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
-	"weights":              {"dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
-	"diff":                 {"weights", "tokenizer", "prompt", "dtype", "internal/bounded", "internal/half", "internal/vfs", "internal/memory"},
+	"weights":              {"dtype", "source", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
+	"diff":                 {"weights", "source", "dtype", "progress", "internal/bounded", "internal/half", "internal/vfs", "internal/memory", "internal/modeldir", "internal/parallel", "internal/partition"},
 	"prompt":               {},
-	"forward":              {"weights", "tokenizer", "prompt", "internal/half", "internal/vfs", "internal/memory", "dtype"},
+	"forward":              {"weights", "progress", "internal/half", "internal/vfs", "internal/memory", "internal/parallel", "internal/partition", "dtype"},
 	"backend":              {"prompt", "tokenizer"},
-	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "dtype"},
+	"backend/local":        {"backend", "forward", "tokenizer", "weights", "progress", "internal/half", "internal/memory", "dtype"},
 	"koala":                {"backend", "prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
 	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "progress", "internal/dialogue", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
-	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "github.com/x448/float16"},
+	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "progress", "github.com/x448/float16"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer", "github.com/sugarme/tokenizer/normalizer"},
 
 	// for tests, examples and benchmarks
-	"modeltest":                    {"tokenizer", "weights", "dtype", "internal/half", "internal/vfs"},
+	"modeltest":                    {"tokenizer", "weights", "dtype", "internal/half"},
 	"interop/scripted":             {"modeltest", "forward", "weights", "dtype"},
 	"interop/ggufprobe":            {"internal/bounded", "internal/refusal", "internal/tensor", "dtype", "internal/half", "internal/gguf"},
 	"internal/fixture":             {},
@@ -98,4 +102,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest", "dtype", "progress", "source"}

@@ -35,7 +35,7 @@ func (a *ahead) expect(panels []panel, i int) {
 			continue
 		}
 		for _, v := range x.work.views {
-			v.Expect()
+			v.Prefetch()
 		}
 	}
 }
@@ -81,6 +81,6 @@ func (p *Plan) forget(i int) {
 		return
 	}
 	for _, v := range p.panels[i].work.views {
-		v.Forget()
+		v.Release()
 	}
 }

@@ -36,11 +36,11 @@ func (f *forgetting) OpenIn(dir, name string, follow bool) (vfs.File, error) {
 	return &forgettingFile{file, f}, err
 }
 
-func (f *forgettingFile) Forget(off, n int64) {
+func (f *forgettingFile) Release(off, n int64) {
 	f.f.mu.Lock()
 	defer f.f.mu.Unlock()
 	f.f.forgotten += n
-	f.File.Forget(off, n)
+	f.File.Release(off, n)
 }
 
 // TestForget: where inputs and output take more than a quarter of the free
@@ -49,7 +49,7 @@ func (f *forgettingFile) Forget(off, n int64) {
 func TestForget(t *testing.T) {
 	x := newTrial(t)
 	size := int64(0) // of the weights of an input
-	c, err := weights.Open(x.delta, nil)
+	c, err := weights.Open(t.Context(), x.delta, nil)
 	require.NoError(t, err)
 	for _, q := range c.Params() {
 		size += c.Tensor(q).Bytes()

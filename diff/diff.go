@@ -126,6 +126,14 @@ const (
 // DefaultMemory is the memory limit when Options.Memory is 0.
 const DefaultMemory = 256 << 20
 
+// context returns a context that carries the file system of the options.
+func (o *Options) context(ctx context.Context) context.Context {
+	if o.fs == nil {
+		return ctx
+	}
+	return vfs.NewContext(ctx, o.fs)
+}
+
 func (o *Options) withDefaults() Options {
 	var full Options
 	if o != nil {

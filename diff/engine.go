@@ -28,7 +28,7 @@ func (e *NonFiniteError) Error() string {
 // Run writes the output. A plan runs once.
 func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	start := time.Now()
-	w, err := p.create()
+	w, err := p.create(p.options.context(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +45,12 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 }
 
 // create begins the output, or takes over that of an earlier run.
-func (p *Plan) create() (*weights.Writer, error) {
-	o := weights.CreateOptions{Replace: p.options.Force, NoSums: p.options.Digests == DigestNone, FS: p.options.fs}
+func (p *Plan) create(ctx context.Context) (*weights.Writer, error) {
+	o := weights.CreateOptions{Replace: p.options.Force, NoSums: p.options.Digests == DigestNone}
 	if p.options.Resume {
 		o.Resume = journalName
 	}
-	w, err := p.layout.Create(p.out, &o)
+	w, err := p.layout.Create(ctx, p.out, &o)
 	if errors.Is(err, weights.ErrLeftover) {
 		return nil, &ResumeError{err.Error(), p.out}
 	}

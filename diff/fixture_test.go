@@ -35,7 +35,7 @@ func shared(t *testing.T, elem ...string) string {
 // requireDigests compares a checkpoint with a digest list in its own layout.
 func requireDigests(t *testing.T, path string, list []fixture.Digest) {
 	t.Helper()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.NoError(t, c.Complete())

@@ -109,7 +109,7 @@ func TestConvertGivesTheReferencesGGUF(t *testing.T) {
 // names lists a file's tensors.
 func names(t *testing.T, path string) (list []string) {
 	t.Helper()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	for _, x := range c.Tensors {

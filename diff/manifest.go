@@ -7,12 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"io"
 	"path/filepath"
 	"runtime/debug"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/bounded"
-	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -134,7 +135,7 @@ func hashInputs(ctx context.Context, p *Plan, forget bool) func(stop bool) ([]Ma
 func hashFiles(ctx context.Context, p *Plan, list []ManifestInput, forget bool) error {
 	for i, c := range p.sources {
 		for k, f := range c.Files() {
-			digest, err := hashAll(ctx, sha256.New(), f.Data.(vfs.File), forget)
+			digest, err := hashAll(ctx, sha256.New(), f.Data, f.Size, forget)
 			if err != nil {
 				return fmt.Errorf("%s: reading %s: %w", p.inputs[i].name, f.Path, err)
 			}
@@ -146,14 +147,15 @@ func hashFiles(ctx context.Context, p *Plan, list []ManifestInput, forget bool) 
 
 // hashAll is the digest of a file, in hexadecimal digits. With forget, the
 // system is told that it will not be read again soon.
-func hashAll(ctx context.Context, sum hash.Hash, f vfs.File, forget bool) (string, error) {
-	b, size := make([]byte, 1<<20), f.Size()
+func hashAll(ctx context.Context, sum hash.Hash, f io.ReaderAt, size int64, forget bool) (string, error) {
+	b := make([]byte, 1<<20)
+	advised, ok := f.(source.Prefetcher)
 	for off := int64(0); off < size; off += int64(len(b)) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		if forget && off > 0 && off%forgetEvery == 0 {
-			f.Forget(off-forgetEvery, forgetEvery)
+		if forget && ok && off > 0 && off%forgetEvery == 0 {
+			advised.Release(off-forgetEvery, forgetEvery)
 		}
 		b = b[:min(int64(len(b)), size-off)]
 		if err := bounded.ReadFull(f, b, off); err != nil {

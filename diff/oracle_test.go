@@ -83,7 +83,7 @@ func meta(m modeltest.Model, p weights.Param, format weights.Format, r, c int) (
 // requireValues compares every byte of an output with the oracle.
 func requireValues(t *testing.T, path string, m modeltest.Model, format weights.Format, dt dtype.Type, value value) {
 	t.Helper()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.Equal(t, format, c.Format)

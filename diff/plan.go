@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -94,7 +95,7 @@ func (p *Plan) prepareSum() error {
 
 func (p *Plan) open() error {
 	for _, in := range p.inputs {
-		c, err := weights.Open(in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks, FS: p.options.fs})
+		c, err := weights.Open(p.options.context(context.Background()), in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks})
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}

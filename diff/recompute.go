@@ -12,7 +12,7 @@ import (
 
 // recompute compares the output with base + diff.
 func (v *verifier) recompute() error {
-	out, err := weights.Open(v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
+	out, err := weights.Open(v.ctx, v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
 	if err != nil {
 		return err
 	}

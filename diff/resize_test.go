@@ -30,7 +30,7 @@ func TestAlpaca(t *testing.T) {
 			_, err := Recover(t.Context(), shared(t, "S", "base", base), shared(t, "S", "diff", "alpaca-delta-bin"), out,
 				&Options{DType: dtype.F32, Heads: 4, ResizeVocab: true})
 			require.NoError(t, err)
-			c, err := weights.Open(out, nil)
+			c, err := weights.Open(t.Context(), out, nil)
 			require.NoError(t, err)
 			defer c.Close()
 			require.Equal(t, 129, c.Config.Vocab)
@@ -103,7 +103,7 @@ func TestQuantized(t *testing.T) {
 	m := modeltest.Tiny
 	x.opts.Format, x.opts.DType = gguf, dtype.Q8_0
 	require.NoError(t, x.do(t, x))
-	c, err := weights.Open(x.out, nil)
+	c, err := weights.Open(t.Context(), x.out, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	exact := sum(m)
@@ -136,7 +136,7 @@ func TestQuantized(t *testing.T) {
 	wide := filepath.Join(t.TempDir(), "wide")
 	_, err = Convert(t.Context(), x.out, wide, nil)
 	require.NoError(t, err)
-	again, err := weights.Open(wide, nil)
+	again, err := weights.Open(t.Context(), wide, nil)
 	require.NoError(t, err)
 	defer again.Close()
 	for _, w := range c.Tensors {

@@ -49,7 +49,7 @@ func TestConvertTied(t *testing.T) {
 			o.DType = dtype.F16
 			_, err := Convert(t.Context(), base, middle, &o)
 			require.NoError(t, err)
-			c, err := weights.Open(middle, nil)
+			c, err := weights.Open(t.Context(), middle, nil)
 			require.NoError(t, err)
 			defer c.Close()
 			require.NoError(t, c.Complete())

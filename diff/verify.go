@@ -210,7 +210,7 @@ func (v *verifier) file(name string, size int64, kind, digest string) (same bool
 		v.differs(Difference{File: name, Problem: fmt.Sprintf("has %d bytes, not %d", f.Size(), size)})
 		return false, nil
 	}
-	got, err := hashAll(v.ctx, newHash(kind), f, tooLarge(f.Size(), memory.Free()))
+	got, err := hashAll(v.ctx, newHash(kind), f, f.Size(), tooLarge(f.Size(), memory.Free()))
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", filepath.Join(v.dir, name), err)
 	}
@@ -223,7 +223,7 @@ func (v *verifier) file(name string, size int64, kind, digest string) (same bool
 
 // blame names the tensors that are damaged, as far as the files can be read.
 func (v *verifier) blame(m *Manifest) {
-	c, err := weights.Open(v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
+	c, err := weights.Open(v.ctx, v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
 	if err != nil {
 		v.differs(Difference{File: filepath.Base(v.report.Path), Problem: "cannot be read any more: " + err.Error()})
 		return

@@ -59,7 +59,7 @@ func TestVerify(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 21, r.Tensors)
 
-			c, err := weights.Open(x.out, nil)
+			c, err := weights.Open(t.Context(), x.out, nil)
 			require.NoError(t, err)
 			w := c.Tensor(weights.Param{Layer: 1, Role: weights.Up})
 			require.NoError(t, c.Close())

@@ -2,7 +2,6 @@ package forward_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -26,7 +25,7 @@ func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
 	if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base}); err != nil {
 		log.Fatal(err)
 	}
-	c, err = weights.Open(path, &weights.OpenOptions{Heads: m.Heads})
+	c, err = weights.Open(context.Background(), path, &weights.OpenOptions{Heads: m.Heads})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -39,7 +38,7 @@ func ExampleModel_Logits() {
 	checkpoint, remove := model(weights.FormatSafetensors)
 	defer remove()
 
-	m, err := forward.Open(checkpoint, &forward.Options{Memory: 256 << 20})
+	m, err := forward.Open(context.Background(), checkpoint, &forward.Options{Memory: 256 << 20})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -64,11 +63,11 @@ func ExampleCompare() {
 	second, remove := model(weights.FormatEasyLM)
 	defer remove()
 
-	a, err := forward.Open(first, nil)
+	a, err := forward.Open(context.Background(), first, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	b, err := forward.Open(second, nil)
+	b, err := forward.Open(context.Background(), second, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -86,11 +85,11 @@ func ExampleModel_Expect() {
 	checkpoint, remove := model(weights.FormatEasyLM)
 	defer remove()
 
-	m, err := forward.Open(checkpoint, nil)
+	m, err := forward.Open(context.Background(), checkpoint, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	reference := &forward.Expectation{ // or forward.ReadExpectation(path)
+	reference := &forward.Expectation{ // or forward.ReadExpectation(ctx, path)
 		Tokens: []int32{1, 15, 100},
 		Models: map[string]forward.Reference{
 			"llama": {Top: [][]forward.Candidate{{}, {}, {{67, 0.671465}, {2, 0.477648}}}},
@@ -108,29 +107,26 @@ func ExampleModel_Expect() {
 	// koala differs by 0.011
 }
 
-// See how likely a model finds a text: of each token, how much it surprises.
+// Measure how likely a model finds a text: the negative log-likelihood of each
+// token behind those before it.
 func ExampleModel_Plausibility() {
 	checkpoint, remove := model(weights.FormatEasyLM)
 	defer remove()
 
-	m, err := forward.Open(checkpoint, nil)
+	m, err := forward.Open(context.Background(), checkpoint, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = m.Plausibility(context.Background(), nil)
-	var vocabulary *forward.VocabularyError
-	if errors.As(err, &vocabulary) { // the dialogue is for LLaMA's tokens
-		r, err := m.Plausibility(context.Background(), []int32{1, 15, 100})
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Printf("%.2f, guessing gives %.2f\n", r.Mean, r.Random)
+	r, err := m.Plausibility(context.Background(), []int32{1, 15, 100}, nil)
+	if err != nil {
+		log.Fatal(err)
 	}
+	fmt.Printf("%.2f, guessing gives %.2f\n", r.Mean, r.Random)
 	// Output:
 	// 4.76, guessing gives 4.85
 }
 
-// Generate: keep the weights in memory, add token after token.
+// Generate text: keep the weights in memory and append one token after the other.
 func ExampleSession() {
 	checkpoint, remove := model(weights.FormatEasyLM)
 	defer remove()

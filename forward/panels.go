@@ -105,7 +105,7 @@ func (x panel) eachPart(block, buffer []byte, do func(first, count int, rows []b
 func (x panel) startPrefetch() {
 	for _, next := range x.prefetch {
 		if next.data == nil {
-			next.view.Expect()
+			next.view.Prefetch()
 		}
 	}
 }

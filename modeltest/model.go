@@ -17,6 +17,7 @@
 package modeltest
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -202,7 +203,7 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, values Value
 // writeShards writes Meta's torch shards through package weights: the CRC-32 of
 // a zip member covers all its bytes, so the file cannot be sparse.
 func (m Model) writeShards(path string, plan *weights.Plan, values Values) error {
-	w, err := plan.Create(path, nil)
+	w, err := plan.Create(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}

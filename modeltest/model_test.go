@@ -17,7 +17,7 @@ func TestLayoutsAgree(t *testing.T) {
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
 		require.NoError(t, Tiny.Write(path, &Options{Format: format, DType: dtype.F16, Values: Tiny.Base, ShardSize: 60_000}))
-		c, err := weights.Open(path, &weights.OpenOptions{Heads: Tiny.Heads})
+		c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: Tiny.Heads})
 		require.NoError(t, err)
 		defer c.Close()
 		require.NoError(t, c.Complete())

@@ -3,15 +3,10 @@ package modeltest
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-	"io/fs"
 	"math"
-	"path/filepath"
-	"time"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
@@ -46,7 +41,7 @@ func chains() [][]tokenizer.Token {
 // The shape of the scripted model. An embedding of 64 signs fits one word.
 const (
 	dim, layers, heads, ffn = 64, 2, 2, 176
-	context                 = 2048
+	contextLength           = 2048
 	strength                = 3. / 8 // weight of a successor, which gives a logit of 24
 )
 
@@ -73,7 +68,7 @@ func GGUFSpec(name string, c weights.Config, dt dtype.Type) *weights.Spec {
 // ScriptedGGUF returns the [Scripted] model as the bytes of a GGUF file with
 // LLaMA's vocabulary and fp16 matrices. It takes about 20 ms.
 func ScriptedGGUF() ([]byte, error) {
-	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, dtype.F16)
+	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: contextLength}, dtype.F16)
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -171,50 +166,5 @@ func Scripted() (*weights.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return weights.Open(name, &weights.OpenOptions{FS: memory{FS: vfs.OS, file: file}})
+	return weights.NewReader(bytes.NewReader(file), int64(len(file)), &weights.OpenOptions{Name: "scripted.gguf"})
 }
-
-const name = "scripted.gguf"
-
-// memory is a file system that holds one file.
-type memory struct {
-	vfs.FS
-	file []byte
-}
-
-func (m memory) Open(path string) (vfs.File, error) {
-	if filepath.Base(path) != name {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-	}
-	return file{bytes.NewReader(m.file)}, nil
-}
-
-func (m memory) Stat(path string) (fs.FileInfo, error) {
-	f, err := m.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return f.Stat()
-}
-
-// file is an open, read-only file in memory.
-type file struct{ *bytes.Reader }
-
-func (file) WriteAt([]byte, int64) (int, error) {
-	return 0, fmt.Errorf("%s: %w", name, fs.ErrPermission)
-}
-func (file) Close() error                 { return nil }
-func (file) Expect(off, n int64)          {}
-func (file) StartSync(off, n int64)       {}
-func (file) Forget(off, n int64)          {}
-func (file) Sync() error                  { return nil }
-func (f file) Stat() (fs.FileInfo, error) { return info{f.Size()}, nil }
-
-type info struct{ size int64 }
-
-func (info) Name() string       { return name }
-func (i info) Size() int64      { return i.size }
-func (info) Mode() fs.FileMode  { return 0o444 }
-func (info) ModTime() time.Time { return time.Time{} }
-func (info) IsDir() bool        { return false }
-func (info) Sys() any           { return nil }

@@ -56,7 +56,7 @@ func TestUnknownFiles(t *testing.T) {
 			dir := t.TempDir()
 			text(t, dir, "file", c.content)
 			before := openFiles()
-			_, err := weights.Open(filepath.Join(dir, "file"), nil)
+			_, err := weights.Open(t.Context(), filepath.Join(dir, "file"), nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, "file"))
 			require.ErrorContains(t, err, c.says)
 			last := err.Error()[strings.LastIndex(err.Error(), ": "):]
@@ -76,7 +76,7 @@ func TestMagicOfOthers(t *testing.T) {
 		b = append(b, `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`...)
 		b = append(b, bytes.Repeat([]byte{' '}, length+8-len(b))...)
 		require.NoError(t, os.WriteFile(path, append(b, 0), 0o644))
-		c, err := weights.Open(path, nil)
+		c, err := weights.Open(t.Context(), path, nil)
 		require.NoError(t, err, "header of %#x bytes", length)
 		require.NoError(t, c.Close())
 	}
@@ -84,9 +84,9 @@ func TestMagicOfOthers(t *testing.T) {
 
 // TestAbsent opens what is not there.
 func TestAbsent(t *testing.T) {
-	_, err := weights.Open(filepath.Join(t.TempDir(), "absent"), nil)
+	_, err := weights.Open(t.Context(), filepath.Join(t.TempDir(), "absent"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = weights.Open("", nil)
+	_, err = weights.Open(t.Context(), "", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -96,7 +96,7 @@ func TestOffsets(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, info.Size()-1))
-	_, err = weights.Open(path, nil)
+	_, err = weights.Open(t.Context(), path, nil)
 	e := requireFormatError(t, err, io.ErrUnexpectedEOF, path)
 	require.Equal(t, weights.FormatEasyLM, e.Format)
 	require.Equal(t, "transformer/wte/embedding", e.Tensor, "the last record's")
@@ -108,7 +108,7 @@ func TestOffsets(t *testing.T) {
 	require.NoError(t, err)
 	at := bytes.Index(b, []byte(`[3]`))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, single), bytes.Replace(b, []byte("[3]"), []byte("[4]"), 1), 0o644))
-	_, err = weights.Open(dir, nil)
+	_, err = weights.Open(t.Context(), dir, nil)
 	e = requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, single))
 	require.Equal(t, "first", e.Tensor)
 	require.InDelta(t, at, e.Offset, 40, "near the wrong shape")
@@ -124,7 +124,7 @@ func TestOneWeightTwice(t *testing.T) {
 		b = append(b, record(filepath.ToSlash(filepath.Join(prefix, "lm_head/kernel")))...)
 	}
 	require.NoError(t, os.WriteFile(path, b, 0o644))
-	_, err := weights.Open(path, nil)
+	_, err := weights.Open(t.Context(), path, nil)
 	e := requireFormatError(t, err, weights.ErrMalformed, path)
 	require.Equal(t, "params/lm_head/kernel", e.Tensor)
 	require.ErrorContains(t, err, `the same weight as "lm_head/kernel"`)
@@ -186,7 +186,7 @@ func TestWellFormedOthers(t *testing.T) {
 					require.Len(t, v.Shape, len(c.Tensor(p).Shape))
 				}
 			}
-			if _, err := weights.Open(path, &weights.OpenOptions{Heads: 2}); err != nil {
+			if _, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 2}); err != nil {
 				requireModelError(t, err, path)
 			}
 		})

@@ -9,13 +9,11 @@ import (
 	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/vfs"
 )
 
 // checksum is what a file says of a part of itself.
 type checksum struct {
-	file    vfs.File
-	path    string
+	file    *openFile
 	storage torchfile.Storage
 }
 
@@ -41,12 +39,12 @@ func (s *checksum) check(ctx context.Context, buffer []byte) error {
 		}
 		b := buffer[:min(int64(len(buffer)), s.storage.Size-off)]
 		if err := bounded.ReadFull(section, b, off); err != nil {
-			return fmt.Errorf("reading %s of %s: %w", s.storage.Name, s.path, err)
+			return fmt.Errorf("reading %s of %s: %w", s.storage.Name, s.file.path, err)
 		}
 		sum.Write(b)
 	}
 	if sum.Sum32() != s.storage.CRC32 {
-		return &FormatError{Format: FormatTorch, Path: s.path, Offset: s.storage.Offset,
+		return &FormatError{Format: FormatTorch, Path: s.file.path, Offset: s.storage.Offset,
 			Err: refusal.Reason(ErrMalformed, "member %s has the CRC-32 %08x, the zip says %08x", s.storage.Name, sum.Sum32(), s.storage.CRC32)}
 	}
 	return nil

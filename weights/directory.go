@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/strictjson"
-	"github.com/koala-go/sdk/internal/vfs"
 )
 
 const (
@@ -42,7 +40,7 @@ func (c *Checkpoint) openDir() error {
 		c.Format = d.format
 		f, err := c.openBeside(d.single)
 		if err == nil {
-			return c.addFile(f, filepath.Join(c.dir, d.single))
+			return c.addFile(f)
 		}
 		if !notExist(err) {
 			return err
@@ -55,24 +53,22 @@ func (c *Checkpoint) openDir() error {
 			return err
 		}
 	}
-	entries, err := c.fs.ReadDir(c.dir)
+	names, err := c.storage.list(c.dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if shardPattern.MatchString(e.Name()) {
-			return c.openMeta(entries)
-		}
+	if slices.ContainsFunc(names, shardPattern.MatchString) {
+		return c.openMeta(names)
 	}
-	return c.explainDir(entries)
+	return c.explainDir(names)
 }
 
 // explainDir says why a directory is none that can be read.
-func (c *Checkpoint) explainDir(entries []fs.DirEntry) error {
+func (c *Checkpoint) explainDir(names []string) error {
 	what := "it has no model.safetensors, no pytorch_model.bin, no index of shards, and no consolidated.00.pth"
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".gguf") {
-			what += "; give " + filepath.Join(c.Path, e.Name()) + " itself"
+	for _, name := range names {
+		if strings.HasSuffix(name, ".gguf") {
+			what += "; give " + c.storage.join(c.Path, name) + " itself"
 			break
 		}
 	}
@@ -82,7 +78,7 @@ func (c *Checkpoint) explainDir(entries []fs.DirEntry) error {
 // openShards reads the files that an index names, and checks that they hold
 // what it says.
 func (c *Checkpoint) openShards(index string, text []byte) error {
-	path := filepath.Join(c.dir, index)
+	path := c.storage.join(c.dir, index)
 	shardOf, err := readIndex(text)
 	if err != nil {
 		return formatError(c.Format, path, err)
@@ -99,7 +95,7 @@ func (c *Checkpoint) openShards(index string, text []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := c.addFile(f, filepath.Join(c.dir, name)); err != nil {
+		if err := c.addFile(f); err != nil {
 			return err
 		}
 	}
@@ -107,21 +103,13 @@ func (c *Checkpoint) openShards(index string, text []byte) error {
 }
 
 // openBeside opens a file in the checkpoint's directory.
-func (c *Checkpoint) openBeside(name string) (vfs.File, error) {
-	f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
-	if errors.Is(err, ErrLink) {
-		return nil, &linkError{err}
+func (c *Checkpoint) openBeside(name string) (*openFile, error) {
+	f, err := c.storage.openIn(c.dir, name)
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	return c.keep(f, c.storage.join(c.dir, name))
 }
-
-// linkError adds what to do to the refusal of a link.
-type linkError struct{ err error }
-
-func (e *linkError) Error() string {
-	return e.err.Error() + ": put the file itself there, or allow links, as FollowLinks in the options or --follow-links on the command line"
-}
-func (e *linkError) Unwrap() error { return e.err }
 
 // readIndex reads the weight_map: tensor name → shard. metadata is passed
 // over; its total_size is wrong too often to be a check.
@@ -144,23 +132,6 @@ func readIndex(text []byte) (map[string]string, error) {
 		err = refusal.Malformed(0, "", "index has no weight_map, or an empty one")
 	}
 	return shardOf, err
-}
-
-// checkShardNames refuses names that are more than names, and names that some
-// file systems hold for one.
-func checkShardNames(names []string) error {
-	folded := make(map[string]string)
-	for _, name := range names {
-		if err := vfs.CheckName(name); err != nil {
-			return refusal.Malformed(0, "", "shard %v", err)
-		}
-		twin, dup := folded[strings.ToLower(name)]
-		if dup {
-			return refusal.Malformed(0, "", "shards %q and %q differ in letter case only", twin, name)
-		}
-		folded[strings.ToLower(name)] = name
-	}
-	return nil
 }
 
 // checkIndex compares where the index says that tensors are with where they
@@ -195,17 +166,22 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 	if c.dir == "" {
 		return nil, fs.ErrNotExist
 	}
-	f, err := c.openBeside(name)
+	path := c.storage.join(c.dir, name)
+	f, err := c.storage.openIn(c.dir, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if f.Size() > maxIndex {
-		return nil, whole("", filepath.Join(c.dir, name), ErrMalformed, "%d bytes are too many for this file", f.Size())
+	opened, err := newOpenFile(f, path)
+	if err != nil {
+		return nil, err
 	}
-	text := make([]byte, f.Size())
+	if opened.info.Size > maxIndex {
+		return nil, whole("", path, ErrMalformed, "%d bytes are too many for this file", opened.info.Size)
+	}
+	text := make([]byte, opened.info.Size)
 	if err := bounded.ReadFull(f, text, 0); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(c.dir, name), err)
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return text, nil
 }

@@ -1,13 +1,19 @@
 package weights_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -31,7 +37,7 @@ func ExampleOpen() {
 	path, remove := checkpoint()
 	defer remove()
 
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,11 +60,102 @@ func ExampleOpen() {
 	// layer 0 k is transformer/h/0/attention/wk/kernel F16 [64 64]
 }
 
+// Open a checkpoint whose bytes are in memory. A Source of several files, such
+// as a source.Map or an embed.FS, is opened by name.
+func ExampleNewReader() {
+	path, remove := checkpoint()
+	defer remove()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	c, err := weights.NewReader(bytes.NewReader(data), int64(len(data)), &weights.OpenOptions{Heads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(c.Format, len(c.Tensors), "tensors")
+
+	files := source.Map{"models/tiny.stream": bytes.NewReader(data)}
+	named, err := weights.Open(context.Background(), "models/tiny.stream", &weights.OpenOptions{Source: files, Heads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer named.Close()
+	fmt.Println(named.Path, named.Config.Layers, "layers")
+	// Output:
+	// easylm 21 tensors
+	// models/tiny.stream 2 layers
+}
+
+// rangeReader reads a file of an HTTP server by range requests.
+type rangeReader struct {
+	url  string
+	size int64
+}
+
+func (r *rangeReader) Size() int64 { return r.size }
+
+func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
+	if off >= r.size {
+		return 0, io.EOF
+	}
+	request, err := http.NewRequest(http.MethodGet, r.url, nil)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode != http.StatusPartialContent {
+		return 0, fmt.Errorf("reading a range of %s: %s", r.url, reply.Status)
+	}
+	n, err := io.ReadFull(reply.Body, p)
+	if err == io.ErrUnexpectedEOF { // the range ends behind the file
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Open a checkpoint on a web server. Only the headers, and what is asked for,
+// are fetched.
+func ExampleNewReader_http() {
+	path, remove := checkpoint()
+	defer remove()
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(path))))
+	defer server.Close()
+	url := server.URL + "/" + filepath.Base(path)
+
+	head, err := http.Head(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	head.Body.Close()
+	remote := &rangeReader{url, head.ContentLength}
+	c, err := weights.NewReader(remote, remote.Size(), &weights.OpenOptions{Name: path, Heads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	norm := make([]float32, 2)
+	if err := c.Tensor(weights.Param{Role: weights.Norm}).Float32s(norm, 0); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Format, c.Config.Layers, "layers, norm", norm)
+	// Output:
+	// easylm 2 layers, norm [1.0488281 1.015625]
+}
+
 // Read a weight's numbers as the file has them.
 func ExampleTensor_Float32s() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -79,7 +176,7 @@ func ExampleTensor_Float32s() {
 func ExampleCheckpoint_View() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -130,7 +227,7 @@ func ExampleSpec() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	w, err := plan.Create(out, nil)
+	w, err := plan.Create(context.Background(), out, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -158,7 +255,7 @@ func ExampleSpec() {
 func ExampleCheckpoint_Evidence() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -176,7 +273,7 @@ func ExampleCheckpoint_Evidence() {
 func ExampleCheckpoint_ResizeVocab() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -53,9 +53,9 @@ func (a *advised) Create(path string, size int64) (vfs.File, error) {
 	return &advisedFile{f, a, filepath.Base(path)}, err
 }
 
-func (f *advisedFile) Expect(off, n int64) {
+func (f *advisedFile) Prefetch(off, n int64) {
 	f.a.expected.add(f.name, off, n)
-	f.File.Expect(off, n)
+	f.File.Prefetch(off, n)
 }
 
 func (f *advisedFile) StartSync(off, n int64) {
@@ -63,9 +63,9 @@ func (f *advisedFile) StartSync(off, n int64) {
 	f.File.StartSync(off, n)
 }
 
-func (f *advisedFile) Forget(off, n int64) {
+func (f *advisedFile) Release(off, n int64) {
 	f.a.forgotten.add(f.name, off, n)
-	f.File.Forget(off, n)
+	f.File.Release(off, n)
 }
 
 // TestExpect names the bytes that a weight lies in, in each of Meta's shards,
@@ -74,12 +74,13 @@ func TestExpect(t *testing.T) {
 	for _, o := range []*modeltest.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
 		o.DType, o.Values = dtype.F16, modeltest.Tiny.Base
 		a := newAdvised()
-		c := open(t, model(t, o), &weights.OpenOptions{Heads: 4, FS: a})
+		c, err := weights.Open(vfs.NewContext(t.Context(), a), model(t, o), &weights.OpenOptions{Heads: 4})
+		require.NoError(t, err)
 		p := weights.Param{Layer: 1, Role: weights.Down}
 		v, err := c.View(p, weights.HuggingFace)
 		require.NoError(t, err)
-		v.Expect()
-		v.Forget()
+		v.Prefetch()
+		v.Release()
 		require.Equal(t, a.expected, a.forgotten)
 		total := int64(0)
 		for name, spans := range a.expected {
@@ -100,7 +101,7 @@ func TestStartSync(t *testing.T) {
 	for name := range formats {
 		for _, forget := range []bool{false, true} {
 			p, a := plan(t, name), newAdvised()
-			w, err := p.Create(filepath.Join(t.TempDir(), "out"), &weights.CreateOptions{FS: a})
+			w, err := p.Create(vfs.NewContext(t.Context(), a), filepath.Join(t.TempDir(), "out"), nil)
 			require.NoError(t, err)
 			fill(t, w, p)
 			for _, q := range p.Order() {

@@ -85,7 +85,7 @@ func TestBasesInEveryFormat(t *testing.T) {
 		t.Run(f.shape+"/"+f.name, func(t *testing.T) {
 			path := fixture.Path(t, "fixtures", f.shape, "base", filepath.FromSlash(f.name))
 			for _, mmap := range []bool{false, true} {
-				c, err := Open(path, &OpenOptions{Heads: heads[f.shape], Mmap: mmap})
+				c, err := Open(t.Context(), path, &OpenOptions{Heads: heads[f.shape], Mmap: mmap})
 				require.NoError(t, err)
 				defer c.Close()
 				require.Equal(t, f.format, c.Format)
@@ -100,7 +100,7 @@ func TestBasesInEveryFormat(t *testing.T) {
 // layouts that it wrote digests of.
 func TestRecoveredInEveryLayout(t *testing.T) {
 	for _, shape := range []string{"S", "T", "D"} {
-		c, err := Open(fixture.Path(t, "fixtures", shape, "recovered", "recovered-bf16.stream"), &OpenOptions{Heads: heads[shape]})
+		c, err := Open(t.Context(), fixture.Path(t, "fixtures", shape, "recovered", "recovered-bf16.stream"), &OpenOptions{Heads: heads[shape]})
 		require.NoError(t, err)
 		defer c.Close()
 		for file, layout := range map[string]*Layout{
@@ -121,7 +121,7 @@ func TestRecoveredInEveryLayout(t *testing.T) {
 
 // TestGGUF reads the reference's GGUF file.
 func TestGGUF(t *testing.T) {
-	c, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
+	c, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.Equal(t, FormatGGUF, c.Format)
@@ -137,10 +137,10 @@ func TestGGUF(t *testing.T) {
 
 // TestFloats reads elements as Go numbers.
 func TestFloats(t *testing.T) {
-	wide, err := Open(fixture.Path(t, "fixtures", "S", "base", "easylm-fp32.stream"), nil)
+	wide, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "base", "easylm-fp32.stream"), nil)
 	require.NoError(t, err)
 	defer wide.Close()
-	narrow, err := Open(fixture.Path(t, "fixtures", "S", "base", "easylm-fp16.stream"), nil)
+	narrow, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "base", "easylm-fp16.stream"), nil)
 	require.NoError(t, err)
 	defer narrow.Close()
 	for _, n := range narrow.Tensors {

@@ -11,7 +11,6 @@ import (
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
-	"github.com/koala-go/sdk/internal/vfs"
 )
 
 // Format is a file format.
@@ -55,8 +54,9 @@ var magics = []struct {
 }
 
 // detect tells the format from the first bytes.
-func detect(f vfs.File, path string) (Format, error) {
-	head := make([]byte, min(f.Size(), 24))
+func detect(f *openFile) (Format, error) {
+	path := f.path
+	head := make([]byte, min(f.info.Size, 24))
 	if err := bounded.ReadFull(f, head, 0); err != nil {
 		return "", fmt.Errorf("reading %s: %w", path, err)
 	}
@@ -97,16 +97,16 @@ type header struct {
 }
 
 // readHeader reads the header of a file of a known format.
-func readHeader(format Format, f vfs.File) (h header, err error) {
+func readHeader(format Format, f *openFile) (h header, err error) {
 	switch format {
 	case FormatSafetensors:
 		var file *safetensors.File
-		if file, err = safetensors.Read(f, f.Size()); err == nil {
+		if file, err = safetensors.Read(f.File, f.info.Size); err == nil {
 			h.tensors = file.Tensors
 		}
 	case FormatTorch:
 		var file *torchfile.File
-		if file, err = torchfile.Read(f, f.Size()); err == nil {
+		if file, err = torchfile.Read(f.File, f.info.Size); err == nil {
 			h.tensors = file.Tensors
 			if !file.Unchecked {
 				h.storages = file.Storages
@@ -114,12 +114,12 @@ func readHeader(format Format, f vfs.File) (h header, err error) {
 		}
 	case FormatGGUF:
 		var file *gguf.File
-		if file, err = gguf.Read(f, f.Size()); err == nil {
+		if file, err = gguf.Read(f.File, f.info.Size); err == nil {
 			h.tensors, h.metadata = file.Tensors, file.Metadata
 		}
 	default:
 		var file *flax.File
-		if file, err = flax.Read(f, f.Size()); err == nil {
+		if file, err = flax.Read(f.File, f.info.Size); err == nil {
 			h.tensors = file.Tensors
 		}
 	}

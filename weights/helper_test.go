@@ -120,7 +120,7 @@ func move(t *testing.T, dir, from, to string) {
 // open opens a checkpoint that is well-formed.
 func open(t *testing.T, path string, opts *weights.OpenOptions) *weights.Checkpoint {
 	t.Helper()
-	c, err := weights.Open(path, opts)
+	c, err := weights.Open(t.Context(), path, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c

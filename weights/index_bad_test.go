@@ -43,7 +43,7 @@ func TestShardNames(t *testing.T) {
 				require.NoError(t, os.Link(filepath.Join(dir, shard1), filepath.Join(dir, to, shard1)))
 			}
 			move(t, dir, shard1, name)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, indexFile))
 			require.ErrorContains(t, err, "not a plain file name")
 		})
@@ -85,7 +85,7 @@ func TestBadIndexText(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			dir := tiny(t)
 			text(t, dir, indexFile, c.text)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, indexFile))
 		})
 	}
@@ -141,7 +141,7 @@ func TestIndexAgainstShards(t *testing.T) {
 			dir := tiny(t)
 			before := openFiles()
 			c.damage(t, dir)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, c.path))
 			require.ErrorContains(t, err, c.says)
 			require.Equal(t, before, openFiles(), "files are left open")
@@ -177,24 +177,24 @@ func TestSingleFileWins(t *testing.T) {
 // TestDirectoryWithoutModel opens directories in which no model lies, or half of one.
 func TestDirectoryWithoutModel(t *testing.T) {
 	dir := t.TempDir()
-	_, err := weights.Open(dir, nil)
+	_, err := weights.Open(t.Context(), dir, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, dir)
 	require.ErrorContains(t, err, single)
 	text(t, dir, "ggml-model-f16.gguf", "GGUF")
-	_, err = weights.Open(dir, nil)
+	_, err = weights.Open(t.Context(), dir, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "give "+filepath.Join(dir, "ggml-model-f16.gguf"))
 	for _, name := range []string{"pytorch_model-00001-of-00002.bin", "model-00001-of-00002.safetensors", "consolidated.0.pth"} {
 		dir := t.TempDir()
 		text(t, dir, name, "PK\x03\x04")
-		_, err := weights.Open(dir, nil)
+		_, err := weights.Open(t.Context(), dir, nil)
 		require.ErrorIs(t, err, os.ErrNotExist, name)
 	}
 	for _, name := range []string{"consolidated.00.pth", "pytorch_model.bin"} {
 		dir := t.TempDir()
 		text(t, dir, name, "PK\x03\x04")
-		_, err := weights.Open(dir, nil)
+		_, err := weights.Open(t.Context(), dir, nil)
 		requireFormatError(t, err, io.ErrUnexpectedEOF, filepath.Join(dir, name))
 	}
 }

@@ -38,7 +38,7 @@ func TestNotRegular(t *testing.T) {
 				replace(t, filepath.Join(dir, name), filepath.Join(t.TempDir(), "moved"), with)
 				for _, follow := range []bool{false, true} {
 					before := openFiles()
-					_, err := weights.Open(dir, &weights.OpenOptions{FollowLinks: follow})
+					_, err := weights.Open(t.Context(), dir, &weights.OpenOptions{FollowLinks: follow})
 					require.ErrorIs(t, err, vfs.ErrNotRegular)
 					require.ErrorContains(t, err, filepath.Join(dir, name))
 					require.Equal(t, before, openFiles(), "files are left open")
@@ -48,13 +48,13 @@ func TestNotRegular(t *testing.T) {
 	}
 	dir := tiny(t)
 	replace(t, filepath.Join(dir, shard1), filepath.Join(t.TempDir(), "moved"), func(path string) error { return os.Symlink(os.DevNull, path) })
-	_, err := weights.Open(dir, &weights.OpenOptions{FollowLinks: true})
+	_, err := weights.Open(t.Context(), dir, &weights.OpenOptions{FollowLinks: true})
 	require.ErrorIs(t, err, vfs.ErrNotRegular, "device")
-	_, err = weights.Open(os.DevNull, nil)
+	_, err = weights.Open(t.Context(), os.DevNull, nil)
 	require.ErrorIs(t, err, vfs.ErrNotRegular, "device by name")
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, unix.Mkfifo(fifo, 0o600))
-	_, err = weights.Open(fifo, nil)
+	_, err = weights.Open(t.Context(), fifo, nil)
 	require.ErrorIs(t, err, vfs.ErrNotRegular, "named pipe by name")
 }
 
@@ -77,7 +77,7 @@ func TestLinkedShards(t *testing.T) {
 			outside := filepath.Join(t.TempDir(), "outside")
 			replace(t, path, path+".old", func(path string) error { return os.Symlink(outside, path) })
 			require.NoError(t, os.Rename(filepath.Join(dir, "sub", "inside"), outside))
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			require.ErrorIs(t, err, weights.ErrLink)
 			require.ErrorContains(t, err, "--follow-links")
 			require.ErrorContains(t, err, outside, "the error names where the link goes")

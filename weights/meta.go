@@ -3,8 +3,6 @@ package weights
 import (
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"slices"
 
@@ -32,22 +30,22 @@ var shardPattern = regexp.MustCompile(`^consolidated\.\d\d\.pth$`)
 
 // openMeta reads a directory of Meta's shards, none of which may be missing
 // between the first and the last.
-func (c *Checkpoint) openMeta(entries []fs.DirEntry) error {
+func (c *Checkpoint) openMeta(names []string) error {
 	c.Format = FormatTorch
 	var shards [][]*Tensor
-	for _, e := range entries { // by name
-		if !shardPattern.MatchString(e.Name()) {
+	for _, found := range names { // sorted
+		if !shardPattern.MatchString(found) {
 			continue
 		}
 		name := shardName(len(shards))
-		if e.Name() != name {
-			return whole(c.Format, c.Path, ErrMalformed, "shard %s is missing beside %s", name, e.Name())
+		if found != name {
+			return whole(c.Format, c.Path, ErrMalformed, "shard %s is missing beside %s", name, found)
 		}
 		f, err := c.openBeside(name)
 		if err != nil {
 			return err
 		}
-		tensors, err := c.readFile(f, filepath.Join(c.dir, name))
+		tensors, err := c.readFile(f)
 		if err != nil {
 			return err
 		}

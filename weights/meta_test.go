@@ -58,7 +58,7 @@ func TestBadShards(t *testing.T) {
 			dir := t.TempDir()
 			putShard(t, filepath.Join(dir, shardName(0)), first)
 			putShard(t, filepath.Join(dir, shardName(1)), c.second)
-			_, err := Open(dir, nil)
+			_, err := Open(t.Context(), dir, nil)
 			var e *FormatError
 			require.ErrorAs(t, err, &e)
 			require.ErrorIs(t, err, ErrMalformed)
@@ -76,7 +76,7 @@ func TestMissingShards(t *testing.T) {
 		for _, i := range present {
 			putShard(t, filepath.Join(dir, shardName(i)), tensors)
 		}
-		_, err := Open(dir, nil)
+		_, err := Open(t.Context(), dir, nil)
 		require.ErrorIs(t, err, ErrMalformed)
 		require.ErrorContains(t, err, "is missing beside")
 	}
@@ -89,7 +89,7 @@ func TestShardsJoin(t *testing.T) {
 	buffer := shardOf("rope.freqs", "F32", 4)
 	putShard(t, filepath.Join(dir, shardName(0)), []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 5), shardOf("output.weight", "F16", 3, 8), shardOf("norm.weight", "F16", 8), buffer})
 	putShard(t, filepath.Join(dir, shardName(1)), []tensor.Tensor{shardOf("norm.weight", "F16", 8), shardOf("output.weight", "F16", 5, 8), shardOf("tok_embeddings.weight", "F16", 8, 3)})
-	c, err := Open(dir, nil)
+	c, err := Open(t.Context(), dir, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.Len(t, c.Tensors, 4)
@@ -107,7 +107,7 @@ func TestShardsJoin(t *testing.T) {
 func TestCheckSums(t *testing.T) {
 	path := filepath.Join(t.TempDir(), shardName(0))
 	putShard(t, path, []tensor.Tensor{shardOf("norm.weight", "F16", 8)})
-	c, err := Open(path, nil)
+	c, err := Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	offset := c.Tensors[0].Offset
 	require.NoError(t, c.Close())
@@ -115,7 +115,7 @@ func TestCheckSums(t *testing.T) {
 	require.NoError(t, err)
 	b[offset+3] ^= 1
 	require.NoError(t, os.WriteFile(path, b, 0o644))
-	if c, err = Open(path, nil); err != nil {
+	if c, err = Open(t.Context(), path, nil); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
@@ -138,7 +138,7 @@ func TestParamsJSON(t *testing.T) {
 		dir := t.TempDir()
 		putShard(t, filepath.Join(dir, shardName(0)), []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 8), shardOf("norm.weight", "F16", 8)})
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "params.json"), []byte(text), 0o644))
-		c, err := Open(dir, nil)
+		c, err := Open(t.Context(), dir, nil)
 		if says != "" {
 			require.ErrorContains(t, err, says)
 			continue

@@ -62,7 +62,7 @@ func TestBadConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := one(t)
 			c.damage(t, dir)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, "config.json"))
 			require.ErrorContains(t, err, c.says)
 		})
@@ -95,7 +95,7 @@ func TestBadHeads(t *testing.T) {
 					fields[k] = v
 				}
 			})
-			_, err := weights.Open(dir, &weights.OpenOptions{Heads: c.asked})
+			_, err := weights.Open(t.Context(), dir, &weights.OpenOptions{Heads: c.asked})
 			requireModelError(t, err, dir)
 			require.ErrorContains(t, err, c.says)
 		})

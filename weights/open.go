@@ -1,14 +1,17 @@
 package weights
 
 import (
+	"cmp"
+	"context"
 	"errors"
-	"path/filepath"
+	"io"
 	"slices"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/source"
 )
 
 // OpenOptions are the choices of Open; nil means the zero value.
@@ -23,9 +26,12 @@ type OpenOptions struct {
 	// saves a copy in the kernel; a file that shrinks meanwhile is an error
 	// all the same, but on a failing disk errors are less exact.
 	Mmap bool
-	// FS is the file system, nil for the machine's own. Its type is internal:
-	// it is for the module's tests of failing disks.
-	FS vfs.FS
+	// Source is where the files are read from. Nil means the local file
+	// system. FollowLinks and Mmap are for local files only.
+	Source source.Source
+	// Name is the Path of a checkpoint that NewReader opens, as errors name it.
+	// The default is "checkpoint".
+	Name string
 }
 
 // Checkpoint is an open checkpoint. It is safe for concurrent use, but for
@@ -39,8 +45,8 @@ type Checkpoint struct {
 
 	dir      string // where config.json and the tokenizer's files lie, "" when nowhere
 	options  OpenOptions
-	fs       vfs.FS
-	files    []openedFile
+	storage  storage
+	files    []*openFile
 	sums     []checksum
 	metadata *gguf.Metadata
 	byParam  map[Param]*Tensor
@@ -54,16 +60,16 @@ type Checkpoint struct {
 // Errors are *FormatError for bad content, *ModelError where the number of
 // heads does not fit the tensors, and the system's for files that cannot be
 // read.
-func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
-	if opts == nil {
-		opts = &OpenOptions{}
-	}
-	c := &Checkpoint{Path: path, options: *opts, fs: opts.FS}
-	if c.fs == nil {
-		c.fs = vfs.OS
-	}
-	if opts.Mmap {
-		c.fs = vfs.Mapped(c.fs)
+func Open(ctx context.Context, name string, opts *OpenOptions) (*Checkpoint, error) {
+	c := newCheckpoint(name, opts)
+	if c.options.Source != nil {
+		c.storage = &sourceFiles{ctx, c.options.Source}
+	} else {
+		fsys := vfs.FromContext(ctx)
+		if c.options.Mmap {
+			fsys = vfs.Mapped(fsys)
+		}
+		c.storage = &localFiles{fsys, c.options.FollowLinks}
 	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -71,15 +77,41 @@ func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
 	return c, nil
 }
 
+// NewReader reads the header of a checkpoint that is one file of size bytes,
+// with no other files beside it: what no reader tells, such as the number of
+// heads of a safetensors file, comes from the options. Close does not close r.
+// Errors are those of Open.
+func NewReader(r io.ReaderAt, size int64, opts *OpenOptions) (*Checkpoint, error) {
+	c := newCheckpoint("", opts)
+	c.Path = cmp.Or(c.options.Name, "checkpoint")
+	f := readerFile{r, source.Info{Name: c.Path, Size: size}}
+	err := c.addOnly(f)
+	if err == nil {
+		err = c.index()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func newCheckpoint(path string, opts *OpenOptions) *Checkpoint {
+	c := &Checkpoint{Path: path}
+	if opts != nil {
+		c.options = *opts
+	}
+	return c
+}
+
 func (c *Checkpoint) open() error {
-	info, err := c.fs.Stat(c.Path)
+	info, err := c.storage.stat(c.Path)
 	if err != nil {
 		return err
 	}
-	if info.IsDir() {
+	if info.IsDir {
 		err = c.openDir()
 	} else {
-		err = c.openFile()
+		err = c.openSingle()
 	}
 	if err != nil {
 		return err
@@ -97,48 +129,62 @@ func (c *Checkpoint) Close() error {
 	return err
 }
 
-// openFile reads a checkpoint that is one file.
-func (c *Checkpoint) openFile() error {
-	f, err := c.fs.Open(c.Path)
+// openSingle reads a checkpoint that is one file.
+func (c *Checkpoint) openSingle() error {
+	f, err := c.storage.open(c.Path)
 	if err != nil {
 		return err
 	}
-	if c.Format, err = detect(f, c.Path); err != nil {
-		return errors.Join(err, f.Close())
+	if err := c.addOnly(f); err != nil {
+		return err
 	}
 	if c.Format == FormatSafetensors || c.Format == FormatTorch {
-		c.dir = filepath.Dir(c.Path)
+		c.dir = c.storage.dir(c.Path)
 	}
-	return c.addFile(f, c.Path)
+	return nil
 }
 
-// addFile reads the header of an open file and keeps the file.
-func (c *Checkpoint) addFile(f vfs.File, path string) error {
-	tensors, err := c.readFile(f, path)
+// addOnly recognizes the format of the only file of a checkpoint and adds it.
+func (c *Checkpoint) addOnly(f source.File) error {
+	opened, err := c.keep(f, c.Path)
+	if err != nil {
+		return err
+	}
+	if c.Format, err = detect(opened); err != nil {
+		return err
+	}
+	return c.addFile(opened)
+}
+
+// keep describes an open file. The file closes with the checkpoint, also when
+// it is refused.
+func (c *Checkpoint) keep(f source.File, path string) (*openFile, error) {
+	opened, err := newOpenFile(f, path)
+	c.files = append(c.files, opened)
+	return opened, err
+}
+
+// addFile reads the header of an open file and adds its tensors.
+func (c *Checkpoint) addFile(f *openFile) error {
+	tensors, err := c.readFile(f)
 	c.Tensors = append(c.Tensors, tensors...)
 	return err
 }
 
-// readFile reads the header of an open file and keeps the file, which closes
-// with the checkpoint also when it is refused.
-func (c *Checkpoint) readFile(f vfs.File, path string) ([]*Tensor, error) {
-	opened, err := newOpenedFile(f, path)
-	c.files = append(c.files, opened)
-	if err != nil {
-		return nil, err
-	}
+// readFile reads the header of an open file.
+func (c *Checkpoint) readFile(f *openFile) ([]*Tensor, error) {
 	h, err := readHeader(c.Format, f)
 	if err != nil {
-		return nil, formatError(c.Format, path, err)
+		return nil, formatError(c.Format, f.path, err)
 	}
 	c.metadata = h.metadata
 	for _, s := range h.storages {
-		c.sums = append(c.sums, checksum{f, path, s})
+		c.sums = append(c.sums, checksum{f, s})
 	}
 	tensors := make([]*Tensor, len(h.tensors))
 	for i, t := range h.tensors {
 		tensors[i] = &Tensor{
-			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Transposed,
+			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: f.path, Offset: t.Offset, data: t.Data, turned: t.Transposed,
 		}
 		tensors[i].extents = []extent{{f, t.Offset, tensors[i].Bytes()}}
 	}
@@ -220,7 +266,7 @@ func (c *Checkpoint) readStated() error {
 		return err
 	}
 	if err := read(text); err != nil {
-		return whole(c.Format, filepath.Join(c.dir, name), ErrMalformed, "%v", err)
+		return whole(c.Format, c.storage.join(c.dir, name), ErrMalformed, "%v", err)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/vfs"
 )
 
 // Tensor describes one array of a checkpoint and reads it.
@@ -30,7 +29,7 @@ type Tensor struct {
 
 // extent is a part of a file that a tensor lies in.
 type extent struct {
-	file   vfs.File
+	file   *openFile
 	off, n int64
 }
 

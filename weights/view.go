@@ -175,25 +175,25 @@ func (v *View) permuteCols(dst, src []byte) {
 	}
 }
 
-// expectPlain is the size up to which Expect reads ahead what is read in the
+// prefetchPlain is the size up to which Prefetch reads ahead what is read in the
 // order in which it is stored: of more, the system does by itself.
-const expectPlain = 32 << 20
+const prefetchPlain = 32 << 20
 
-// Expect tells the system that the weight is about to be read, so that it
+// Prefetch tells the system that the weight is about to be read, so that it
 // reads ahead. The blocks of a view that is Turned take a piece of every row of
 // the store, in which the system would see no order.
-func (v *View) Expect() {
-	if v.turned || v.tensor.Bytes() <= expectPlain {
+func (v *View) Prefetch() {
+	if v.turned || v.tensor.Bytes() <= prefetchPlain {
 		for _, s := range v.tensor.extents {
-			s.file.Expect(s.off, s.n)
+			s.file.prefetch(s.off, s.n)
 		}
 	}
 }
 
-// Forget tells the system that the weight will not be read again soon.
-func (v *View) Forget() {
+// Release tells the system that the weight will not be read again soon.
+func (v *View) Release() {
 	for _, s := range v.tensor.extents {
-		s.file.Forget(s.off, s.n)
+		s.file.release(s.off, s.n)
 	}
 }
 

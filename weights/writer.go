@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,27 +43,21 @@ type CreateOptions struct {
 	Resume string
 	// NoSums leaves the sums of the files out of what Finish gives.
 	NoSums bool
-	// FS is the file system, nil for the machine's own. Its type is internal:
-	// it is for the module's tests of failing disks.
-	FS vfs.FS
 }
 
 // Create makes the plan's files under hidden names beside path, reserves
 // their space and writes all but the tensors.
-func (p *Plan) Create(path string, opts *CreateOptions) (*Writer, error) {
+func (p *Plan) Create(ctx context.Context, path string, opts *CreateOptions) (*Writer, error) {
 	w := &Writer{plan: p, sums: make(map[int][]torchfile.Checksum), flows: make([]flow, len(p.Files))}
 	if opts != nil {
 		w.options = *opts
-	}
-	if w.options.FS == nil {
-		w.options.FS = vfs.OS
 	}
 	begin := vfs.NewStage
 	if w.options.Resume != "" {
 		begin = vfs.ResumeStage
 	}
 	var err error
-	if w.stage, err = begin(w.options.FS, path); err != nil {
+	if w.stage, err = begin(vfs.FromContext(ctx), path); err != nil {
 		return nil, err
 	}
 	if err := w.open(); errors.Is(err, ErrLeftover) {
@@ -224,7 +219,7 @@ func (w *Writer) StartSync(forget bool) {
 		w.mu.Unlock()
 		f.StartSync(x.begun, x.taken-x.begun)
 		if forget {
-			f.Forget(x.forgotten, x.begun-x.forgotten)
+			f.Release(x.forgotten, x.begun-x.forgotten)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func TestWriter(t *testing.T) {
 			out := filepath.Join(dir, "out")
 			before := openFiles()
 			p := plan(t, name)
-			w, err := p.Create(out, nil)
+			w, err := p.Create(t.Context(), out, nil)
 			require.NoError(t, err)
 			require.NoFileExists(t, out)
 			require.NoDirExists(t, out)
@@ -143,7 +143,7 @@ func TestAbort(t *testing.T) {
 				require.NoError(t, os.WriteFile(out, []byte("old"), 0o644))
 			}
 			before := openFiles()
-			w, err := p.Create(out, &weights.CreateOptions{Replace: true})
+			w, err := p.Create(t.Context(), out, &weights.CreateOptions{Replace: true})
 			require.NoError(t, err)
 			fill(t, w, p)
 			require.NoError(t, w.Abort())
@@ -168,7 +168,7 @@ func TestReplace(t *testing.T) {
 		out := filepath.Join(dir, "out")
 		p := plan(t, name)
 		for _, replace := range []bool{false, false, true} {
-			w, err := p.Create(out, &weights.CreateOptions{Replace: replace})
+			w, err := p.Create(t.Context(), out, &weights.CreateOptions{Replace: replace})
 			require.NoError(t, err)
 			fill(t, w, p)
 			_, statErr := os.Stat(out)
@@ -188,7 +188,7 @@ func TestReplace(t *testing.T) {
 func TestWriteOutside(t *testing.T) {
 	for name := range formats {
 		p := plan(t, name)
-		w, err := p.Create(filepath.Join(t.TempDir(), "out"), nil)
+		w, err := p.Create(t.Context(), filepath.Join(t.TempDir(), "out"), nil)
 		require.NoError(t, err)
 		gate := weights.Param{Layer: 1, Role: weights.Gate}
 		size := p.Place(gate).Bytes()
@@ -211,7 +211,7 @@ func TestWriteOutside(t *testing.T) {
 func TestIndexOfShards(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "two types")
-	w, err := p.Create(out, nil)
+	w, err := p.Create(t.Context(), out, nil)
 	require.NoError(t, err)
 	fill(t, w, p)
 	require.NoError(t, w.Commit())
@@ -252,7 +252,7 @@ func TestFilesOfPlan(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p, err := spec.Plan()
 	require.NoError(t, err)
-	w, err := p.Create(out, nil)
+	w, err := p.Create(t.Context(), out, nil)
 	require.NoError(t, err)
 	require.NoError(t, w.Commit())
 	require.Equal(t, []string{"config.json", "empty", "generation_config.json", single, "tokenizer.model"}, list(t, out))
@@ -305,13 +305,13 @@ func TestBadPlans(t *testing.T) {
 	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] is not divided by 2 shards")
 
 	dir := t.TempDir()
-	_, err = plan(t, "stream").Create(filepath.Join(dir, "absent", "out"), nil)
+	_, err = plan(t, "stream").Create(t.Context(), filepath.Join(dir, "absent", "out"), nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	spec := weights.Spec{Format: weights.FormatSafetensors, Config: config, DTypes: types(&config, dtype.F16), Files: map[string][]byte{"../escape": nil}}
 	p, err := spec.Plan()
 	require.NoError(t, err)
 	before := openFiles()
-	_, err = p.Create(filepath.Join(dir, "out"), nil)
+	_, err = p.Create(t.Context(), filepath.Join(dir, "out"), nil)
 	require.ErrorContains(t, err, "escape")
 	require.Empty(t, list(t, dir))
 	require.Equal(t, before, openFiles(), "files are left open")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/forward"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
@@ -23,9 +24,9 @@ type Options struct {
 	// Slow allows models of less than a token a second, or larger than the free
 	// memory: see SlowError.
 	Slow bool
-	// Progress, if not nil, is called while the weights are read, by one
-	// goroutine at a time.
-	Progress func(forward.Progress)
+	// Progress is called with the bytes of weights that were read, in the stage
+	// "read". Nil means that nothing is reported.
+	Progress progress.Func
 }
 
 // Model is a model in memory. It is safe for concurrent use; replies are made
@@ -48,7 +49,7 @@ type text struct {
 // Errors are those of weights.Open and forward.Load, a *SlowError before any
 // weight is read, and one that says so when the tokenizer is of another model.
 func Open(ctx context.Context, path string, o *Options) (*Model, error) {
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(ctx, path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error)
 		t = tokenizer.Default()
 	}
 	fo := &forward.Options{Workers: o.Workers, Context: o.Context, Fast: true, Progress: o.Progress}
-	header, err := forward.Open(c, fo)
+	header, err := forward.Open(ctx, c, fo)
 	if err != nil {
 		return nil, err
 	}

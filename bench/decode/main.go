@@ -45,7 +45,7 @@ func write(path string, dt dtype.Type) error {
 	if err != nil {
 		return err
 	}
-	w, err := plan.Create(path, nil)
+	w, err := plan.Create(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func random(at weights.Place, t dtype.Type, seed uint64) []byte {
 
 func run(path string) error {
 	ctx := context.Background()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (c *inspectCmd) Run(a *app) error {
 }
 
 func (c *inspectCmd) inspect(a *app, path string) (*inspected, error) {
-	ck, err := weights.Open(path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
+	ck, err := weights.Open(a.ctx, path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
 	if err != nil {
 		return nil, err
 	}

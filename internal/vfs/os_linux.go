@@ -37,8 +37,8 @@ func reserve(f *os.File, size int64) error {
 // call than it reads ahead by itself.
 const expectPiece = 128 << 10
 
-// Expect has no other effect than on speed, so its errors do not count.
-func (f osFile) Expect(off, n int64) {
+// Prefetch has no other effect than on speed, so its errors do not count.
+func (f osFile) Prefetch(off, n int64) {
 	for end := off + n; off < end; off += expectPiece {
 		_ = unix.Fadvise(int(f.Fd()), off, min(expectPiece, end-off), unix.FADV_WILLNEED)
 	}
@@ -51,8 +51,8 @@ func (f osFile) StartSync(off, n int64) {
 	}
 }
 
-// Forget waits for the writing, because only what is written can be forgotten.
-func (f osFile) Forget(off, n int64) {
+// Release waits for the writing, because only what is written can be forgotten.
+func (f osFile) Release(off, n int64) {
 	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
 	if n > 0 && unix.SyncFileRange(int(f.Fd()), off, n, all) == nil {
 		_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)

@@ -15,14 +15,19 @@ type File interface {
 	io.WriterAt
 	io.Closer
 	Sync() error
-	// Expect tells the system that a part of the file is about to be read,
-	// StartSync that it may begin to write what it holds of it, and Forget
-	// that its memory is better used for something else: this one waits until
-	// the part is written. None fails: where the system takes no advice they
-	// do nothing.
-	Expect(off, n int64)
+
+	// Prefetch, StartSync and Release give the system advice on a range of the
+	// file. They affect speed only, and do nothing where the system takes no
+	// advice.
+
+	// Prefetch says that the range is about to be read.
+	Prefetch(off, n int64)
+	// StartSync says that the system may begin to write the range to the disk.
 	StartSync(off, n int64)
-	Forget(off, n int64)
+	// Release says that the memory that caches the range is free for other
+	// use. It waits until the range is written.
+	Release(off, n int64)
+
 	// Size is the length when the file was opened.
 	Size() int64
 	// Stat is what the open file is now.

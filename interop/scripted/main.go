@@ -48,7 +48,7 @@ func run(args []string) error {
 
 // follow answers each line.
 func follow(ctx context.Context, path string, n int) error {
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
