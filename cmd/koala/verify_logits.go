@@ -152,7 +152,7 @@ func (c *verifyCmd) openModel(ctx context.Context, path string, reads *reading) 
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := forward.Open(a.ctx, checkpoint, &forward.Options{Workers: c.Workers, Memory: int64(c.Memory), Progress: reads.track()})
+	m, err := forward.Open(ctx, checkpoint, &forward.Options{Workers: c.Workers, Memory: int64(c.Memory), Progress: reads.track()})
 	if err != nil {
 		return nil, nil, errors.Join(err, checkpoint.Close())
 	}
