@@ -23,7 +23,7 @@ func TestTrialIsGood(t *testing.T) {
 		require.NoError(t, do(t, x), name)
 	}
 	x := newTrial(t)
-	require.NoError(t, makeIt(t, &trial{base: x.base, delta: target(t, x), out: x.out}), "make")
+	require.NoError(t, makeIt(t, &trial{base: x.base, delta: target(t, x), out: x.out, ctx: t.Context()}), "make")
 }
 
 // target writes a whole model to make a difference of.
@@ -86,7 +86,7 @@ func TestWhole(t *testing.T) {
 }
 
 // everyCheck are the names of all checks; only two may be overridden.
-var everyCheck = []string{CheckWhole, CheckSize, CheckSwapped, CheckRounded, CheckOutput, CheckSpace, CheckMemory}
+var everyCheck = []string{CheckWhole, CheckSize, CheckSwapped, CheckRounded, CheckOutput, CheckSpace}
 
 func removeConfig(t *testing.T, dir string) {
 	t.Helper()
@@ -252,9 +252,9 @@ func TestRounded(t *testing.T) {
 	m := modeltest.Tiny
 	rounded := func(p weights.Param, row, col int) uint16 { return toBF16(fromF16(m.Base(p, row, col))) }
 	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: rounded})
-	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
+	requireCheck(t, x, CheckRounded, "100.0 % of the examined weights in base "+x.base)
 	x.delta, x.do = target(t, x), makeIt
-	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
+	requireCheck(t, x, CheckRounded, "100.0 % of the examined weights in base "+x.base)
 	x.opts.Allow = []string{CheckSwapped}
 	requireCheck(t, x, CheckRounded, "base")
 	x.opts.Allow = []string{CheckRounded}
@@ -274,7 +274,7 @@ func TestRoundedAndStoredWider(t *testing.T) {
 		require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: dtype.BF16})))
 		require.NoError(t, do(Convert(t.Context(), x.out+"1", x.out+"2", &Options{DType: dt})))
 		x.base = x.out + "2"
-		requireCheck(t, x, CheckRounded, "of the weights looked at in base")
+		requireCheck(t, x, CheckRounded, "of the examined weights in base")
 	}
 	x := newTrial(t) // fp16 in fp32 is as good
 	require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: dtype.F32})))
@@ -326,11 +326,14 @@ func TestBadOptions(t *testing.T) {
 		{DType: "I64"}, {DType: "F64"}, {DType: "bf16"}, {DType: "I64", Format: easylm},
 		{Format: "meta"}, {Format: weights.FormatFlax}, {Format: "x"},
 		{DType: dtype.Q8_0}, {DType: dtype.Q8_0, Format: easylm}, {DType: dtype.Q8_0, Format: weights.FormatTorch}, {DType: "Q4_0", Format: weights.FormatGGUF},
+		{Digests: "sha256"}, {Allow: []string{"swaped"}},
 	} {
 		for _, do := range []operator{recoverIt, convertIt} {
 			x := newTrial(t)
 			x.opts, x.do = opts, do
-			require.ErrorIs(t, requireUntouched(t, x), weights.ErrUnsupported)
+			var wrong *OptionError
+			require.ErrorAs(t, requireUntouched(t, x), &wrong)
+			require.Regexp(t, ": option (Format|DType|Digests|Allow): give one of ", wrong.Error())
 		}
 	}
 }
@@ -340,11 +343,21 @@ func TestMemory(t *testing.T) {
 	for _, memory := range []int64{1, 1000, 10_000} {
 		x := newTrial(t)
 		x.opts.Memory, x.opts.Workers, x.opts.Allow = memory, 4, everyCheck
-		requireCheck(t, x, CheckMemory, "4 workers need")
+		requireMemoryError(t, x, "4 workers")
 	}
 	x := newTrial(t)
 	x.opts.Memory = 1
-	requireCheck(t, x, CheckMemory, "1 workers need")
+	requireMemoryError(t, x, "1 worker")
+}
+
+// requireMemoryError runs an operation that the memory limit is too low for.
+func requireMemoryError(t *testing.T, x *trial, what string) {
+	t.Helper()
+	var low *weights.MemoryError
+	require.ErrorAs(t, requireUntouched(t, x), &low)
+	require.Contains(t, low.What, what)
+	require.Greater(t, low.Need, low.Limit)
+	require.ErrorContains(t, low, ": allow more memory or fewer workers")
 }
 
 // TestManyCores has more cores than the limit has memory for: fewer work,
@@ -353,7 +366,7 @@ func TestManyCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
 	x := newTrial(t)
 	x.opts.Memory = 64 << 10
-	p, err := PlanRecover(x.base, x.delta, x.out, x.opts)
+	p, err := PlanRecover(t.Context(), x.base, x.delta, x.out, x.opts)
 	require.NoError(t, err)
 	s := p.Summary()
 	require.NoError(t, p.Close())
@@ -364,5 +377,5 @@ func TestManyCores(t *testing.T) {
 
 	x = newTrial(t)
 	x.opts.Memory, x.opts.Workers = 64<<10, 64
-	requireCheck(t, x, CheckMemory, "64 workers need")
+	requireMemoryError(t, x, "64 workers")
 }

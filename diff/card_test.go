@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/koala-go/sdk/internal/modeldir"
 	"github.com/stretchr/testify/require"
 )
 
@@ -15,7 +16,7 @@ func TestForceKeepsWrittenCards(t *testing.T) {
 		x.opts.Force, x.opts.Digests = true, digests
 		require.NoError(t, x.do(t, x))
 		require.NoError(t, x.do(t, x), "the card of a run of ours")
-		put(t, filepath.Join(x.out, cardName), "my own words")
+		put(t, filepath.Join(x.out, modeldir.CardName), "my own words")
 		requireCheck(t, x, CheckOutput, "holds README.md")
 	}
 }

@@ -127,7 +127,7 @@ func TestWarnings(t *testing.T) {
 		`{"rms_norm_eps": 1e-5, "max_position_embeddings": 4096}`: {"states a norm epsilon of 1e-05, LLaMA 7B has 1e-06", "states 4096 positions"},
 	} {
 		put(t, filepath.Join(x.base, "config.json"), text)
-		p, err := PlanRecover(x.base, x.delta, x.out, &Options{Allow: everyCheck})
+		p, err := PlanRecover(t.Context(), x.base, x.delta, x.out, &Options{Allow: everyCheck})
 		var full *CheckError
 		if errors.As(err, &full) && full.Check == CheckSpace {
 			t.Skip("the disk has no room for a 7B model: ", err)

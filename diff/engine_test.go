@@ -15,6 +15,7 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -118,7 +119,7 @@ func TestReport(t *testing.T) {
 		x := newTrial(t)
 		opts := o
 		opts.Workers = 3
-		plan, err := PlanRecover(x.base, x.delta, x.out, &opts)
+		plan, err := PlanRecover(t.Context(), x.base, x.delta, x.out, &opts)
 		require.NoError(t, err)
 		summary := plan.Summary()
 		require.Empty(t, entries(t, filepath.Dir(x.out)), "a plan writes nothing")
@@ -159,9 +160,9 @@ func TestReport(t *testing.T) {
 func TestProgress(t *testing.T) {
 	for _, workers := range []int{1, 8} {
 		var busy sync.Mutex
-		var seen []Progress
+		var seen []progress.Progress
 		x := newTrial(t)
-		x.opts = &Options{Workers: workers, Memory: 256 << 10, Progress: func(p Progress) {
+		x.opts = &Options{Workers: workers, Memory: 256 << 10, Progress: func(p progress.Progress) {
 			require.True(t, busy.TryLock(), "two calls at once")
 			defer busy.Unlock()
 			seen = append(seen, p)
@@ -170,7 +171,7 @@ func TestProgress(t *testing.T) {
 		report, err := Recover(t.Context(), x.base, x.delta, x.out, x.opts)
 		require.NoError(t, err)
 		require.Greater(t, len(seen), 21)
-		last := Progress{}
+		last := progress.Progress{}
 		for i, p := range seen {
 			require.Equal(t, report.WriteBytes, p.Total)
 			require.Greater(t, p.Done, last.Done)
@@ -212,7 +213,7 @@ func TestCancel(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					calls := 0
-					opts.Progress = func(p Progress) {
+					opts.Progress = func(p progress.Progress) {
 						if calls++; calls == at {
 							cancel()
 						}
@@ -275,7 +276,7 @@ func TestInputCutDuringRun(t *testing.T) {
 	earlier(t, x)
 	cut := false
 	x.opts.Workers = 1
-	x.opts.Progress = func(Progress) {
+	x.opts.Progress = func(progress.Progress) {
 		if !cut {
 			cut = true
 			require.NoError(t, os.Truncate(x.delta, 1000))
@@ -295,7 +296,7 @@ func TestBusyOutput(t *testing.T) {
 	}
 	x := newTrial(t)
 	second := error(nil)
-	x.opts.Progress = func(p Progress) {
+	x.opts.Progress = func(p progress.Progress) {
 		if p.Stage == "sync" {
 			_, second = Recover(t.Context(), x.base, x.delta, x.out, nil)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -37,8 +38,8 @@ func ExampleRecover() {
 	ctx, out := context.Background(), filepath.Join(dir, "koala")
 
 	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{
-		DType:    dtype.BF16,             // the reference's default
-		Progress: func(diff.Progress) {}, // called with bytes done and in all
+		DType:    dtype.BF16,                 // the reference's default
+		Progress: func(progress.Progress) {}, // called with bytes done and in all
 	})
 	var refused *diff.CheckError
 	if errors.As(err, &refused) {
@@ -104,7 +105,7 @@ func ExamplePlanRecover() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
 
-	plan, err := diff.PlanRecover(base, delta, filepath.Join(dir, "koala"), nil)
+	plan, err := diff.PlanRecover(context.Background(), base, delta, filepath.Join(dir, "koala"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -152,7 +153,7 @@ func ExampleRecover_resume() {
 	ctx, stop := context.WithCancel(context.Background())
 	_, err := diff.Recover(ctx, base, delta, out, &diff.Options{
 		Resume:   true,
-		Progress: func(diff.Progress) { stop() }, // as Ctrl-C does
+		Progress: func(progress.Progress) { stop() }, // as Ctrl-C does
 	})
 	fmt.Println(err)
 	_, err = diff.Recover(context.Background(), base, delta, out, &diff.Options{Resume: true})

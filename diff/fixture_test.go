@@ -197,7 +197,7 @@ func TestNonFinite(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	opts := &Options{Format: weights.FormatEasyLM}
 	_, err := Recover(t.Context(), base, delta, out, opts)
-	var bad *NonFiniteError
+	var bad *weights.NonFiniteError
 	require.ErrorAs(t, err, &bad)
 	require.NoFileExists(t, out)
 	requireEmptyDir(t, filepath.Dir(out))

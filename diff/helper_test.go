@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ const (
 type trial struct {
 	base, delta, out string
 	opts             *Options
+	ctx              context.Context // of the operation
 	do               operator
 }
 
@@ -42,18 +44,18 @@ type trial struct {
 type operator func(t *testing.T, x *trial) error
 
 func recoverIt(t *testing.T, x *trial) error {
-	_, err := Recover(t.Context(), x.base, x.delta, x.out, x.opts)
+	_, err := Recover(x.ctx, x.base, x.delta, x.out, x.opts)
 	return err
 }
 
 // makeIt makes the difference of what stands at delta and base.
 func makeIt(t *testing.T, x *trial) error {
-	_, err := Make(t.Context(), x.base, x.delta, x.out, x.opts)
+	_, err := Make(x.ctx, x.base, x.delta, x.out, x.opts)
 	return err
 }
 
 func convertIt(t *testing.T, x *trial) error {
-	_, err := Convert(t.Context(), x.base, x.out, x.opts)
+	_, err := Convert(x.ctx, x.base, x.out, x.opts)
 	return err
 }
 
@@ -77,7 +79,7 @@ func newTrial(t *testing.T) *trial {
 		requireGoroutines(t, goroutines)
 	})
 	dir := t.TempDir()
-	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
+	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, ctx: t.Context(), do: recoverIt}
 	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
 	m := modeltest.Tiny
 	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})

@@ -20,6 +20,7 @@ import (
 	"github.com/koala-go/sdk/weights"
 
 	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/progress"
 )
 
 // limited is set in the processes that these tests start.
@@ -295,12 +296,12 @@ func (job *limitedJob) fail(ballast string) error {
 		}
 	}
 	opts := job.options()
-	opts.Progress = func(p Progress) {
+	opts.Progress = func(p progress.Progress) {
 		if job.FillAt == "run" && p.Stage == "write" {
 			_ = fillUp(ballast)
 		}
 	}
-	plan, err := PlanRecover(job.Base, job.Diff, job.Out, opts)
+	plan, err := PlanRecover(context.Background(), job.Base, job.Diff, job.Out, opts)
 	if err != nil {
 		return err
 	}

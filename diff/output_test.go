@@ -13,6 +13,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -63,14 +64,14 @@ func TestOutputPlace(t *testing.T) {
 		}, "exists"},
 		"parent is missing": {func(t *testing.T, x *trial) { x.out = x.out + "/absent/out" }, "parent directory"},
 		"parent is a file":  {func(t *testing.T, x *trial) { put(t, x.out, "file"); x.out += "/out" }, ""},
-		"the base itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.out = true, x.base }, "lie within each other"},
-		"in the base":       {func(t *testing.T, x *trial) { x.out = x.base + "/out" }, "lie within each other"},
-		"around the base":   {func(t *testing.T, x *trial) { x.out = filepath.Dir(x.base) }, "lie within each other"},
-		"the diff itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.opts.Format, x.out = true, easylm, x.delta }, "lie within each other"},
+		"the base itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.out = true, x.base }, "contains the other"},
+		"in the base":       {func(t *testing.T, x *trial) { x.out = x.base + "/out" }, "contains the other"},
+		"around the base":   {func(t *testing.T, x *trial) { x.out = filepath.Dir(x.base) }, "contains the other"},
+		"the diff itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.opts.Format, x.out = true, easylm, x.delta }, "contains the other"},
 		"the base by a detour": {func(t *testing.T, x *trial) {
 			x.opts.Force, x.out = true, filepath.Join(x.base, "..")+"/place/../base/."
-		}, "lie within each other"},
-		"around the one file that is in": {func(t *testing.T, x *trial) { x.out, x.base = x.base, x.base+"/model.safetensors" }, "lie within each other"},
+		}, "contains the other"},
+		"around the one file that is in": {func(t *testing.T, x *trial) { x.out, x.base = x.base, x.base+"/model.safetensors" }, "contains the other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
@@ -130,7 +131,7 @@ func TestOutputByLink(t *testing.T) {
 				_, err := Recover(t.Context(), x.base, x.delta, out, x.opts)
 				return err
 			}
-			requireCheck(t, x, CheckOutput, "lie within each other")
+			requireCheck(t, x, CheckOutput, "contains the other")
 		})
 	}
 }
@@ -185,7 +186,7 @@ func entries(t *testing.T, dir string) []fs.DirEntry {
 func TestForeignFileDuringRun(t *testing.T) {
 	x := newTrial(t)
 	earlier(t, x)
-	x.opts.Progress = func(p Progress) { put(t, x.out+"/notes.txt", "mine") }
+	x.opts.Progress = func(p progress.Progress) { put(t, x.out+"/notes.txt", "mine") }
 	err := x.do(t, x)
 	var refused *CheckError
 	require.ErrorAs(t, err, &refused)
@@ -240,10 +241,10 @@ func TestNonFiniteNames(t *testing.T) {
 					return m.Diff(q, r, c)
 				}})
 				x.opts.Format, x.opts.Workers, x.opts.Memory = format, 1, 32<<10 // several panels
-				var bad *NonFiniteError
+				var bad *weights.NonFiniteError
 				require.ErrorAs(t, requireUntouched(t, x), &bad)
 				layout := map[weights.Format]*weights.Layout{hf: weights.HuggingFace, easylm: weights.EasyLM}[format]
-				require.Equal(t, NonFiniteError{layout.Name(p), want[k]}, *bad)
+				require.Equal(t, weights.NonFiniteError{What: "a result", Tensor: layout.Name(p), Index: want[k], Cure: bad.Cure}, *bad)
 				require.ErrorContains(t, bad, "allow non-finite results")
 				x.opts.AllowNonFinite = true
 				require.NoError(t, x.do(t, x))
@@ -268,7 +269,7 @@ func TestOverflow(t *testing.T) {
 		return m.Diff(p, r, c)
 	}})
 	x.opts.DType = dtype.F16
-	var bad *NonFiniteError
+	var bad *weights.NonFiniteError
 	require.ErrorAs(t, requireUntouched(t, x), &bad)
 	require.Equal(t, "model.layers.1.mlp.down_proj.weight", bad.Tensor)
 	x.opts.DType = dtype.BF16

@@ -65,6 +65,9 @@ func (p *Plan) divide() error {
 	p.options.Workers = workers
 	if !ok {
 		what := fmt.Sprintf("a run of %d workers", workers)
+		if workers == 1 {
+			what = "a run of 1 worker"
+		}
 		return &weights.MemoryError{What: what, Need: need, Limit: p.options.Memory, Cure: "allow more memory or fewer workers"}
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -48,7 +49,7 @@ func beChild() {
 	calls := 0
 	_, err := Recover(context.Background(), job[0], job[1], job[2], &Options{
 		Format: weights.Format(job[3]), Force: true, Workers: workersOf(job[4]),
-		Progress: func(Progress) {
+		Progress: func(progress.Progress) {
 			if calls++; fmt.Sprint(calls) == job[4] {
 				fmt.Println("ready")
 				time.Sleep(time.Hour)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -117,7 +118,7 @@ func stopAfter(t *testing.T, base, delta, out string, o *Options, panels int) {
 	calls := 0
 	opts := *o
 	opts.journalPanels = 1
-	opts.Progress = func(Progress) {
+	opts.Progress = func(progress.Progress) {
 		if calls++; calls == panels {
 			cancel(enough)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/koala-go/sdk/modeltest"
 
 	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/progress"
 )
 
 // interrupted stops a run in the middle; what it wrote is left.
@@ -21,7 +22,7 @@ func interrupted(t *testing.T, x *trial) {
 	defer cancel()
 	calls := 0
 	opts := *x.opts
-	opts.Resume, opts.Workers, opts.Progress = true, 1, func(Progress) {
+	opts.Resume, opts.Workers, opts.Progress = true, 1, func(progress.Progress) {
 		if calls++; calls == 10 {
 			cancel()
 		}
@@ -42,17 +43,17 @@ func TestResumeRefuses(t *testing.T) {
 		"base written to": {func(t *testing.T, x *trial) {
 			file := filepath.Join(x.base, "model.safetensors")
 			require.NoError(t, os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)))
-		}, `input "base" is not as it was`},
+		}, `input "base" changed since`},
 		"another diff": {func(t *testing.T, x *trial) {
 			other := modeltest.Tiny
 			other.Seed++
 			x.delta += ".other"
 			write(t, other, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: other.Diff})
-		}, `input "diff" is not as it was`},
+		}, `input "diff" changed since`},
 		"a narrow type":  {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F16 }, "of another output"},
 		"a wide type":    {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F32 }, "of another output"},
 		"another format": {func(_ *testing.T, x *trial) { x.opts.Format = hf }, "of another output"},
-		"another verb":   {func(_ *testing.T, x *trial) { x.do = makeIt; x.opts.Allow = everyCheck }, "not as it was"},
+		"another verb":   {func(_ *testing.T, x *trial) { x.do = makeIt; x.opts.Allow = everyCheck }, "changed since"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -55,7 +56,7 @@ func beResumer() {
 	calls := 0
 	_, err := Recover(context.Background(), job.Base, job.Diff, job.Out, &Options{
 		Format: job.Format, Shards: job.Shards, Force: true, Resume: true, Workers: job.Workers, Memory: 300_000, journalPanels: 1,
-		Progress: func(Progress) {
+		Progress: func(progress.Progress) {
 			if calls++; calls == job.StopAt {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			}

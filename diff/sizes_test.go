@@ -50,13 +50,13 @@ func TestMemoryAtEverySize(t *testing.T) {
 // planWithoutChecks plans a recovery that the disk has no room for.
 func planWithoutChecks(t *testing.T, base, delta string, opts *Options) *Plan {
 	t.Helper()
-	p := &Plan{op: recovery, options: opts.withDefaults(), asked: true, inputs: []input{{"base", base}, {"diff", delta}}, out: "nowhere"}
-	require.NoError(t, p.open())
+	p := &Plan{op: recovery, options: opts.resolve(), workersFixed: true, inputs: []input{{"base", base}, {"diff", delta}}, out: "nowhere"}
+	require.NoError(t, p.open(t.Context()))
 	shareConfig(p.sources)
 	spec, err := p.spec()
 	require.NoError(t, err)
 	p.layout, err = spec.Plan()
 	require.NoError(t, err)
-	require.NoError(t, p.cut())
+	require.NoError(t, p.divide())
 	return p
 }

@@ -121,11 +121,11 @@ func TestVerifySums(t *testing.T) {
 	require.Contains(t, found[0], "config.json: has the md5")
 	require.Equal(t, "absent: is missing", found[1])
 	for text, says := range map[string]string{
-		"":                                 "the list is empty",
-		"# nothing\n":                      "the list is empty",
-		"abc  model.safetensors":           "line 1 is no checksum",
-		good[0] + "nonsense\n":             "line 2 is no checksum",
-		strings.Repeat("z", 32) + "  a":    "line 1 is no checksum",
+		"":                                 "list of checksums is empty",
+		"# nothing\n":                      "list of checksums is empty",
+		"abc  model.safetensors":           "line 1 is not a checksum",
+		good[0] + "nonsense\n":             "line 2 is not a checksum",
+		strings.Repeat("z", 32) + "  a":    "line 1 is not a checksum",
 		strings.Repeat("0", 32) + "  ../a": "not a plain file name",
 		strings.Repeat("0", 32) + "  /a":   "not a plain file name",
 	} {
@@ -141,9 +141,9 @@ func TestVerifyRefuses(t *testing.T) {
 	_, err := Verify(t.Context(), x.out, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Verify(t.Context(), x.base, nil)
-	require.ErrorContains(t, err, "there is no manifest")
+	require.ErrorContains(t, err, "has no manifest")
 	_, err = Verify(t.Context(), x.base, &VerifyOptions{Base: x.base})
-	require.ErrorContains(t, err, "only one of base and diff")
+	require.ErrorContains(t, err, "only the base is given")
 	require.NoError(t, x.do(t, x))
 	for text, says := range map[string]string{
 		"{}":                            "its version is 0, not 1",
@@ -166,7 +166,7 @@ func TestDigests(t *testing.T) {
 	sums := func(d Digests) (outputs, inputs, tensors int) {
 		x.opts.Digests = d
 		require.NoError(t, x.do(t, x))
-		m, err := ReadManifest(filepath.Join(x.out, ManifestName))
+		m, err := ReadManifest(t.Context(), filepath.Join(x.out, ManifestName))
 		require.NoError(t, err)
 		require.Len(t, m.Inputs, 2)
 		for _, f := range m.Outputs {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 )
 
 // counting is a file system that counts the reads and writes under way.
@@ -75,8 +76,8 @@ func TestWorkersAreACeiling(t *testing.T) {
 		for digests, more := range map[Digests]int{DigestNone: 0, DigestOutput: 0, DigestAll: 1} {
 			c := &counting{FS: vfs.OS}
 			before, most := runtime.NumGoroutine(), 0
-			_, err := Recover(t.Context(), x.base, x.delta, x.out, &Options{Workers: workers, Memory: 8 << 20, Digests: digests, fs: c,
-				Progress: func(Progress) { most = max(most, runtime.NumGoroutine()) }})
+			_, err := Recover(vfs.NewContext(t.Context(), c), x.base, x.delta, x.out, &Options{Workers: workers, Memory: 8 << 20, Digests: digests,
+				Progress: func(progress.Progress) { most = max(most, runtime.NumGoroutine()) }})
 			require.NoError(t, err)
 			require.LessOrEqual(t, c.most.Load(), int64(workers+more), "%d workers, digests %s", workers, digests)
 			require.GreaterOrEqual(t, c.most.Load(), int64(min(workers, 2)), "%d workers, digests %s", workers, digests)

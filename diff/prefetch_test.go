@@ -61,7 +61,8 @@ func TestForget(t *testing.T) {
 		want    int64
 	}{{1, DigestNone, 2 * size}, {5 * size, DigestOutput, 2 * size}, {16 * size, DigestNone, 0}, {5 * size, DigestAll, 0}, {size, DigestAll, 2 * size}} {
 		f := &forgetting{FS: vfs.OS}
-		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
+		x.ctx = vfs.NewContext(t.Context(), f)
+		x.opts = &Options{Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
 		require.NoError(t, x.do(t, x))
 		require.Equal(t, row.want, f.forgotten, "%+v, inputs of %d bytes each", row, size)
 		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
