@@ -11,6 +11,9 @@
 //     makes such diffs, and converts checkpoints.
 //   - [github.com/koala-go/sdk/weights] opens checkpoints in any format and
 //     layout, gives each tensor by what it is, and writes checkpoints.
+//   - [github.com/koala-go/sdk/source] serves input files that are not local.
+//   - [github.com/koala-go/sdk/arith] adds, subtracts and converts arrays of
+//     fp16, bf16 and fp32 as diff does.
 //   - [github.com/koala-go/sdk/forward] runs models in plain fp32, with the same
 //     bits on every machine: to prove a checkpoint by its logits, and to answer
 //     with no server.
@@ -39,6 +42,6 @@
 // fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
-// → diff, dataset, forward, backend → koala → cmd and examples. A test fails on
+// → diff, dataset, forward, koala → backend → cmd and examples. A test fails on
 // any other edge.
 package koalago

@@ -21,6 +21,7 @@ var edges = map[string][]string{
 	"dtype":                {},
 	"progress":             {},
 	"source":               {},
+	"arith":                {"dtype", "internal/half", "github.com/x448/float16"},
 	"internal/refusal":     {},
 	"internal/bounded":     {"internal/refusal"},
 	"internal/strictjson":  {"internal/refusal"},
@@ -40,16 +41,16 @@ var edges = map[string][]string{
 	"internal/bleu":        {},
 	"internal/torchfile":   {"dtype", "internal/bounded", "internal/refusal", "internal/tensor"},
 	"internal/parquet":     {"internal/bounded", "internal/refusal", "github.com/klauspost/compress/snappy", "github.com/klauspost/compress/zstd"},
-	"tokenizer":            {"internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
+	"tokenizer":            {"source", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/parallel", "internal/gguf", "google.golang.org/protobuf/encoding/protowire"},
 	"weights":              {"dtype", "source", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/half", "internal/vfs", "internal/safetensors", "internal/torchfile", "internal/flax", "internal/gguf", "github.com/x448/float16"},
 	"diff":                 {"weights", "source", "dtype", "progress", "internal/bounded", "internal/half", "internal/vfs", "internal/memory", "internal/modeldir", "internal/parallel", "internal/partition"},
 	"prompt":               {},
 	"forward":              {"weights", "progress", "internal/half", "internal/vfs", "internal/memory", "internal/parallel", "internal/partition", "dtype"},
-	"backend":              {"prompt", "tokenizer"},
-	"backend/local":        {"backend", "forward", "tokenizer", "weights", "progress", "internal/half", "internal/memory", "dtype"},
-	"koala":                {"backend", "prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
+	"backend":              {"koala", "prompt"},
+	"backend/local":        {"koala", "prompt", "forward", "tokenizer", "weights", "progress", "internal/half", "internal/memory", "dtype"},
+	"koala":                {"prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
 	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "progress", "internal/dialogue", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "progress", "internal/dialogue", "internal/parallel", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
 	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "progress", "github.com/x448/float16"},
@@ -102,4 +103,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest", "dtype", "progress", "source"}
+var topLevel = []string{"arith", "dtype", "progress", "source", "internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest"}

@@ -60,8 +60,8 @@ func TestWhole(t *testing.T) {
 		"base has another shape":  {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "F16", 177, 64)) }, "has shape"},
 		"diff has another shape":  {func(t *testing.T, x *trial) { editStream(t, x.delta, with(gateLM, "BF16", 176, 64)) }, "has shape"},
 		"diff's norm is a scalar": {func(t *testing.T, x *trial) { editStream(t, x.delta, with(normLM, "BF16")) }, "has shape"},
-		"base of integers":        {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "I64", 176, 64)) }, `"` + gateHF + `" is of type I64`},
-		"base of doubles":         {func(t *testing.T, x *trial) { edit(t, x.base, with(normHF, "F64", 64)) }, `"` + normHF + `" is of type F64`},
+		"base of integers":        {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "I64", 176, 64)) }, `"` + gateHF + `" has type I64`},
+		"base of doubles":         {func(t *testing.T, x *trial) { edit(t, x.base, with(normHF, "F64", 64)) }, `"` + normHF + `" has type F64`},
 		"base is another model": {func(t *testing.T, x *trial) {
 			edit(t, x.base, func([]tensor.Tensor) []tensor.Tensor { return with("wte.weight", "F16", 2)(nil) })
 		}, "no tensor has the name"},

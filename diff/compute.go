@@ -3,7 +3,6 @@ package diff
 import (
 	"context"
 
-	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/internal/memory"
 	"github.com/koala-go/sdk/internal/parallel"
@@ -75,11 +74,8 @@ func (b *buffers) compute(op *operation, x panel) (results, stored []byte, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case w.storedType == dtype.Q8_0:
-		half.Quantize8(stored, results)
-	case w.converted():
-		half.Convert(stored, w.storedType, results, w.resultType)
+	if w.converted() {
+		half.Encode(stored, w.storedType, results, w.resultType)
 	}
 	return results, stored, nil
 }

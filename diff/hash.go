@@ -81,7 +81,7 @@ func hashFile(ctx context.Context, sum hash.Hash, f io.ReaderAt, size int64, rel
 	advised, ok := f.(source.Prefetcher)
 	release = release && ok
 	for off := int64(0); off < size; off += int64(len(b)) {
-		if err := ctx.Err(); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return "", err
 		}
 		if release && off > 0 && off%releaseEvery == 0 {

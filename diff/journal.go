@@ -69,7 +69,7 @@ type journalStep struct {
 
 // journal writes the progress of a run.
 type journal struct {
-	file vfs.File
+	file weights.NoteFile
 
 	mu    sync.Mutex // guards the rest
 	last  journalStep

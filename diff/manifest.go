@@ -62,7 +62,7 @@ func (p *Plan) manifest(inputs []ManifestInput, files []weights.FileSum, sums ma
 		m.Outputs = append(m.Outputs, ManifestFile(f))
 	}
 	for _, q := range p.layout.Order() {
-		placement := p.layout.Place(q)
+		placement := p.layout.Placement(q)
 		t := ManifestTensor{Name: p.layout.Spec.Layout().Name(q), DType: placement.DType, Shape: placement.Shape}
 		if sum, ok := sums[q]; ok {
 			t.CRC32 = fmt.Sprintf("%08x", sum)

@@ -100,6 +100,9 @@ type OptionError struct {
 // Error returns a message of the form "what: where: what to do".
 func (e *OptionError) Error() string { return e.Problem + ": option " + e.Option + ": " + e.Cure }
 
+// Unwrap returns weights.ErrOptions, the kind of all errors about options.
+func (e *OptionError) Unwrap() error { return weights.ErrOptions }
+
 // resolve returns the options with defaults filled in.
 func (o *Options) resolve() Options {
 	var full Options
@@ -124,18 +127,12 @@ func (o *Options) resolve() Options {
 	return full
 }
 
-// writable lists the formats of outputs.
-var writable = []weights.Format{weights.FormatSafetensors, weights.FormatTorch, weights.FormatEasyLM, weights.FormatGGUF}
-
 // check refuses values that are wrong for all inputs. The options are resolved.
 func (o *Options) check() error {
-	if !slices.Contains(writable, o.Format) {
+	if writable := slices.DeleteFunc(weights.Formats(), func(f weights.Format) bool { return !f.Writable() }); !slices.Contains(writable, o.Format) {
 		return unknownValue("Format", o.Format, writable)
 	}
-	types := []dtype.Type{dtype.BF16, dtype.F16, dtype.F32}
-	if o.Format == weights.FormatGGUF {
-		types = append(types, dtype.Q8_0)
-	}
+	types := slices.DeleteFunc(dtype.WeightTypes(), func(t dtype.Type) bool { return !o.Format.Stores(t) })
 	if o.DType != "" && !slices.Contains(types, o.DType) {
 		return &OptionError{"DType", fmt.Sprintf("type %q cannot be written in format %s", o.DType, o.Format), "give one of " + listed(types)}
 	}

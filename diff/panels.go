@@ -93,7 +93,7 @@ func (p *Plan) dividePanels(budget int64) error {
 // newTensorWork prepares the views of one tensor. It returns the number of rows of
 // the output.
 func (p *Plan) newTensorWork(q weights.Param) (w *tensorWork, rows int64, err error) {
-	placement := p.layout.Place(q)
+	placement := p.layout.Placement(q)
 	w = &tensorWork{resultType: p.layout.Spec.DTypes[q].Decoded(), storedType: placement.DType}
 	for i, c := range p.sources {
 		v, err := c.View(q, p.layout.Spec.Layout())
@@ -115,7 +115,7 @@ func (p *Plan) newTensorWork(q weights.Param) (w *tensorWork, rows int64, err er
 func (w *tensorWork) chooseTransposition(op *operation) {
 	w.transposeResults, w.transposedView = true, -1
 	for _, v := range w.views {
-		w.transposeResults = w.transposeResults && v.TurnedAlike(w.views[0])
+		w.transposeResults = w.transposeResults && v.TransposedLike(w.views[0])
 	}
 	if len(w.views) != 2 || op.combineTransposed == nil || w.views[0].Transposed() == w.views[1].Transposed() {
 		return

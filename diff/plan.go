@@ -23,8 +23,8 @@ type Plan struct {
 	options      Options
 	workersFixed bool // Options.Workers was set, and must not be lowered
 	inputs       []input
-	sources      []*weights.Checkpoint    // open, in the order of inputs
-	evidence     map[int]weights.Evidence // of sources, as far as they were examined
+	sources      []*weights.Checkpoint      // open, in the order of inputs
+	evidence     map[int]weights.Provenance // of sources, as far as they were examined
 	out          string
 	layout       *weights.Plan
 	panels       []panel
@@ -86,14 +86,14 @@ func (p *Plan) open(ctx context.Context) error {
 }
 
 // evidenceOf examines a source, once.
-func (p *Plan) evidenceOf(i int) (weights.Evidence, error) {
+func (p *Plan) evidenceOf(i int) (weights.Provenance, error) {
 	if e, ok := p.evidence[i]; ok {
 		return e, nil
 	}
-	e, err := p.sources[i].Evidence()
+	e, err := p.sources[i].Provenance()
 	if err == nil {
 		if p.evidence == nil {
-			p.evidence = make(map[int]weights.Evidence)
+			p.evidence = make(map[int]weights.Provenance)
 		}
 		p.evidence[i] = e
 	}
@@ -152,8 +152,8 @@ func (p *Plan) spec() (*weights.Spec, error) {
 		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize, Shards: p.options.Shards,
 		DTypes: make(map[weights.Param]dtype.Type), Name: modeldir.ModelName(&first.Config),
 	}
-	if s.Format == weights.FormatEasyLM || s.Format == weights.FormatTorch {
-		s.Config.TiedEmbeddings = false // these formats have no way to say so: they store the matrix twice
+	if !s.Format.HoldsTied() {
+		s.Config.TiedEmbeddings = false // the format stores the matrix twice
 	}
 	for _, q := range s.Config.Params() {
 		t := first.Tensor(q)
@@ -172,8 +172,8 @@ func (p *Plan) outputType(in dtype.Type) dtype.Type {
 		return p.options.DType
 	case p.op.dtype != "":
 		return p.op.dtype
-	case p.options.Format == weights.FormatGGUF:
-		return in // GGUF alone can store Q8_0
+	case p.options.Format.Stores(in):
+		return in
 	}
 	return in.Decoded()
 }
@@ -181,7 +181,7 @@ func (p *Plan) outputType(in dtype.Type) dtype.Type {
 // addSideFiles adds the tokenizer and the model card, as far as the output's format
 // has room for them.
 func (p *Plan) addSideFiles(s *weights.Spec) (err error) {
-	if s.Format == weights.FormatGGUF {
+	if s.Format.HoldsVocabulary() {
 		s.Vocabulary, err = modeldir.Vocabulary(&s.Config, p.readSideFile)
 		var size *modeldir.SizeError
 		if errors.As(err, &size) {
@@ -192,7 +192,7 @@ func (p *Plan) addSideFiles(s *weights.Spec) (err error) {
 	if s.Files, err = modeldir.Files(s.Format, &s.Config, p.readSideFile); err != nil {
 		return err
 	}
-	if s.Format == weights.FormatSafetensors && p.op == recovery {
+	if modeldir.IsHuggingFace(s.Format) && p.op == recovery {
 		s.Files[modeldir.CardName] = p.modelCard()
 	}
 	return nil

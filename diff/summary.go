@@ -106,7 +106,7 @@ func (p *Plan) warnings() []string {
 			list = append(list, familyWarnings(c)...)
 		}
 	}
-	if p.options.Format == weights.FormatGGUF && p.layout.Spec.Vocabulary == nil {
+	if p.options.Format.HoldsVocabulary() && p.layout.Spec.Vocabulary == nil {
 		list = append(list, "the GGUF file gets no tokenizer: no input has one, and the vocabulary is not LLaMA's")
 	}
 	return list

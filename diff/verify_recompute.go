@@ -42,7 +42,7 @@ func (v *verifier) plan(ctx context.Context, out *weights.Checkpoint) (*Plan, er
 		return nil, errors.Join(err, p.Close())
 	}
 	for q, t := range p.layout.Spec.DTypes {
-		if have := out.Tensor(q); have == nil || have.DType != p.layout.Place(q).DType {
+		if have := out.Tensor(q); have == nil || have.DType != p.layout.Placement(q).DType {
 			return nil, errors.Join(fmt.Errorf("%v of the output does not have the type %s of the others: %s: verify an output of a single run", q, t, out.Path), p.Close())
 		}
 	}
@@ -51,15 +51,12 @@ func (v *verifier) plan(ctx context.Context, out *weights.Checkpoint) (*Plan, er
 
 // writtenFormat returns the format that is written in the output's layout.
 func writtenFormat(out *weights.Checkpoint) weights.Format {
-	switch out.Layout {
-	case weights.EasyLM:
-		return weights.FormatEasyLM
-	case weights.Meta:
-		return weights.FormatTorch
-	case weights.GGUF:
-		return weights.FormatGGUF
+	for _, f := range weights.Formats() {
+		if f.Writable() && f.Layout() == out.Layout {
+			return f
+		}
 	}
-	return weights.FormatSafetensors
+	return out.Format
 }
 
 // comparePanels recomputes panels and compares them with the output's.

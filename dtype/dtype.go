@@ -6,7 +6,11 @@
 // name is unknown: its sizes are zero.
 package dtype
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // Type is the type of a tensor's elements.
 type Type string
@@ -22,24 +26,40 @@ const (
 	Q8_0 Type = "Q8_0"
 )
 
-// bits holds the size of one element of each type that safetensors names.
-var bits = map[Type]int64{
-	"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
-	"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
-	"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-	"I16": 16, "U16": 16, "F16": 16, "BF16": 16,
-	"I32": 32, "U32": 32, "F32": 32,
-	"C64": 64, "F64": 64, "I64": 64, "U64": 64,
+// row holds what the package knows of one type.
+type row struct {
+	bits            int64 // of one element, 0 for types that store elements in blocks
+	elements, bytes int64 // of a block
+	decoded         Type  // what weights of the type are decoded to, "" if it cannot hold weights
 }
 
-// blocks holds the block types of GGUF. A block does not cross a row.
-// Source: GGML_QUANT_SIZES in constants.py of gguf 0.19.
-var blocks = map[Type]struct{ elements, bytes int64 }{
-	"Q1_0": {128, 18}, "Q4_0": {32, 18}, "Q4_1": {32, 20}, "Q5_0": {32, 22}, "Q5_1": {32, 24}, "Q8_0": {32, 34}, "Q8_1": {32, 40},
-	"Q2_K": {256, 84}, "Q3_K": {256, 110}, "Q4_K": {256, 144}, "Q5_K": {256, 176}, "Q6_K": {256, 210}, "Q8_K": {256, 292},
-	"IQ1_S": {256, 50}, "IQ1_M": {256, 56}, "IQ2_XXS": {256, 66}, "IQ2_XS": {256, 74}, "IQ2_S": {256, 82},
-	"IQ3_XXS": {256, 98}, "IQ3_S": {256, 110}, "IQ4_NL": {32, 18}, "IQ4_XS": {256, 136},
-	"TQ1_0": {256, 54}, "TQ2_0": {256, 66}, "MXFP4": {32, 17}, "NVFP4": {64, 36},
+// table holds the types that safetensors names and the block types of GGUF. A
+// block does not cross a row. A type that can hold weights and is no float type
+// also needs a row in the table of codecs of internal/half.
+// Source of the blocks: GGML_QUANT_SIZES in constants.py of gguf 0.19.
+var table = map[Type]row{
+	F32: {bits: 32, decoded: F32}, F16: {bits: 16, decoded: F16}, BF16: {bits: 16, decoded: BF16},
+	Q8_0: {elements: 32, bytes: 34, decoded: F32},
+
+	"F4": {bits: 4}, "F6_E2M3": {bits: 6}, "F6_E3M2": {bits: 6},
+	"BOOL": {bits: 8}, "U8": {bits: 8}, "I8": {bits: 8}, "F8_E5M2": {bits: 8}, "F8_E4M3": {bits: 8}, "F8_E8M0": {bits: 8},
+	"F8_E4M3FNUZ": {bits: 8}, "F8_E5M2FNUZ": {bits: 8},
+	"I16": {bits: 16}, "U16": {bits: 16},
+	"I32": {bits: 32}, "U32": {bits: 32},
+	"C64": {bits: 64}, "F64": {bits: 64}, "I64": {bits: 64}, "U64": {bits: 64},
+
+	"Q1_0": block(128, 18), "Q4_0": block(32, 18), "Q4_1": block(32, 20), "Q5_0": block(32, 22), "Q5_1": block(32, 24), "Q8_1": block(32, 40),
+	"Q2_K": block(256, 84), "Q3_K": block(256, 110), "Q4_K": block(256, 144), "Q5_K": block(256, 176), "Q6_K": block(256, 210), "Q8_K": block(256, 292),
+	"IQ1_S": block(256, 50), "IQ1_M": block(256, 56), "IQ2_XXS": block(256, 66), "IQ2_XS": block(256, 74), "IQ2_S": block(256, 82),
+	"IQ3_XXS": block(256, 98), "IQ3_S": block(256, 110), "IQ4_NL": block(32, 18), "IQ4_XS": block(256, 136),
+	"TQ1_0": block(256, 54), "TQ2_0": block(256, 66), "MXFP4": block(32, 17), "NVFP4": block(64, 36),
+}
+
+func block(elements, bytes int64) row { return row{elements: elements, bytes: bytes} }
+
+// WeightTypes returns the types that can hold a model's weights, by name.
+func WeightTypes() []Type {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(table)), func(t Type) bool { return !t.IsWeight() })
 }
 
 // Size returns the number of bytes of one element. It is zero for unknown
@@ -52,27 +72,38 @@ func (t Type) Size() int64 {
 	case F32:
 		return 4
 	}
-	return bits[t] / 8
+	return table[t].bits / 8
 }
 
 // Bits returns the number of bits of one element. It is zero for unknown types
 // and for types that store elements in blocks.
-func (t Type) Bits() int64 { return bits[t] }
+func (t Type) Bits() int64 { return table[t].bits }
+
+// Block returns the number of elements and of bytes of the smallest run of
+// elements that is stored by itself: a block, or one element. Both are zero
+// for unknown types and for types of less than a byte.
+func (t Type) Block() (elements, bytes int64) {
+	if r := table[t]; r.elements > 0 {
+		return r.elements, r.bytes
+	}
+	return min(t.Size(), 1), t.Size()
+}
 
 // IsFloat reports whether elements of type t are single floating-point numbers
 // that weights come in: F32, F16 or BF16.
 func (t Type) IsFloat() bool { return t == F32 || t == F16 || t == BF16 }
 
 // IsWeight reports whether tensors of type t can hold a model's weights.
-func (t Type) IsWeight() bool { return t.IsFloat() || t == Q8_0 }
+func (t Type) IsWeight() bool { return t.IsFloat() || table[t].decoded != "" }
 
-// Decoded returns the type that elements of type t are read as: F32 for Q8_0,
-// which is exact, and t itself for every other type.
+// Decoded returns the type that elements of type t are read as: F32 for types
+// of blocks that can hold weights, which is exact, and t itself for every other
+// type.
 func (t Type) Decoded() Type {
-	if t == Q8_0 {
-		return F32
+	if t.IsFloat() || table[t].decoded == "" {
+		return t
 	}
-	return t
+	return table[t].decoded
 }
 
 // Bytes returns the size of a tensor of type t and the given shape, outermost
@@ -81,17 +112,17 @@ func (t Type) Decoded() Type {
 // type are not whole blocks.
 func (t Type) Bytes(shape []int64) (int64, bool) {
 	n, ok := Elements(shape)
-	if block, isBlock := blocks[t]; isBlock {
-		if !ok || len(shape) == 0 || shape[len(shape)-1]%block.elements != 0 || n/block.elements > math.MaxInt64/block.bytes {
+	r := table[t]
+	if r.elements > 0 {
+		if !ok || len(shape) == 0 || shape[len(shape)-1]%r.elements != 0 || n/r.elements > math.MaxInt64/r.bytes {
 			return 0, false
 		}
-		return n / block.elements * block.bytes, true
+		return n / r.elements * r.bytes, true
 	}
-	size := bits[t]
-	if !ok || size == 0 || n > math.MaxInt64/size || n*size%8 != 0 {
+	if !ok || r.bits == 0 || n > math.MaxInt64/r.bits || n*r.bits%8 != 0 {
 		return 0, false
 	}
-	return n * size / 8, true
+	return n * r.bits / 8, true
 }
 
 // Elements returns the product of the dimensions of a shape. It reports false

@@ -68,7 +68,7 @@ func TestBadModels(t *testing.T) {
 		"no number of heads":        {model: modeltest.Tiny, format: weights.FormatEasyLM, problem: "heads is unknown"},
 		"heads that do not divide":  {model: modeltest.Tiny, format: weights.FormatEasyLM, heads: 5, problem: "5 heads do not divide a width of 64"},
 		"a head of odd width":       {model: modeltest.Model{Layers: 1, Dim: 66, FFN: 8, Vocab: 8, Heads: 6}, format: weights.FormatEasyLM, heads: 6, problem: "6 heads do not divide a width of 66 into pairs"},
-		"groups that do not divide": {model: modeltest.Model{Layers: 1, Dim: 72, FFN: 8, Vocab: 8, Heads: 6, KVHeads: 4}, format: weights.FormatSafetensors, problem: "4 heads of keys do not divide 6 heads of queries"},
+		"groups that do not divide": {model: modeltest.Model{Layers: 1, Dim: 72, FFN: 8, Vocab: 8, Heads: 6, KVHeads: 4}, format: weights.FormatSafetensors, problem: "4 key heads do not divide 6 query heads"},
 		"scaled rotary embeddings":  {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_scaling": map[string]any{"type": "linear", "factor": 2}}, problem: "scaled"},
 		"a negative rotary base":    {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_theta": -1}, problem: "rotary base of -1"},
 		"a negative epsilon":        {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rms_norm_eps": -1}, problem: "norm epsilon of -1"},

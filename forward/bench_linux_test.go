@@ -103,7 +103,7 @@ func makeLarge(b *testing.B, path string, format weights.Format) {
 		block[i], block[i+1] = byte(bits), byte(bits>>8)
 	}
 	for _, p := range plan.Order() {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		name := filepath.Join(path, plan.Files[at.Parts[0].File].Name)
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		require.NoError(b, err)

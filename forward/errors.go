@@ -23,6 +23,9 @@ type OptionError struct {
 // Error returns a message of the form "what: where: what to do".
 func (e *OptionError) Error() string { return e.Problem + ": option " + e.Option + ": " + e.Cure }
 
+// Unwrap returns weights.ErrOptions, the kind of all errors about options.
+func (e *OptionError) Unwrap() error { return weights.ErrOptions }
+
 // TokenError reports a token that the model does not have.
 type TokenError struct {
 	Index int   // Index is the index of the token in the tokens that were given.

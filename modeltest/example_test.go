@@ -28,7 +28,7 @@ func ExampleModel_Write() {
 		if err := m.Write(path, &modeltest.Options{Format: format, Values: m.Base}); err != nil {
 			log.Fatal(err)
 		}
-		c, err := weights.Open(path, &weights.OpenOptions{Heads: m.Heads})
+		c, err := weights.Open(context.Background(), path, &weights.OpenOptions{Heads: m.Heads})
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -184,7 +184,7 @@ func (m Model) writeFile(path string, plan *weights.Plan, file int, values Value
 		return f.Close()
 	}
 	for p := range plan.Spec.DTypes {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		// Only torch shards split a tensor, so the first part is the whole.
 		if at.Parts[0].File != file {
 			continue
@@ -212,7 +212,7 @@ func (m Model) writeShards(path string, plan *weights.Plan, values Values) error
 	}
 	for _, p := range plan.Order() {
 		write := func(b []byte, off int64) error { return errors.Join(w.WriteAt(p, b, off), w.Digest(p, b, off)) }
-		if err := m.writeTensor(write, p, plan.Place(p).Shape, plan.Spec.Layout(), values); err != nil {
+		if err := m.writeTensor(write, p, plan.Placement(p).Shape, plan.Spec.Layout(), values); err != nil {
 			return errors.Join(err, w.Abort())
 		}
 	}

@@ -41,7 +41,7 @@ func chains() [][]tokenizer.Token {
 // The shape of the scripted model. An embedding of 64 signs fits one word.
 const (
 	dim, layers, heads, ffn = 64, 2, 2, 176
-	contextLength           = 2048
+	positions               = 2048
 	strength                = 3. / 8 // weight of a successor, which gives a logit of 24
 )
 
@@ -68,7 +68,7 @@ func GGUFSpec(name string, c weights.Config, dt dtype.Type) *weights.Spec {
 // ScriptedGGUF returns the [Scripted] model as the bytes of a GGUF file with
 // LLaMA's vocabulary and fp16 matrices. It takes about 20 ms.
 func ScriptedGGUF() ([]byte, error) {
-	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: contextLength}, dtype.F16)
+	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: positions}, dtype.F16)
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func ScriptedGGUF() ([]byte, error) {
 		copy(file[piece.Offset:], piece.Bytes)
 	}
 	for _, p := range plan.Order() {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		fill(file[at.Parts[0].Offset:], p, at.Shape)
 	}
 	return file, nil

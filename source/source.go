@@ -59,9 +59,9 @@ type Prefetcher interface {
 
 // Info describes a file or a directory.
 type Info struct {
-	Name    string // the last element of the path
-	Size    int64  // in bytes
-	IsDir   bool
+	Name    string    // the last element of the path
+	Size    int64     // in bytes
+	IsDir   bool      // true for a directory
 	ModTime time.Time // zero where the Source does not know it
 
 	// ID identifies the content, such as an entity tag or a commit with a
@@ -79,7 +79,7 @@ func (a Info) Same(b Info) bool {
 // *strings.Reader and *io.SectionReader implement it.
 type ReaderAtSizer interface {
 	io.ReaderAt
-	Size() int64
+	Size() int64 // in bytes
 }
 
 // Map is a Source of files in memory, or of any other readers, by name. A

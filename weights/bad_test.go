@@ -19,8 +19,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// TestUnknownFiles opens files that are of no format, or of one that is known
-// and not read.
+// TestUnknownFiles opens files of no known format, and of known formats that
+// are not read.
 func TestUnknownFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
@@ -66,9 +66,8 @@ func TestUnknownFiles(t *testing.T) {
 	}
 }
 
-// TestMagicOfOthers opens safetensors files whose header length begins with
-// the bytes of another format's magic: lengths of 0x280 and 0x8b1f are as
-// good as any.
+// TestMagicOfOthers opens safetensors files whose header length begins with the
+// magic bytes of another format: lengths of 0x280 and 0x8b1f are valid.
 func TestMagicOfOthers(t *testing.T) {
 	for _, length := range []int{0x280, 0x10280, 0x8b1f} {
 		path := filepath.Join(t.TempDir(), "file")
@@ -82,7 +81,7 @@ func TestMagicOfOthers(t *testing.T) {
 	}
 }
 
-// TestAbsent opens what is not there.
+// TestAbsent opens paths that do not exist.
 func TestAbsent(t *testing.T) {
 	_, err := weights.Open(t.Context(), filepath.Join(t.TempDir(), "absent"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -90,7 +89,7 @@ func TestAbsent(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestOffsets looks at the place that errors give.
+// TestOffsets checks the offsets that errors state.
 func TestOffsets(t *testing.T) {
 	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
 	info, err := os.Stat(path)
@@ -115,7 +114,7 @@ func TestOffsets(t *testing.T) {
 	require.Equal(t, weights.FormatSafetensors, e.Format)
 }
 
-// TestOneWeightTwice has two names of one weight in a file: EasyLM's train
+// TestOneWeightTwice opens a file with two names of one weight: EasyLM's train
 // states put params/params before the keys.
 func TestOneWeightTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
@@ -135,7 +134,7 @@ func TestOneWeightTwice(t *testing.T) {
 	requireModelError(t, c.Complete(), path)
 }
 
-// record is a record of an EasyLM stream: an fp16 array of shape [1, 1].
+// record returns a record of an EasyLM stream: an fp16 array of shape [1, 1].
 func record(name string) []byte {
 	keys := strings.Split(name, "/")
 	b := []byte{0x92, 0x90 | byte(len(keys))}
@@ -146,8 +145,8 @@ func record(name string) []byte {
 	return append(append(b, 0xc4, byte(3+len(array)), 0xc7, byte(len(array)), 1), array...)
 }
 
-// TestWellFormedOthers opens whatever is well-formed; Complete says that it
-// is no LLaMA model.
+// TestWellFormedOthers opens well-formed files that are not LLaMA models, as
+// Complete reports.
 func TestWellFormedOthers(t *testing.T) {
 	const q = "model.layers.%s.self_attn.q_proj.weight"
 	for name, tensors := range map[string][]tensor.Tensor{

@@ -11,7 +11,7 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestBusy makes one output twice at once.
+// TestBusy writes one output twice at the same time.
 func TestBusy(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "shards")

@@ -17,37 +17,31 @@ const (
 	singleName = "model.safetensors"
 	indexName  = "model.safetensors.index.json"
 
-	// maxIndex bounds the size of an index, config.json and the tokenizer's
-	// files, which are read whole. A 65B model's index is some 60 KB.
+	// maxIndex bounds the size of an index, of config.json and of the
+	// tokenizer's files, which are read whole. The index of a 65B model has
+	// some 60 KB.
 	maxIndex = 64 << 20
 )
 
-// directories are the forms of a Hugging Face directory, in transformers'
-// order of preference.
-var directories = []struct {
-	format        Format
-	single, index string
-}{
-	{FormatSafetensors, singleName, indexName},
-	{FormatTorch, "pytorch_model.bin", "pytorch_model.bin.index.json"},
-}
-
-// openDir reads a Hugging Face directory, one file or the shards of an index,
-// or one of Meta's.
+// openDir opens a directory: Hugging Face's, with one file or the shards of an
+// index, or one whose shards are known by their names.
 func (c *Checkpoint) openDir() error {
 	c.dir = c.Path
-	for _, d := range directories {
-		c.Format = d.format
-		f, err := c.openBeside(d.single)
+	for _, row := range formats { // in the order that transformers prefers
+		if row.single == "" {
+			continue
+		}
+		c.Format = row.name
+		f, err := c.openBeside(row.single)
 		if err == nil {
 			return c.addFile(f)
 		}
 		if !notExist(err) {
 			return err
 		}
-		text, err := c.File(d.index)
+		text, err := c.File(row.index)
 		if err == nil {
-			return c.openShards(d.index, text)
+			return c.openShards(row.index, text)
 		}
 		if !notExist(err) {
 			return err
@@ -57,17 +51,23 @@ func (c *Checkpoint) openDir() error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(names, shardPattern.MatchString) {
-		return c.openMeta(names)
+	for _, row := range formats {
+		if row.openShards == nil {
+			continue
+		}
+		c.Format = row.name
+		if found, err := row.openShards(c, names); found {
+			return err
+		}
 	}
 	return c.explainDir(names)
 }
 
-// explainDir says why a directory is none that can be read.
+// explainDir returns the error for a directory that holds no checkpoint.
 func (c *Checkpoint) explainDir(names []string) error {
 	what := "it has no model.safetensors, no pytorch_model.bin, no index of shards, and no consolidated.00.pth"
 	for _, name := range names {
-		if strings.HasSuffix(name, ".gguf") {
+		if isSingleFile(name) {
 			what += "; give " + c.storage.join(c.Path, name) + " itself"
 			break
 		}
@@ -75,8 +75,16 @@ func (c *Checkpoint) explainDir(names []string) error {
 	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("%s: %w", what, fs.ErrNotExist)}
 }
 
-// openShards reads the files that an index names, and checks that they hold
-// what it says.
+// isSingleFile reports whether a file name has the extension of a format whose
+// checkpoints are one file.
+func isSingleFile(name string) bool {
+	return slices.ContainsFunc(formats, func(row formatRow) bool {
+		return row.extension != "" && !row.hasSideFiles && strings.HasSuffix(name, row.extension)
+	})
+}
+
+// openShards opens the files that an index names and checks that they hold the
+// tensors that it lists.
 func (c *Checkpoint) openShards(index string, text []byte) error {
 	path := c.storage.join(c.dir, index)
 	shardOf, err := readIndex(text)
@@ -102,7 +110,7 @@ func (c *Checkpoint) openShards(index string, text []byte) error {
 	return c.checkIndex(path, shardOf)
 }
 
-// openBeside opens a file in the checkpoint's directory.
+// openBeside opens a file in the directory of the checkpoint.
 func (c *Checkpoint) openBeside(name string) (*openFile, error) {
 	f, err := c.storage.openIn(c.dir, name)
 	if err != nil {
@@ -111,8 +119,8 @@ func (c *Checkpoint) openBeside(name string) (*openFile, error) {
 	return c.keep(f, c.storage.join(c.dir, name))
 }
 
-// readIndex reads the weight_map: tensor name → shard. metadata is passed
-// over; its total_size is wrong too often to be a check.
+// readIndex reads the weight_map: the shard of each tensor. It ignores the
+// metadata; the total_size there is wrong too often to be a check.
 func readIndex(text []byte) (map[string]string, error) {
 	shardOf := make(map[string]string)
 	j := strictjson.New(text, 0)
@@ -134,8 +142,8 @@ func readIndex(text []byte) (map[string]string, error) {
 	return shardOf, err
 }
 
-// checkIndex compares where the index says that tensors are with where they
-// are.
+// checkIndex compares the shards that the index lists with those that hold the
+// tensors.
 func (c *Checkpoint) checkIndex(path string, shardOf map[string]string) error {
 	found := make(map[string]bool, len(shardOf))
 	for _, t := range c.Tensors {
@@ -159,9 +167,9 @@ func (c *Checkpoint) checkIndex(path string, shardOf map[string]string) error {
 	return nil
 }
 
-// File reads a small file that lies beside the tensors: "config.json",
-// "tokenizer.model". It is fs.ErrNotExist where there is none, and for
-// formats that are a file of their own.
+// File reads a small file beside the tensors, such as "config.json" or
+// "tokenizer.model". The error matches fs.ErrNotExist if there is no such file,
+// and for formats that have no files beside them.
 func (c *Checkpoint) File(name string) ([]byte, error) {
 	if c.dir == "" {
 		return nil, fs.ErrNotExist
@@ -177,7 +185,7 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 		return nil, err
 	}
 	if opened.info.Size > maxIndex {
-		return nil, whole("", path, ErrMalformed, "%d bytes are too many for this file", opened.info.Size)
+		return nil, whole("", path, ErrMalformed, "the file has %d bytes, more than the %d that are read", opened.info.Size, maxIndex)
 	}
 	text := make([]byte, opened.info.Size)
 	if err := bounded.ReadFull(f, text, 0); err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// checkpoint makes a tiny model's EasyLM stream for the examples to read. With
-// a real one, its path is all you need.
+// checkpoint writes the EasyLM stream of a tiny model for the examples to read.
+// To open a real one, give its path.
 func checkpoint() (path string, remove func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -32,7 +32,7 @@ func checkpoint() (path string, remove func()) {
 	return path, func() { os.RemoveAll(dir) }
 }
 
-// Open a checkpoint and see what it is. Only headers are read.
+// Open a checkpoint and describe it. Only headers are read.
 func ExampleOpen() {
 	path, remove := checkpoint()
 	defer remove()
@@ -60,8 +60,9 @@ func ExampleOpen() {
 	// layer 0 k is transformer/h/0/attention/wk/kernel F16 [64 64]
 }
 
-// Open a checkpoint whose bytes are in memory. A Source of several files, such
-// as a source.Map or an embed.FS, is opened by name.
+// Open a checkpoint whose bytes are in memory. To open one of several files,
+// put them into a source.Map, or use another Source such as source.FromFS, and
+// open them by name.
 func ExampleNewReader() {
 	path, remove := checkpoint()
 	defer remove()
@@ -89,7 +90,7 @@ func ExampleNewReader() {
 	// models/tiny.stream 2 layers
 }
 
-// rangeReader reads a file of an HTTP server by range requests.
+// rangeReader reads a file of a web server by range requests.
 type rangeReader struct {
 	url  string
 	size int64
@@ -115,14 +116,14 @@ func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("reading a range of %s: %s", r.url, reply.Status)
 	}
 	n, err := io.ReadFull(reply.Body, p)
-	if err == io.ErrUnexpectedEOF { // the range ends behind the file
+	if err == io.ErrUnexpectedEOF { // the file ends within the range
 		err = io.EOF
 	}
 	return n, err
 }
 
-// Open a checkpoint on a web server. Only the headers, and what is asked for,
-// are fetched.
+// Open a checkpoint on a web server. Only the headers are fetched, and then the
+// tensors that are read.
 func ExampleNewReader_http() {
 	path, remove := checkpoint()
 	defer remove()
@@ -151,7 +152,7 @@ func ExampleNewReader_http() {
 	// easylm 2 layers, norm [1.0488281 1.015625]
 }
 
-// Read a weight's numbers as the file has them.
+// Read the numbers of a weight as the file stores them.
 func ExampleTensor_Float32s() {
 	path, remove := checkpoint()
 	defer remove()
@@ -171,8 +172,8 @@ func ExampleTensor_Float32s() {
 	// transformer/ln_f/kernel [1.0488281 1.015625 1.1035156 1.0546875]
 }
 
-// Read a weight as another layout would store it: here a matrix of an EasyLM
-// stream, [in, out], as Hugging Face's, [out, in], in blocks of rows.
+// Read a weight as another layout stores it, in blocks of rows: here a matrix
+// of an EasyLM stream, [in, out], as Hugging Face's [out, in].
 func ExampleCheckpoint_View() {
 	path, remove := checkpoint()
 	defer remove()
@@ -206,7 +207,7 @@ func ExampleCheckpoint_View() {
 	// rows 100 to 175
 }
 
-// Write a checkpoint: say what it shall be, plan it, fill it in, commit it.
+// Write a checkpoint: specify it, plan it, write the weights, commit it.
 func ExampleSpec() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -233,12 +234,12 @@ func ExampleSpec() {
 	}
 	defer w.Abort() // does nothing after Commit
 	for p := range spec.DTypes {
-		zeros := make([]byte, plan.Place(p).Bytes())
+		zeros := make([]byte, plan.Placement(p).Bytes())
 		if err := w.WriteAt(p, zeros, 0); err != nil {
 			log.Fatal(err)
 		}
 	}
-	if err := w.Commit(); err != nil { // the directory appears, whole
+	if err := w.Commit(); err != nil { // the whole directory appears
 		log.Fatal(err)
 	}
 
@@ -251,8 +252,8 @@ func ExampleSpec() {
 	// generation_config.json
 }
 
-// What a few of the weights tell of where they come from.
-func ExampleCheckpoint_Evidence() {
+// Guess the origin of a checkpoint from a few of its weights.
+func ExampleCheckpoint_Provenance() {
 	path, remove := checkpoint()
 	defer remove()
 	c, err := weights.Open(context.Background(), path, nil)
@@ -261,15 +262,15 @@ func ExampleCheckpoint_Evidence() {
 	}
 	defer c.Close()
 
-	e, err := c.Evidence()
+	e, err := c.Provenance()
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(e.Suggests())
+	fmt.Println(e.Describe())
 	// Output: a model whose weights are not bf16 numbers: a base, or a fine-tune in fp16 or fp32
 }
 
-// A base gets rows for the tokens that a fine-tune added.
+// Add rows to a base for the tokens that a fine-tune added.
 func ExampleCheckpoint_ResizeVocab() {
 	path, remove := checkpoint()
 	defer remove()

@@ -15,11 +15,11 @@ import (
 
 // FileInfo describes a file of a checkpoint as it was when it was opened.
 type FileInfo struct {
-	Path string // as it is opened: the name of the checkpoint, or a name within its directory
+	Path string // the path that the file was opened by
 	source.Info
 
 	// Data reads the file. It is valid until the checkpoint is closed. It
-	// implements source.Prefetcher where the file takes advice.
+	// implements source.Prefetcher if the file takes advice.
 	Data io.ReaderAt
 }
 
@@ -39,21 +39,21 @@ func newOpenFile(f source.File, path string) (*openFile, error) {
 	return &openFile{f, path, info}, err
 }
 
-// prefetch gives the advice that a range is about to be read.
+// prefetch advises the file that a range is about to be read.
 func (f *openFile) prefetch(off, n int64) {
 	if advised, ok := f.File.(source.Prefetcher); ok {
 		advised.Prefetch(off, n)
 	}
 }
 
-// release gives the advice that a range will not be read again soon.
+// release advises the file that a range will not be read again soon.
 func (f *openFile) release(off, n int64) {
 	if advised, ok := f.File.(source.Prefetcher); ok {
 		advised.Release(off, n)
 	}
 }
 
-// Files lists the files that hold the tensors.
+// Files returns the files that hold the tensors.
 func (c *Checkpoint) Files() []FileInfo {
 	list := make([]FileInfo, len(c.files))
 	for i, f := range c.files {
@@ -62,8 +62,8 @@ func (c *Checkpoint) Files() []FileInfo {
 	return list
 }
 
-// Unchanged returns nil if no file was written to since it was opened, by its
-// size, its time and its ID.
+// Unchanged returns nil if no file was written to since it was opened. It
+// compares size, modification time and ID.
 func (c *Checkpoint) Unchanged() error {
 	for _, f := range c.files {
 		now, err := f.Stat()

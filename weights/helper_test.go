@@ -41,7 +41,7 @@ const (
 	indexFile = "model.safetensors.index.json"
 )
 
-// edit rewrites a safetensors file with other tensors. Those without data are
+// edit rewrites a safetensors file with other tensors. Tensors without data are
 // zero.
 func edit(t *testing.T, path string, change func([]tensor.Tensor) []tensor.Tensor) {
 	t.Helper()
@@ -126,9 +126,9 @@ func open(t *testing.T, path string, opts *weights.OpenOptions) *weights.Checkpo
 	return c
 }
 
-// requireFormatError checks what is true of every FormatError: its kind is
-// the one wanted and no other, the message names the file and ends in what to
-// do.
+// requireFormatError checks the properties of every FormatError: its kind is
+// the wanted one and no other, and the message names the file and ends with
+// what to do.
 func requireFormatError(t *testing.T, err, kind error, path string) *weights.FormatError {
 	t.Helper()
 	var e *weights.FormatError
@@ -145,7 +145,7 @@ func requireFormatError(t *testing.T, err, kind error, path string) *weights.For
 	return e
 }
 
-// requireModelError checks what is true of every ModelError.
+// requireModelError checks the properties of every ModelError.
 func requireModelError(t *testing.T, err error, path string) {
 	t.Helper()
 	var e *weights.ModelError
@@ -156,7 +156,8 @@ func requireModelError(t *testing.T, err error, path string) {
 	require.Regexp(t, `\b(take|give)\b`, e.Cure)
 }
 
-// openFiles counts this process's open files, 0 where that cannot be told.
+// openFiles returns the number of open files of this process, 0 if the system
+// does not state it.
 func openFiles() int {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)

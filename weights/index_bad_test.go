@@ -16,7 +16,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// TestTinyIsGood is the directory that the tests below damage.
+// TestTinyIsGood opens the directory that the tests below damage.
 func TestTinyIsGood(t *testing.T) {
 	dir := tiny(t)
 	entries, err := filepath.Glob(filepath.Join(dir, "model-*"))
@@ -28,7 +28,7 @@ func TestTinyIsGood(t *testing.T) {
 }
 
 // TestShardNames puts names into an index that are more than the name of a
-// file. Nothing outside the directory may be looked at.
+// file. Nothing outside the directory may be read.
 func TestShardNames(t *testing.T) {
 	for what, name := range map[string]string{
 		"empty": "", "dot": ".", "dot dot": "..",
@@ -50,7 +50,7 @@ func TestShardNames(t *testing.T) {
 	}
 }
 
-// TestBadIndexText has an index that is no index.
+// TestBadIndexText opens directories whose index is not one.
 func TestBadIndexText(t *testing.T) {
 	entry := `"lm_head.weight":"` + shard1 + `"`
 	for what, c := range map[string]struct {
@@ -91,7 +91,8 @@ func TestBadIndexText(t *testing.T) {
 	}
 }
 
-// TestIndexAgainstShards has an index and shards that contradict each other.
+// TestIndexAgainstShards opens directories whose index and shards contradict
+// each other.
 func TestIndexAgainstShards(t *testing.T) {
 	const first, moved = "lm_head.weight", "model.embed_tokens.weight"
 	for _, c := range []struct {
@@ -135,7 +136,7 @@ func TestIndexAgainstShards(t *testing.T) {
 			require.NoError(t, os.Remove(filepath.Join(dir, shard2)))
 			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))
 		}, shard2, weights.ErrMalformed, "header length"},
-		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "too many"},
+		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "more than the 67108864"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tiny(t)
@@ -162,8 +163,8 @@ func cut(name string, n int64) func(t *testing.T, dir string) {
 	}
 }
 
-// TestSingleFileWins has both kinds of checkpoint in one directory;
-// transformers reads the single file.
+// TestSingleFileWins opens a directory with both a single file and shards: like
+// transformers, it reads the single file.
 func TestSingleFileWins(t *testing.T) {
 	dir := tiny(t)
 	text(t, dir, indexFile, "not even JSON")
@@ -174,7 +175,8 @@ func TestSingleFileWins(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, single), c.Tensors[0].Path)
 }
 
-// TestDirectoryWithoutModel opens directories in which no model lies, or half of one.
+// TestDirectoryWithoutModel opens directories that hold no model, or half of
+// one.
 func TestDirectoryWithoutModel(t *testing.T) {
 	dir := t.TempDir()
 	_, err := weights.Open(t.Context(), dir, nil)

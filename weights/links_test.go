@@ -14,7 +14,8 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// replace puts something else in a file's place; the file goes to elsewhere.
+// replace puts something else in the place of a file, and moves the file
+// elsewhere.
 func replace(t *testing.T, path, elsewhere string, with func(path string) error) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(elsewhere), 0o755))
@@ -22,7 +23,8 @@ func replace(t *testing.T, path, elsewhere string, with func(path string) error)
 	require.NoError(t, with(path))
 }
 
-// TestNotRegular has a FIFO, a directory or a device where a file is due.
+// TestNotRegular opens directories with a FIFO, a directory or a device in the
+// place of a file.
 func TestNotRegular(t *testing.T) {
 	for what, with := range map[string]func(path string) error{
 		"named pipe": func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -65,7 +67,8 @@ func errorsOf(a, b error) error {
 	return b
 }
 
-// TestLinkedShards follows links within the directory, and others when asked.
+// TestLinkedShards follows links within the directory, and others with
+// FollowLinks.
 func TestLinkedShards(t *testing.T) {
 	for _, name := range []string{shard1, indexFile, "config.json"} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +92,8 @@ func TestLinkedShards(t *testing.T) {
 	}
 }
 
-// TestHuggingFaceCache is the layout that huggingface_hub downloads into.
+// TestHuggingFaceCache opens the directories that huggingface_hub downloads
+// into.
 func TestHuggingFaceCache(t *testing.T) {
 	dir := tiny(t)
 	cache := t.TempDir()

@@ -59,12 +59,12 @@ func requireEqual(t *testing.T, want, got *weights.Checkpoint) {
 // TestSources opens the same checkpoint from local files, from a map and from
 // an fs.FS.
 func TestSources(t *testing.T) {
-	for _, o := range []testmodel.Options{
+	for _, o := range []modeltest.Options{
 		{Format: weights.FormatSafetensors}, {Format: weights.FormatSafetensors, ShardSize: 60_000},
 		{Format: weights.FormatTorch, Shards: 2}, {Format: weights.FormatEasyLM},
 	} {
-		o.DType, o.Values = dtype.F16, testmodel.Tiny.Base
-		local := model(t, o)
+		o.DType, o.Values = dtype.F16, modeltest.Tiny.Base
+		local := model(t, &o)
 		want := open(t, local, &weights.OpenOptions{Heads: 4})
 		for _, src := range []source.Source{
 			inMemory(t, local), source.FromFS(os.DirFS(filepath.Dir(local))),
@@ -88,10 +88,10 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestSourceSingleFile opens one file of a directory: config.json beside it is
-// read too.
+// TestSourceSingleFile opens one file of a directory, which reads config.json
+// next to it too.
 func TestSourceSingleFile(t *testing.T) {
-	files := inMemory(t, model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	files := inMemory(t, model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	c := open(t, "model/model.safetensors", &weights.OpenOptions{Source: files})
 	require.Equal(t, 4, c.Config.Heads)
 	root := source.Map{"model.safetensors": files["model/model.safetensors"], "config.json": files["model/config.json"]}
@@ -100,7 +100,8 @@ func TestSourceSingleFile(t *testing.T) {
 	}
 }
 
-// TestSourceNames: an index cannot point to another place of a Source.
+// TestSourceNames checks that an index cannot point to another place of a
+// Source.
 func TestSourceNames(t *testing.T) {
 	for _, name := range []string{"../model/" + shard2, "/" + shard2, "https://example.com/x", ".."} {
 		dir := tiny(t)
@@ -142,9 +143,10 @@ func (f changingFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.File.ReadAt(p, off)
 }
 
-// TestSourceChanges: Unchanged sees size, time and ID, and Files tells them.
+// TestSourceChanges checks that Unchanged compares size, time and ID, and that
+// Files returns them.
 func TestSourceChanges(t *testing.T) {
-	files := inMemory(t, model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	files := inMemory(t, model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	src := &changing{Map: files, change: func(i *source.Info) { i.ID = "v1" }}
 	ctx, cancel := context.WithCancel(t.Context())
 	c, err := weights.Open(ctx, "model", &weights.OpenOptions{Source: src})
@@ -168,7 +170,7 @@ func TestSourceChanges(t *testing.T) {
 // TestNewReader reads one file of each format from memory.
 func TestNewReader(t *testing.T) {
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM, weights.FormatTorch} {
-		local := model(t, testmodel.Options{Format: format, DType: dtype.F16, Values: testmodel.Tiny.Base, Shards: 1})
+		local := model(t, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base, Shards: 1})
 		want := open(t, local, &weights.OpenOptions{Heads: 4})
 		content, err := os.ReadFile(want.Files()[0].Path)
 		require.NoError(t, err)
@@ -204,11 +206,11 @@ var errFailing = errors.New("a failing disk")
 func (failing) Open(string) (vfs.File, error)          { return nil, errFailing }
 func (failing) Create(string, int64) (vfs.File, error) { return nil, errFailing }
 
-// TestContextFaults: the file system of a context reaches what is read and what
-// is written.
+// TestContextFaults checks that the file system of a context reaches reads and
+// writes.
 func TestContextFaults(t *testing.T) {
 	ctx := vfs.NewContext(t.Context(), failing{vfs.OS})
-	path := model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
+	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
 	_, err := weights.Open(ctx, path, nil)
 	require.ErrorIs(t, err, errFailing)
 	_, err = plan(t, "stream").Create(ctx, filepath.Join(t.TempDir(), "out"), nil)

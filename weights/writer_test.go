@@ -45,13 +45,13 @@ func plan(t *testing.T, name string) *weights.Plan {
 	return p
 }
 
-// fill writes every weight, each full of a byte of its own.
+// fill writes every weight, each filled with a byte of its own.
 func fill(t *testing.T, w *weights.Writer, p *weights.Plan) {
 	t.Helper()
 	var group sync.WaitGroup
 	for q := range p.Spec.DTypes {
 		group.Go(func() {
-			b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+			b := bytes.Repeat([]byte{mark(q)}, int(p.Placement(q).Bytes()))
 			half := len(b) / 2
 			if w.WriteAt(q, b[half:], int64(half)) != nil || w.WriteAt(q, b[:half], 0) != nil {
 				t.Errorf("writing %v", q)
@@ -90,8 +90,8 @@ func list(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestWriter writes each kind of output: nothing stands at its path before
-// Commit, and only it stands there afterwards.
+// TestWriter writes each kind of output. Nothing exists at its path before
+// Commit, and only the output exists there afterwards.
 func TestWriter(t *testing.T) {
 	for name := range formats {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func requireSizes(t *testing.T, out string, p *weights.Plan) {
 	}
 }
 
-// TestAbort leaves what stood there, and nothing else.
+// TestAbort keeps the earlier output, and nothing else.
 func TestAbort(t *testing.T) {
 	for name := range formats {
 		dir := t.TempDir()
@@ -161,7 +161,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestReplace replaces an earlier output only when that is allowed.
+// TestReplace replaces an earlier output only if that is allowed.
 func TestReplace(t *testing.T) {
 	for name := range formats {
 		dir := t.TempDir()
@@ -184,14 +184,14 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestWriteOutside writes where no weight is.
+// TestWriteOutside writes outside of weights.
 func TestWriteOutside(t *testing.T) {
 	for name := range formats {
 		p := plan(t, name)
 		w, err := p.Create(t.Context(), filepath.Join(t.TempDir(), "out"), nil)
 		require.NoError(t, err)
 		gate := weights.Param{Layer: 1, Role: weights.Gate}
-		size := p.Place(gate).Bytes()
+		size := p.Placement(gate).Bytes()
 		require.EqualValues(t, 2*64*176, size)
 		for _, x := range []struct {
 			p      weights.Param
@@ -207,7 +207,7 @@ func TestWriteOutside(t *testing.T) {
 	}
 }
 
-// TestIndexOfShards reads the index with nothing of this module's.
+// TestIndexOfShards reads the index without this module's code.
 func TestIndexOfShards(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "two types")
@@ -232,8 +232,8 @@ func TestIndexOfShards(t *testing.T) {
 	shards := map[string]int64{}
 	for tensor, shard := range index.Map {
 		q := weights.HuggingFace.Param(tensor)
-		require.Equal(t, shard, p.Files[p.Place(q).Parts[0].File].Name)
-		shards[shard] += p.Place(q).Bytes()
+		require.Equal(t, shard, p.Files[p.Placement(q).Parts[0].File].Name)
+		shards[shard] += p.Placement(q).Bytes()
 	}
 	for _, name := range list(t, out) {
 		if strings.HasSuffix(name, ".safetensors") {
@@ -243,7 +243,7 @@ func TestIndexOfShards(t *testing.T) {
 	}
 }
 
-// TestFilesOfPlan adds small files, of which some replace what is made.
+// TestFilesOfPlan adds small files, some of which replace generated ones.
 func TestFilesOfPlan(t *testing.T) {
 	spec := formats["one file"]
 	spec.Config = modeltest.Tiny.Config()
@@ -271,22 +271,22 @@ func TestFilesOfPlan(t *testing.T) {
 	}
 }
 
-// TestBadPlans cannot be laid out or made.
+// TestBadPlans plans outputs that cannot be laid out or created.
 func TestBadPlans(t *testing.T) {
 	config := modeltest.Tiny.Config()
 	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.F16)}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+		require.ErrorIs(t, err, weights.ErrOptions, format)
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
 		for _, dt := range []dtype.Type{"I64", "F64", "F4", "f16", "Q4_0", ""} {
 			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dt)}).Plan()
-			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dt)
+			require.ErrorIs(t, err, weights.ErrOptions, "%s of %q", format, dt)
 		}
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.Q8_0)}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+		require.ErrorIs(t, err, weights.ErrOptions, format)
 	}
 	noHeads := config
 	noHeads.Heads = 0
@@ -297,12 +297,12 @@ func TestBadPlans(t *testing.T) {
 	}
 	for _, shards := range []int{-1, 3, 5, 16} {
 		_, err := (&weights.Spec{Format: weights.FormatTorch, Config: config, DTypes: types(&config, dtype.F16), Shards: shards}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, "%d shards", shards)
+		require.ErrorIs(t, err, weights.ErrOptions, "%d shards", shards)
 	}
 	odd := config
 	odd.FFN = 177
 	_, err := (&weights.Spec{Format: weights.FormatTorch, Config: odd, DTypes: types(&config, dtype.F16), Shards: 2}).Plan()
-	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] is not divided by 2 shards")
+	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] cannot be divided among 2 shards")
 
 	dir := t.TempDir()
 	_, err = plan(t, "stream").Create(t.Context(), filepath.Join(dir, "absent", "out"), nil)

@@ -50,7 +50,7 @@ func write(path string, dt dtype.Type) error {
 		return err
 	}
 	for i, p := range plan.Order() {
-		if err := w.WriteAt(p, random(plan.Place(p), s.DTypes[p], uint64(i)), 0); err != nil {
+		if err := w.WriteAt(p, random(plan.Placement(p), s.DTypes[p], uint64(i)), 0); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func write(path string, dt dtype.Type) error {
 
 // random are the bytes of a weight: norms of one, and numbers between -0.04 and
 // 0.04.
-func random(at weights.Place, t dtype.Type, seed uint64) []byte {
+func random(at weights.Placement, t dtype.Type, seed uint64) []byte {
 	n := int64(1)
 	for _, side := range at.Shape {
 		n *= side

@@ -119,8 +119,8 @@ func (c *inspectCmd) inspect(a *app, path string) (*inspected, error) {
 
 // look adds what a few of the weights suggest.
 func (c *inspected) look(ck *weights.Checkpoint) error {
-	e, err := ck.Evidence()
-	c.NormRMS, c.BF16Share, c.Suggests = e.NormRMS, e.BF16Share, e.Suggests()
+	e, err := ck.Provenance()
+	c.NormRMS, c.BF16Share, c.Suggests = e.NormRMS, e.BF16Share, e.Describe()
 	return err
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/weights"
@@ -18,7 +20,7 @@ import (
 // outputFlags are what recover, diff and convert have in common.
 type outputFlags struct {
 	Out       string `required:"" placeholder:"PATH" help:"Where to write: a directory for safetensors and torch, a file for easylm and gguf."`
-	Format    string `enum:"safetensors,easylm,gguf,torch" default:"safetensors" help:"Format to write: ${enum} (default ${default}); torch is Meta's consolidated.*.pth."`
+	Format    string `enum:"${formats}" default:"safetensors" help:"Format to write: ${enum} (default ${default}); torch is Meta's consolidated.*.pth."`
 	ShardSize size   `default:"5GB" placeholder:"SIZE" help:"Largest safetensors file (default ${default})."`
 	Shards    int    `placeholder:"N" help:"Number of Meta's shards: 1, 2, 4 or 8 (default: as LLaMA was released)."`
 	Heads     int    `placeholder:"N" help:"Attention heads, where no input tells: an EasyLM stream of no released size."`
@@ -35,6 +37,17 @@ type outputFlags struct {
 	Plan    bool `help:"Say what would be done, check it, and write nothing."`
 	JSON    bool `name:"json" help:"Print one JSON document on stdout."`
 	Quiet   bool `help:"No progress and no summary on stderr."`
+}
+
+// formatVars returns the formats that can be written, for the enum of --format.
+func formatVars() kong.Vars {
+	var names []weights.Format
+	for _, f := range weights.Formats() {
+		if f.Writable() {
+			names = append(names, f)
+		}
+	}
+	return kong.Vars{"formats": commaList(names)}
 }
 
 // sumFlags are those of sums and differences; convert has a type of its own.

@@ -25,16 +25,6 @@ const (
 	addedTokens     = "added_tokens.json"
 )
 
-// copied lists the files that a directory of a format takes over from an input. The
-// configuration of the model is not among them: package weights writes it.
-var copied = map[weights.Format][]string{
-	weights.FormatSafetensors: {
-		"generation_config.json",
-		tokenizerModel, tokenizerJSON, tokenizerConfig, "special_tokens_map.json", addedTokens,
-	},
-	weights.FormatTorch: {tokenizerModel},
-}
-
 // ReadFunc reads the side file of a name. It returns nil if no input has it.
 type ReadFunc func(name string) ([]byte, error)
 
@@ -43,7 +33,7 @@ type ReadFunc func(name string) ([]byte, error)
 // inputs have no tokenizer, LLaMA's tokenizer.
 func Files(format weights.Format, config *weights.Config, read ReadFunc) (map[string][]byte, error) {
 	files := make(map[string][]byte)
-	for _, name := range copied[format] {
+	for _, name := range format.SideFiles() {
 		content, err := read(name)
 		if err != nil {
 			return nil, err
@@ -52,7 +42,7 @@ func Files(format weights.Format, config *weights.Config, read ReadFunc) (map[st
 			files[name] = content
 		}
 	}
-	if len(copied[format]) > 0 && files[tokenizerModel] == nil && files[tokenizerJSON] == nil && hasLLaMAVocabulary(config) {
+	if len(format.SideFiles()) > 0 && files[tokenizerModel] == nil && files[tokenizerJSON] == nil && hasLLaMAVocabulary(config) {
 		if err := addTokenizer(files, format); err != nil {
 			return nil, err
 		}
@@ -63,15 +53,19 @@ func Files(format weights.Format, config *weights.Config, read ReadFunc) (map[st
 // hasLLaMAVocabulary reports whether the vocabulary has the size of LLaMA's.
 func hasLLaMAVocabulary(c *weights.Config) bool { return c.Vocab == tokenizer.Default().Len() }
 
+// IsHuggingFace reports whether outputs of the format are directories that
+// transformers reads.
+func IsHuggingFace(f weights.Format) bool { return f.IsDir() && f.Layout() == weights.HuggingFace }
+
 // addTokenizer adds LLaMA's tokenizer, in the form that the format's readers
-// expect: transformers for safetensors, Meta's code for torch.
+// expect: transformers or Meta's code.
 func addTokenizer(files map[string][]byte, format weights.Format) error {
 	var model, fast bytes.Buffer
 	if err := tokenizer.Default().Export(&model, tokenizer.FormatSPM); err != nil {
 		return err
 	}
 	files[tokenizerModel] = model.Bytes()
-	if format != weights.FormatSafetensors {
+	if !IsHuggingFace(format) {
 		return nil
 	}
 	if err := tokenizer.Default().Export(&fast, tokenizer.FormatHF); err != nil {

@@ -38,7 +38,7 @@ func Vocabulary(config *weights.Config, read ReadFunc) (*weights.Vocabulary, err
 	var t *tokenizer.Tokenizer
 	switch {
 	case content != nil:
-		if t, err = tokenizer.New(bytes.NewReader(content)); err != nil {
+		if t, err = tokenizer.NewReader(bytes.NewReader(content), int64(len(content))); err != nil {
 			return nil, fmt.Errorf("%s beside an input: %w", tokenizerModel, err)
 		}
 	case hasLLaMAVocabulary(config):

@@ -23,7 +23,7 @@ var OldFiles, NewFiles = oldFiles, newFiles
 
 // Helpers of the tests of Stage.
 var (
-	Beside = beside
+	Beside = hiddenPath
 	Holds  = holds
 	Names  = names
 	Output = output

@@ -12,9 +12,9 @@ import (
 	"github.com/koala-go/sdk/internal/vfs/vfstest"
 )
 
-// TestFaults lets every single operation of a run fail, one run after the
-// other. Whatever fails, the old output is whole, or the new one is; and the
-// next run succeeds and leaves nothing else.
+// TestFaults fails every single operation of a run, one run after the other.
+// Whatever fails, either the old or the new output is whole, and the next run
+// succeeds and leaves no other file.
 func TestFaults(t *testing.T) {
 	for _, k := range vfs.Kinds {
 		for _, before := range []string{"nothing", "old output", "old output set aside"} {
@@ -37,7 +37,7 @@ func newFaulty(fsys vfs.FS, at int, dead bool) *vfstest.FS {
 	return &vfstest.FS{FS: fsys, At: int64(at), Fault: vfstest.Fault{Err: vfstest.Err, Short: true, Dead: dead}}
 }
 
-// runWithFault reports whether the run came as far as the fault.
+// runWithFault reports whether the run reached the fault.
 func runWithFault(t *testing.T, fsys vfs.FS, single, before string, at int, dead bool) bool {
 	dir, err := os.MkdirTemp(t.TempDir(), "")
 	require.NoError(t, err)
@@ -70,8 +70,8 @@ func runWithFault(t *testing.T, fsys vfs.FS, single, before string, at int, dead
 	return true
 }
 
-// requireOneOutput checks that the old or the new output is there, whole, or
-// that the next run brings it back.
+// requireOneOutput checks that the old or the new output is whole, or that the
+// next run restores it.
 func requireOneOutput(t *testing.T, dir, path, single, before, what string) {
 	t.Helper()
 	if vfs.Holds(path, single, vfs.NewFiles) {
@@ -91,7 +91,8 @@ func requireOneOutput(t *testing.T, dir, path, single, before, what string) {
 	require.Equal(t, []string{"out"}, vfs.Names(t, dir), what)
 }
 
-// TestFaultsNeverReplace lets operations fail where replacing is not allowed.
+// TestFaultsNeverReplace fails operations of runs that may not replace an
+// output.
 func TestFaultsNeverReplace(t *testing.T) {
 	for _, k := range vfs.Kinds {
 		for at := 1; ; at++ {

@@ -8,9 +8,9 @@ import (
 
 // WriteFile writes a file in one step: it calls write with the content of a
 // hidden file, makes that file durable, and renames it to path. If write or any
-// later step fails, what stands at path is unchanged. WriteFile returns
-// fs.ErrExist if path exists and replace is false, and ErrBusy if another run
-// is writing the same path.
+// later step fails, path is unchanged. WriteFile returns fs.ErrExist if path
+// exists and replace is false, and ErrBusy if another run is writing the same
+// path.
 func WriteFile(ctx context.Context, path string, replace bool, write func(io.Writer) error) error {
 	const name = "file"
 	stage, err := NewStage(FromContext(ctx), path)
@@ -27,7 +27,7 @@ func WriteFile(ctx context.Context, path string, replace bool, write func(io.Wri
 	return stage.Publish(name, replace)
 }
 
-// fullWriter makes a short write without an error an error.
+// fullWriter turns a short write without an error into io.ErrShortWrite.
 type fullWriter struct{ w io.Writer }
 
 func (f fullWriter) Write(p []byte) (int, error) {

@@ -7,26 +7,17 @@ import (
 	"strings"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// plannedZip is a torch zip: a file whose directory holds checksums, which
-// are known only when all of its tensors are written.
-type plannedZip struct {
-	file    int
-	plan    *torchfile.Plan
-	tensors []tensor.Tensor
-}
-
-// planShards lays out a directory of Meta's shards.
-func (p *Plan) planShards() error {
+// planTorch lays out a directory of Meta's shards.
+func (p *Plan) planTorch() error {
 	shards := int64(cmp.Or(p.Spec.Shards, p.Spec.Config.releasedShards()))
 	if !slices.Contains([]int64{1, 2, 4, 8}, shards) {
-		return fmt.Errorf("%d shards cannot be written, only 1, 2, 4 or 8: %w", shards, ErrUnsupported)
+		return optionError("%d shards cannot be written: take 1, 2, 4 or 8", shards)
 	}
 	if c := &p.Spec.Config; shards > 1 && c.Heads > 0 && (c.Heads%int(shards) != 0 || c.KeyHeads()%int(shards) != 0) {
-		return &ModelError{fmt.Sprintf("%d heads are not divided by %d shards", c.Heads, shards), string(p.Spec.Format), "take fewer shards"}
+		return &ModelError{fmt.Sprintf("%d heads cannot be divided among %d shards", c.Heads, shards), string(p.Spec.Format), "take fewer shards"}
 	}
 	params := p.Spec.Config.Params()
 	for i := range int(shards) {
@@ -41,7 +32,7 @@ func (p *Plan) planShards() error {
 	return err
 }
 
-// releasedShards is the number of files that Meta released this size in.
+// releasedShards returns the number of files that Meta released this size in.
 func (c *Config) releasedShards() int {
 	return cmp.Or(map[string]int{"13B": 2, "30B": 4, "65B": 8}[c.Size()], 1)
 }
@@ -50,35 +41,33 @@ func (c *Config) releasedShards() int {
 func (p *Plan) addZip(i int, shards int64, params []Param) error {
 	tensors := p.tensors(params)
 	for k, q := range params {
-		place := p.places[q]
+		place := p.placements[q]
 		if i == 0 {
-			place = Place{DType: dtype.Type(tensors[k].DType), Shape: tensors[k].Shape, Axis: q.Role.shardAxis()}
+			place = Placement{DType: dtype.Type(tensors[k].DType), Shape: tensors[k].Shape, Axis: q.Role.shardAxis()}
 		}
+		// Norms, with an Axis of -1, are whole in every shard.
 		size := int64(1)
 		if place.Axis >= 0 {
 			size = place.Shape[place.Axis] / shards
 			if size*shards != place.Shape[place.Axis] {
-				return &ModelError{fmt.Sprintf("weight %v of shape %v is not divided by %d shards", q, place.Shape, shards), string(p.Spec.Format), "take fewer shards"}
+				return &ModelError{fmt.Sprintf("weight %v of shape %v cannot be divided among %d shards", q, place.Shape, shards), string(p.Spec.Format), "take fewer shards"}
 			}
 			tensors[k].Shape = slices.Clone(place.Shape)
 			tensors[k].Shape[place.Axis] = size
 		}
 		place.Parts = append(place.Parts, Part{File: len(p.Files), Size: size, index: k})
-		p.places[q] = place
+		p.placements[q] = place
 	}
+	// torch.save names the folder in the zip after the file.
 	name := shardName(i)
 	zip, err := torchfile.NewPlan(strings.TrimSuffix(name, ".pth"), tensors)
 	if err != nil {
 		return err
 	}
 	for k, q := range params {
-		p.places[q].Parts[i].Offset = zip.Offsets[k]
+		p.placements[q].Parts[i].Offset = zip.Offsets[k]
 	}
-	file := PlannedFile{Name: name, Size: zip.Size}
-	for _, piece := range zip.Pieces {
-		file.Pieces = append(file.Pieces, Piece(piece))
-	}
-	p.zips = append(p.zips, plannedZip{len(p.Files), zip, tensors})
-	p.Files = append(p.Files, file)
+	p.sealed = append(p.sealed, sealedFile{len(p.Files), tensors, zip.Seal})
+	p.Files = append(p.Files, PlannedFile{name, zip.Size, zip.Pieces})
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// count is n bytes of which each tells its place.
+// count returns n bytes, each of which follows from its offset.
 func count(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -21,8 +21,8 @@ func count(n int) []byte {
 	return b
 }
 
-// requireReader checks that a reader holds the bytes, by reading many pieces
-// at many offsets, and that it ends with them.
+// requireReader checks that a reader holds the bytes and ends with them, by
+// reading many pieces at many offsets.
 func requireReader(t *testing.T, want []byte, r io.ReaderAt) {
 	t.Helper()
 	for _, n := range []int{0, 1, 2, 3, 5, 7, 64, 100, 1001, len(want)} {
@@ -55,12 +55,12 @@ func TestStacked(t *testing.T) {
 		for _, n := range cuts {
 			data, sizes, rest = append(data, bytes.NewReader(rest[:n])), append(sizes, int64(n)), rest[n:]
 		}
-		requireReader(t, all, stacked(newParts(data, sizes)))
+		requireReader(t, all, rowConcat(newParts(data, sizes)))
 	}
 }
 
-// TestBeside cuts a matrix into bands of columns and reads it as one.
-func TestBeside(t *testing.T) {
+// TestColumnConcat divides a matrix by columns and reads it as one.
+func TestColumnConcat(t *testing.T) {
 	for _, c := range []struct {
 		rows   int
 		widths []int64
@@ -82,7 +82,7 @@ func TestBeside(t *testing.T) {
 			}
 			data, begin = append(data, bytes.NewReader(band)), begin+w
 		}
-		requireReader(t, all, &beside{newParts(data, c.widths), row, int64(c.rows)})
+		requireReader(t, all, &columnConcat{newParts(data, c.widths), row, int64(c.rows)})
 	}
 }
 
@@ -101,8 +101,8 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 	return b.ReaderAt.ReadAt(p, off)
 }
 
-// TestJoinedErrors has parts that cannot be read, or end early.
-func TestJoinedErrors(t *testing.T) {
+// TestConcatErrors concatenates parts that cannot be read, or end early.
+func TestConcatErrors(t *testing.T) {
 	good, bad := bytes.NewReader(count(1000)), broken{bytes.NewReader(count(1000)), 500}
 	short := bytes.NewReader(count(400))
 	for _, second := range []struct {
@@ -110,19 +110,19 @@ func TestJoinedErrors(t *testing.T) {
 		err  error
 	}{{bad, errBroken}, {short, io.ErrUnexpectedEOF}} {
 		parts := newParts([]io.ReaderAt{good, second.data}, []int64{1000, 1000})
-		_, err := stacked(parts).ReadAt(make([]byte, 1600), 0)
+		_, err := rowConcat(parts).ReadAt(make([]byte, 1600), 0)
 		require.ErrorIs(t, err, second.err)
 		columns := newParts([]io.ReaderAt{good, second.data}, []int64{10, 10})
 		for _, n := range []int64{2000, 1555} {
-			_, err = (&beside{columns, 20, 100}).ReadAt(make([]byte, n), 0)
+			_, err = (&columnConcat{columns, 20, 100}).ReadAt(make([]byte, n), 0)
 			require.ErrorIs(t, err, second.err)
 		}
 	}
 }
 
-// TestWidened reads every type as F32, at any offset.
-func TestWidened(t *testing.T) {
-	const n = 2*widenStep + 96
+// TestDecoder reads every type as F32, at any offset.
+func TestDecoder(t *testing.T) {
+	const n, block, blockSize = 2*decodeStep + 96, 32, 34
 	f16, bf16, q8 := count(2*n), count(2*n), count(n/block*blockSize)
 	for i := range n {
 		f16[2*i+1] &= 0x3f // finite
@@ -142,15 +142,15 @@ func TestWidened(t *testing.T) {
 			continue // their patterns are compared by the others; F32 is copied
 		}
 		require.NotZero(t, values[1])
-		requireReader(t, floatBytes(values), widen(c.from, tensor.data, n))
+		requireReader(t, floatBytes(values), newDecoder(c.from, tensor.data, n))
 	}
 	raw := count(4 * n)
-	requireReader(t, raw, widen(dtype.F32, bytes.NewReader(raw), n))
-	_, err := widen(dtype.F16, bytes.NewReader(f16[:2*n-1]), n).ReadAt(make([]byte, 4*n), 0)
+	requireReader(t, raw, newDecoder(dtype.F32, bytes.NewReader(raw), n))
+	_, err := newDecoder(dtype.F16, bytes.NewReader(f16[:2*n-1]), n).ReadAt(make([]byte, 4*n), 0)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
-// floatBytes are numbers as a file stores them.
+// floatBytes returns numbers as a file stores them.
 func floatBytes(values []float32) []byte {
 	var b bytes.Buffer
 	_ = binary.Write(&b, binary.LittleEndian, values)

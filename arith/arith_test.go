@@ -1,4 +1,4 @@
-package weights
+package arith
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func ExampleAdd() {
 		return
 	}
 	wide := make([]byte, 8)
-	if err := ConvertArray(Array{dtype.F32, wide}, sum); err != nil {
+	if err := Convert(Array{dtype.F32, wide}, sum); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -48,8 +48,8 @@ func TestArithmeticErrors(t *testing.T) {
 	four := func(dt dtype.Type) Array { return Array{dt, make([]byte, 4)} }
 	require.Error(t, Add(four(dtype.F16), four(dtype.F16), four(dtype.F32)), "2 and 1 elements")
 	require.Error(t, Sub(four(dtype.F32), four(dtype.F16), four(dtype.F16)))
-	require.ErrorIs(t, ConvertArray(four(dtype.F16), four("I16")), ErrUnsupported)
-	require.Error(t, ConvertArray(Array{dtype.F16, make([]byte, 3)}, Array{dtype.F16, make([]byte, 3)}), "half an element")
+	require.ErrorIs(t, Convert(four(dtype.F16), four("I16")), ErrType)
+	require.Error(t, Convert(Array{dtype.F16, make([]byte, 3)}, Array{dtype.F16, make([]byte, 3)}), "half an element")
 	require.Error(t, AddTransposed(four(dtype.F16), four(dtype.F16), four(dtype.F16), 2, 2))
 }
 

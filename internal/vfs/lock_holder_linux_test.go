@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHolder: the second run is told which process holds the output.
-func TestHolder(t *testing.T) {
+// TestLockHolder checks that the error of a second run states which process
+// holds the output.
+func TestLockHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	first, err := NewStage(OS, path)
 	require.NoError(t, err)

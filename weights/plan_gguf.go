@@ -1,24 +1,22 @@
 package weights
 
 import (
-	"fmt"
-
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/gguf"
 )
 
 // Vocabulary is a SentencePiece vocabulary, for formats that hold one.
 type Vocabulary struct {
-	Pieces []string
-	Scores []float32
-	Types  []int32 // as SentencePiece numbers them: 1 normal, 2 unknown, 3 control, …
+	Pieces []string  // by id
+	Scores []float32 // of each piece
+	Types  []int32   // of each piece, by SentencePiece's numbers: 1 normal, 2 unknown, 3 control, …
 
-	BOS, EOS, Unknown int
+	BOS, EOS, Unknown int // ids of the special pieces
 	// ChatTemplate is the Jinja template of a conversation, "" for none.
 	ChatTemplate string
 }
 
-// planGGUF lays out a GGUF file, its tensors in the order of llama.cpp's
+// planGGUF lays out a GGUF file, with the tensors in the order of llama.cpp's
 // converter.
 func (p *Plan) planGGUF() error {
 	pairs, err := p.pairs()
@@ -32,9 +30,9 @@ func (p *Plan) planGGUF() error {
 		return err
 	}
 	for i, q := range params {
-		p.places[q] = newPlace(0, offsets[i], &tensors[i])
+		p.placements[q] = newPlacement(0, offsets[i], &tensors[i])
 	}
-	p.Files = []PlannedFile{{"", size, []Piece{{0, head}}}}
+	p.Files = []PlannedFile{{"", size, []Piece{{Bytes: head}}}}
 	return nil
 }
 
@@ -42,7 +40,7 @@ func (p *Plan) planGGUF() error {
 // converter.
 var layerOrder = []Role{Q, K, V, O, Gate, Down, Up, AttnNorm, FFNNorm}
 
-// orderGGUF is the layers' weights first, then what stands outside.
+// orderGGUF returns the weights of the layers first, then the others.
 func (p *Plan) orderGGUF() []Param {
 	var params []Param
 	for layer := range p.Spec.Config.Layers {
@@ -58,10 +56,10 @@ func (p *Plan) orderGGUF() []Param {
 	return params
 }
 
-// fileTypes are llama.cpp's numbers for the type of most tensors.
+// fileTypes holds llama.cpp's numbers for the type of most tensors of a file.
 var fileTypes = map[dtype.Type]int{dtype.F32: 0, dtype.F16: 1, dtype.Q8_0: 7, dtype.BF16: 32}
 
-// pairs is the metadata that llama.cpp reads. Source: gguf's constants.py.
+// pairs returns the metadata that llama.cpp reads. Source: gguf's constants.py.
 func (p *Plan) pairs() ([]gguf.Pair, error) {
 	c := &p.Spec.Config
 	if c.Heads == 0 {
@@ -87,19 +85,19 @@ func (p *Plan) pairs() ([]gguf.Pair, error) {
 	if c.Theta() != defaultTheta {
 		pairs = append(pairs, gguf.Pair{Key: "llama.rope.freq_base", Value: gguf.Float(float32(c.Theta()))})
 	}
-	if p.mainDType() == dtype.Q8_0 {
+	if !p.mainDType().IsFloat() {
 		pairs = append(pairs, gguf.Pair{Key: "general.quantization_version", Value: gguf.Uint(uint32(2))})
 	}
 	return p.Spec.Vocabulary.appendPairs(pairs, c.Vocab)
 }
 
-// appendPairs appends what llama.cpp reads of a tokenizer.
+// appendPairs appends the metadata that llama.cpp reads of a tokenizer.
 func (v *Vocabulary) appendPairs(pairs []gguf.Pair, rows int) ([]gguf.Pair, error) {
 	if v == nil {
 		return pairs, nil
 	}
 	if len(v.Pieces) != rows || len(v.Scores) != rows || len(v.Types) != rows {
-		return nil, fmt.Errorf("a vocabulary of %d pieces, %d scores and %d types for a model of %d", len(v.Pieces), len(v.Scores), len(v.Types), rows)
+		return nil, optionError("the vocabulary has %d pieces, %d scores and %d types, the model has %d rows: give each row a piece, a score and a type", len(v.Pieces), len(v.Scores), len(v.Types), rows)
 	}
 	pairs = append(pairs, []gguf.Pair{
 		{Key: "tokenizer.ggml.model", Value: gguf.Text("llama")},

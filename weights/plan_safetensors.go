@@ -12,8 +12,8 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// planDirectory lays out a Hugging Face directory.
-func (p *Plan) planDirectory() error {
+// planSafetensors lays out a Hugging Face directory.
+func (p *Plan) planSafetensors() error {
 	params, tensors := p.sorted()
 	shards := split(tensors, cmp.Or(p.Spec.ShardSize, DefaultShardSize))
 	weightMap := make(map[string]string, len(tensors))
@@ -29,6 +29,7 @@ func (p *Plan) planDirectory() error {
 			weightMap[t.Name] = name
 		}
 	}
+	// transformers writes no index for a single file.
 	if len(shards) > 1 {
 		if err := p.addIndex(tensors, weightMap); err != nil {
 			return err
@@ -41,6 +42,7 @@ func (p *Plan) planDirectory() error {
 	return err
 }
 
+// span is a range of tensors.
 type span struct{ from, to int }
 
 // split fills shards one after the other, as transformers does.
@@ -49,6 +51,7 @@ func split(tensors []tensor.Tensor, limit int64) []span {
 	filled := int64(0)
 	for i := range tensors {
 		n := tensors[i].Bytes()
+		// A tensor that is larger than the limit has a shard of its own.
 		if len(shards) == 0 || filled+n > limit && filled > 0 {
 			shards = append(shards, span{i, i})
 			filled = 0
@@ -59,18 +62,20 @@ func split(tensors []tensor.Tensor, limit int64) []span {
 	return shards
 }
 
+// addShard adds a safetensors file.
 func (p *Plan) addShard(name string, params []Param, tensors []tensor.Tensor) error {
 	header, offsets, size, err := safetensors.Header(tensors, map[string]string{"format": "pt"})
 	if err != nil {
 		return err
 	}
 	for i, q := range params {
-		p.places[q] = newPlace(len(p.Files), offsets[i], &tensors[i])
+		p.placements[q] = newPlacement(len(p.Files), offsets[i], &tensors[i])
 	}
-	p.Files = append(p.Files, PlannedFile{name, size, []Piece{{0, header}}})
+	p.Files = append(p.Files, PlannedFile{name, size, []Piece{{Bytes: header}}})
 	return nil
 }
 
+// addIndex adds the file that lists the shard of each tensor.
 func (p *Plan) addIndex(tensors []tensor.Tensor, weightMap map[string]string) error {
 	var parameters, bytes int64
 	for i := range tensors {
@@ -85,8 +90,8 @@ func (p *Plan) addIndex(tensors []tensor.Tensor, weightMap map[string]string) er
 	return err
 }
 
-// addSmallFiles adds files that are made from the configuration, and those
-// that the caller gives.
+// addSmallFiles adds files that are made from the configuration, and those that
+// the caller gave, which replace them.
 func (p *Plan) addSmallFiles(made map[string][]byte) {
 	maps.Copy(made, p.Spec.Files)
 	for _, name := range slices.Sorted(maps.Keys(made)) {
@@ -94,15 +99,18 @@ func (p *Plan) addSmallFiles(made map[string][]byte) {
 	}
 }
 
+// addFile adds a file of known content.
 func (p *Plan) addFile(name string, text []byte) {
-	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []Piece{{0, text}}})
+	p.Files = append(p.Files, PlannedFile{name, int64(len(text)), []Piece{{Bytes: text}}})
 }
 
-// mainDType is the type of the matrices.
+// mainDType returns the type of the matrices.
 func (p *Plan) mainDType() dtype.Type {
 	return p.Spec.DTypes[Param{Role: Embed}]
 }
 
+// generationConfig is the generation_config.json that transformers writes for
+// LLaMA.
 const generationConfig = `{
   "_from_model_config": true,
   "bos_token_id": 1,

@@ -11,9 +11,9 @@ import (
 	"github.com/koala-go/sdk/internal/gguf"
 )
 
-// stated is what a file says of a model's shape, beside its tensors. A nil
-// field is not stated.
-type stated struct {
+// declaredConfig is the shape of a model that a file states beside its tensors.
+// A nil field is not stated.
+type declaredConfig struct {
 	layers, dim, ffn, vocab number
 	heads, kvHeads, headDim number
 	context                 number
@@ -21,15 +21,17 @@ type stated struct {
 	tied                    *bool
 }
 
-// number is a stated number and what the file calls it.
+// number is a stated number and the name of its field in the file.
 type number struct {
 	name  string
 	value *int
 }
 
-// agree compares what is stated with what the tensors told, and takes over
-// what they do not tell.
-func (c *Config) agree(s *stated) error {
+// merge compares the stated shape with that of the tensors, and fills in what
+// the tensors do not tell.
+func (c *Config) merge(s *declaredConfig) error {
+	// A contradiction is refused here, where it can be named: later it would show
+	// as a wrong model.
 	for _, f := range []struct {
 		number
 		tensors int
@@ -45,7 +47,7 @@ func (c *Config) agree(s *stated) error {
 	set(&c.RopeTheta, s.ropeTheta)
 	set(&c.TiedEmbeddings, s.tied)
 	if d := s.headDim; d.value != nil && c.Heads > 0 && *d.value*c.Heads != c.Dim {
-		return fmt.Errorf("%s is %d, which %d heads do not fill a width of %d with", d.name, *d.value, c.Heads, c.Dim)
+		return fmt.Errorf("%s is %d, but %d such heads do not make a width of %d", d.name, *d.value, c.Heads, c.Dim)
 	}
 	return nil
 }
@@ -56,8 +58,8 @@ func set[T any](dst *T, src *T) {
 	}
 }
 
-// hfConfig is what is read of transformers' config.json. Newer versions put
-// the rotary base into rope_parameters.
+// hfConfig holds the fields that are read of transformers' config.json. Newer
+// versions put the rotary base into rope_parameters.
 type hfConfig struct {
 	Layers    *int     `json:"num_hidden_layers"`
 	Dim       *int     `json:"hidden_size"`
@@ -77,7 +79,7 @@ type hfConfig struct {
 	Scaling any `json:"rope_scaling"`
 }
 
-// readHF takes over a config.json and compares it with what the tensors told.
+// readHF merges a config.json.
 func (c *Config) readHF(text []byte) error {
 	var hf hfConfig
 	if err := json.Unmarshal(text, &hf); err != nil {
@@ -87,13 +89,13 @@ func (c *Config) readHF(text []byte) error {
 		return err
 	}
 	if c.Extra == nil {
-		return errors.New("it is null, not an object")
+		return errors.New("the file is null, not an object")
 	}
 	if hf.RopeTheta == nil {
 		hf.RopeTheta = hf.Rope.Theta
 	}
 	c.scaled = hf.Scaling != nil || hf.Rope.Type != "" && hf.Rope.Type != "default"
-	return c.agree(&stated{
+	return c.merge(&declaredConfig{
 		layers: number{"num_hidden_layers", hf.Layers}, dim: number{"hidden_size", hf.Dim},
 		ffn: number{"intermediate_size", hf.FFN}, vocab: number{"vocab_size", hf.Vocab},
 		heads: number{"num_attention_heads", hf.Heads}, kvHeads: number{"num_key_value_heads", hf.KVHeads},
@@ -102,9 +104,9 @@ func (c *Config) readHF(text []byte) error {
 	})
 }
 
-// metaParams is Meta's params.json. A vocabulary of -1 is none; the
-// feed-forward width follows from the others only in Meta's own models, and
-// is taken from the tensors.
+// metaParams is Meta's params.json. A vocabulary of -1 means that it is not
+// stated. The feed-forward width follows from the other fields in Meta's own
+// models only, so it is taken from the tensors.
 type metaParams struct {
 	Layers     *int     `json:"n_layers"`
 	Dim        *int     `json:"dim"`
@@ -117,28 +119,27 @@ type metaParams struct {
 	RopeTheta  *float64 `json:"rope_theta,omitempty"`
 }
 
-// readMeta takes over a params.json and compares it with what the tensors
-// told.
+// readMeta merges a params.json.
 func (c *Config) readMeta(text []byte) error {
 	var m *metaParams
 	if err := json.Unmarshal(text, &m); err != nil {
 		return err
 	}
 	if m == nil {
-		return errors.New("it is null, not an object")
+		return errors.New("the file is null, not an object")
 	}
 	if m.Vocab != nil && *m.Vocab == -1 {
 		m.Vocab = nil
 	}
-	return c.agree(&stated{
+	return c.merge(&declaredConfig{
 		layers: number{"n_layers", m.Layers}, dim: number{"dim", m.Dim}, vocab: number{"vocab_size", m.Vocab},
 		heads: number{"n_heads", m.Heads}, kvHeads: number{"n_kv_heads", m.KVHeads},
 		normEps: m.NormEps, ropeTheta: m.RopeTheta,
 	})
 }
 
-// readGGUF takes over a GGUF file's metadata and compares it with what the
-// tensors told. A file without an output matrix uses the embedding.
+// readGGUF merges the metadata of a GGUF file. A file without an output matrix
+// uses the embedding in its place.
 func (c *Config) readGGUF(m *gguf.Metadata) error {
 	arch := m.Values["general.architecture"]
 	if arch == nil {
@@ -161,9 +162,9 @@ func (c *Config) readGGUF(m *gguf.Metadata) error {
 		}
 		return nil
 	}
-	c.TiedEmbeddings = true // unless there is an output matrix, which is seen to later
+	c.TiedEmbeddings = true // until readConfig sees an output matrix
 	c.scaled = m.Values[prefix+"rope.scaling.type"] != nil && m.Values[prefix+"rope.scaling.type"].Text(0) != "none"
-	return c.agree(&stated{
+	return c.merge(&declaredConfig{
 		layers: integer("block_count"), dim: integer("embedding_length"),
 		ffn: integer("feed_forward_length"), vocab: integer("vocab_size"),
 		heads: integer("attention.head_count"), kvHeads: integer("attention.head_count_kv"),
@@ -174,8 +175,8 @@ func (c *Config) readGGUF(m *gguf.Metadata) error {
 
 func ptr[T any](v T) *T { return &v }
 
-// shortest is the decimal number that was meant by a float32: 1e-6 and not
-// 9.999999974752427e-07.
+// shortest returns the decimal number that a float32 was made from: 1e-6
+// instead of 9.999999974752427e-07.
 func shortest(f float64) float64 {
 	var short float64
 	text, _ := json.Marshal(float32(f))
@@ -185,9 +186,9 @@ func shortest(f float64) float64 {
 	return short
 }
 
-// HF is the config.json that transformers, vLLM and llama.cpp read for this
-// model with weights of type t. Fields that came from an earlier config.json
-// are kept.
+// HF returns the config.json that transformers, vLLM and llama.cpp read for
+// this model, with weights of type t. It keeps the fields of an earlier
+// config.json.
 func (c *Config) HF(t dtype.Type) ([]byte, error) {
 	if c.Heads == 0 {
 		return nil, headsError("config.json")
@@ -201,7 +202,7 @@ func (c *Config) HF(t dtype.Type) ([]byte, error) {
 		fields["rope_theta"] = c.RopeTheta
 	}
 	maps.Copy(fields, anyMap(c.Extra))
-	delete(fields, "dtype") // the newer name; every version reads torch_dtype
+	delete(fields, "dtype") // the newer name of torch_dtype, which every version reads
 	maps.Copy(fields, map[string]any{
 		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama",
 		"num_hidden_layers": c.Layers, "hidden_size": c.Dim, "intermediate_size": c.FFN, "vocab_size": c.Vocab,
@@ -228,7 +229,7 @@ const (
 	defaultEpsilon = 1e-6
 )
 
-// params is the params.json that Meta's code reads for this model.
+// params returns the params.json that Meta's code reads for this model.
 func (c *Config) params() ([]byte, error) {
 	if c.Heads == 0 {
 		return nil, headsError("params.json")
@@ -250,27 +251,32 @@ func (c *Config) params() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// multipleOf finds what makes Meta's code compute the feed-forward width:
-// two thirds of 4·dim, times the multiplier if there is one, rounded up to a
-// multiple. Source: meta-llama/llama, model.py, FeedForward.
+// multipleOf finds the values from which Meta's code computes the feed-forward
+// width: two thirds of 4·dim, times the multiplier if there is one, rounded up
+// to a multiple. Source: meta-llama/llama, model.py, FeedForward.
 func multipleOf(dim, ffn int) (multiple int, multiplier float64) {
 	hidden := 8 * dim / 3
+	// The released models have a multiple of 256. The width itself serves as a
+	// multiple for every ffn that is not less than hidden.
 	for _, m := range slices.Concat([]int{256, 128, 64, 32, 16, 8}, []int{ffn}) {
 		if (hidden+m-1)/m*m == ffn {
 			return m, 0
 		}
 	}
+	// Meta's code truncates the product to an integer: the half keeps a rounding
+	// error from making it one less.
 	return 1, (float64(ffn) + 0.5) / float64(hidden)
 }
 
-// headsError is the refusal to permute or describe a model of unknown heads.
+// headsError returns the refusal to permute or describe a model whose number of
+// heads is unknown.
 func headsError(path string) error {
-	return &ModelError{"the number of attention heads is unknown: there is no config.json and the shape is of no released size", path,
-		"give it, as Heads in the options or --heads on the command line"}
+	return &ModelError{"the number of attention heads is unknown: there is no config.json, and LLaMA was not released in this size", path,
+		"give it as Heads in the options, or as --heads on the command line"}
 }
 
-// scaledError is the refusal to write a model of scaled rotary embeddings in
-// a format that does not hold the scaling.
+// scaledError returns the refusal to write a model with scaled rotary
+// embeddings in a format that does not state the scaling.
 func scaledError(f Format) error {
-	return &ModelError{"the model's rotary embeddings are scaled", string(f), "take safetensors as the format, whose config.json says how"}
+	return &ModelError{"the rotary embeddings are scaled, which the format cannot state", string(f), "write safetensors, whose config.json states it"}
 }
