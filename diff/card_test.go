@@ -9,7 +9,7 @@ import (
 )
 
 // TestForceKeepsWrittenCards replaces the model card of an earlier run, and
-// refuses to replace one that somebody wrote or changed.
+// refuses to replace a card that somebody wrote or changed.
 func TestForceKeepsWrittenCards(t *testing.T) {
 	for _, digests := range []Digests{DigestOutput, DigestNone} {
 		x := newTrial(t)

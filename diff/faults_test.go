@@ -21,9 +21,9 @@ import (
 // faultModel is small, so that a run has few operations.
 var faultModel = modeltest.Model{Layers: 1, Dim: 32, FFN: 64, Vocab: 32, Heads: 2, Seed: 5}
 
-// TestFaults lets every single operation of a run go wrong, in every way, one
-// run after the other: either the right output comes out, or there is an error
-// and the old output is as it was. The next run takes over what is left.
+// TestFaults lets every single operation of a run go wrong, in every way, one run
+// after the other. Either the output is right, or the run fails and the old
+// output is unchanged. The next run takes over what is left.
 func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: some thousand runs")
@@ -47,7 +47,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// runWithFault says whether the run came as far as the fault.
+// runWithFault reports whether the run reached the fault.
 func runWithFault(t *testing.T, x *trial, format weights.Format, kind vfstest.Fault, resume bool, at int64) bool {
 	t.Helper()
 	place := filepath.Dir(x.out)
@@ -85,10 +85,10 @@ func runWithFault(t *testing.T, x *trial, format weights.Format, kind vfstest.Fa
 	return true
 }
 
-// requireOldOrNew checks that the old output is as it was, but for what is
-// hidden beside it, or that the new one is in its place: an error of the last
-// operations comes too late to undo it. Of a file the manifest is renamed after
-// it.
+// requireOldOrNew checks that the old output is unchanged, apart from hidden
+// files beside it, or that the new output is in its place. An error of one of the
+// last operations comes too late to undo the output, and the manifest of a file
+// is renamed after the file.
 func requireOldOrNew(t *testing.T, x *trial, format weights.Format, before map[string]string, what string) {
 	t.Helper()
 	after := snapshot(t, x.out)
@@ -104,7 +104,7 @@ func requireOldOrNew(t *testing.T, x *trial, format weights.Format, before map[s
 	requireValues(t, x.out, faultModel, format, dtype.BF16, sum(faultModel))
 }
 
-// TestInputChanges writes to an input, or cuts it short, while it is read.
+// TestInputChanges writes to an input, or truncates it, while it is read.
 func TestInputChanges(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"written to": func(path string) error {
@@ -131,7 +131,7 @@ func TestInputChanges(t *testing.T) {
 					}
 				}})
 				require.Error(t, err)
-				if name != "cut short" { // which shows in a read
+				if name != "cut short" { // truncation already shows in a read
 					require.ErrorContains(t, err, "was changed while it was read")
 				}
 				require.ErrorContains(t, err, path)

@@ -17,14 +17,14 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// put writes a file and the folders above it.
+// put writes a file and creates the directories above it.
 func put(t *testing.T, path, content string) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 }
 
-// TestOutputPlace has an output that may not be written where it is asked for.
+// TestOutputPlace has outputs whose paths a run must not write.
 func TestOutputPlace(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, x *trial)
@@ -82,13 +82,14 @@ func TestOutputPlace(t *testing.T) {
 				_, err := Recover(t.Context(), x.base, x.delta, out, x.opts)
 				return err
 			}
-			x.out = filepath.Join(filepath.Dir(x.delta), "place", "out") // whose folders are watched
+			x.out = filepath.Join(filepath.Dir(x.delta), "place", "out") // its directory is compared
 			requireCheck(t, x, CheckOutput, c.says)
 		})
 	}
 }
 
-// TestOutputWithoutName is refused at once, and not when all is done.
+// TestOutputWithoutName checks that a path without a name is refused before the
+// run.
 func TestOutputWithoutName(t *testing.T) {
 	x := newTrial(t)
 	require.NoError(t, os.Mkdir(x.out, 0o755))
@@ -104,7 +105,7 @@ func TestOutputWithoutName(t *testing.T) {
 	}
 }
 
-// TestOutputByLink names an input's place by another path.
+// TestOutputByLink names the path of an input through a link.
 func TestOutputByLink(t *testing.T) {
 	for name, link := range map[string]func(x *trial) (from, to string){
 		"to the base":             func(x *trial) (string, string) { return x.base, x.out },
@@ -136,7 +137,7 @@ func TestOutputByLink(t *testing.T) {
 	}
 }
 
-// TestOutputAllowed are the places that may be written.
+// TestOutputAllowed has outputs whose paths a run may write.
 func TestOutputAllowed(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, x *trial){
 		"nothing":         func(*testing.T, *trial) {},
@@ -181,7 +182,7 @@ func entries(t *testing.T, dir string) []fs.DirEntry {
 	return list
 }
 
-// TestForeignFileDuringRun appears in an earlier output while it is being
+// TestForeignFileDuringRun creates a file in an earlier output while it is being
 // replaced.
 func TestForeignFileDuringRun(t *testing.T) {
 	x := newTrial(t)
@@ -195,7 +196,7 @@ func TestForeignFileDuringRun(t *testing.T) {
 	require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 }
 
-// TestSpace asks for more than the disk has free: sparse files need nothing.
+// TestSpace writes more than the disk has free. The inputs are sparse files.
 func TestSpace(t *testing.T) {
 	x := newTrial(t)
 	free, err := vfs.OS.Free(filepath.Dir(x.out))
@@ -203,7 +204,7 @@ func TestSpace(t *testing.T) {
 		t.Skipf("this system does not tell the free space: %v", err)
 	}
 	m := modeltest.Model{Layers: 1, Dim: 1024, FFN: 16, Heads: 8}
-	perRow := int64(2 * 2 * m.Dim) // of the embedding and the output, in 16 bits
+	perRow := int64(2 * 2 * m.Dim) // the embedding and the output matrix, in 16 bits
 	rows := free/perRow + 1_000_000
 	if rows > math.MaxInt32 {
 		t.Skipf("%d bytes are free: a larger file would not fit in a file system", free)
@@ -217,12 +218,12 @@ func TestSpace(t *testing.T) {
 	requireCheck(t, x, CheckSpace, "its disk has")
 }
 
-// TestNonFiniteNames has one infinite element, in each kind of output: the error
-// names its place there.
+// TestNonFiniteNames has one infinite element, in each kind of output. The error
+// names the element as the output stores it.
 func TestNonFiniteNames(t *testing.T) {
 	m := modeltest.Tiny
 	const row, col = 37, 21                            // in Meta's layout
-	for role, want := range map[weights.Role][2]int64{ // element in hf, in easylm
+	for role, want := range map[weights.Role][2]int64{ // the element in hf and in easylm
 		weights.Embed: {row*64 + col, row*64 + col},
 		weights.Q:     {(2*16+1*8+2)*64 + col, col*64 + row}, // head 2, pair 2, second of the two
 		weights.V:     {row*64 + col, col*64 + row},
@@ -253,7 +254,7 @@ func TestNonFiniteNames(t *testing.T) {
 	}
 }
 
-// TestOverflow is infinite only by rounding to fp16.
+// TestOverflow has a sum that becomes infinite when it is rounded to fp16.
 func TestOverflow(t *testing.T) {
 	m, x := modeltest.Tiny, newTrial(t)
 	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: func(p weights.Param, r, c int) uint16 {

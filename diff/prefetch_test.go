@@ -13,8 +13,8 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// forgetting is a file system that counts the bytes of inputs that it is told
-// to forget.
+// forgetting is a file system that counts the bytes of inputs that it is told to
+// forget.
 type forgetting struct {
 	vfs.FS
 	mu        sync.Mutex
@@ -43,12 +43,12 @@ func (f *forgettingFile) Release(off, n int64) {
 	f.File.Release(off, n)
 }
 
-// TestForget: where inputs and output take more than a quarter of the free
-// memory, each weight of the inputs is forgotten once; else nothing is. Digests
-// of inputs that fit come before.
+// TestForget checks that each tensor of the inputs is forgotten once if inputs
+// and output need more than a quarter of the free memory, and otherwise not at
+// all. Inputs that are read again for their digests are kept if they fit.
 func TestForget(t *testing.T) {
 	x := newTrial(t)
-	size := int64(0) // of the weights of an input
+	size := int64(0) // the size of the weights of an input
 	c, err := weights.Open(t.Context(), x.delta, nil)
 	require.NoError(t, err)
 	for _, q := range c.Params() {

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// verified verifies and lists what differs.
+// verified verifies an output and lists the differences.
 func verified(t *testing.T, path string, o *VerifyOptions) []string {
 	t.Helper()
 	r, err := Verify(t.Context(), path, o)
@@ -41,8 +41,8 @@ func flip(t *testing.T, path string, at int64) {
 	require.NoError(t, err)
 }
 
-// TestVerify verifies outputs of every format in all ways, whole and then with
-// one bit changed, which is found and named.
+// TestVerify verifies outputs of every format in all ways, whole and with one bit
+// changed. The differences name the place.
 func TestVerify(t *testing.T) {
 	for name, o := range outputs {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyFiles finds files that are missing, cut or longer, and tensors
+// TestVerifyFiles finds files that are missing, truncated or longer, and tensors
 // that cannot be read.
 func TestVerifyFiles(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -135,7 +135,7 @@ func TestVerifySums(t *testing.T) {
 	}
 }
 
-// TestVerifyRefuses asks for what cannot be compared.
+// TestVerifyRefuses verifies outputs that cannot be compared.
 func TestVerifyRefuses(t *testing.T) {
 	x := newTrial(t)
 	_, err := Verify(t.Context(), x.out, nil)
@@ -159,8 +159,8 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// TestDigests has manifests with no digests, those of the output, and those of
-// the inputs too.
+// TestDigests has manifests without digests, with those of the output, and with
+// those of the inputs too.
 func TestDigests(t *testing.T) {
 	x := newTrial(t)
 	sums := func(d Digests) (outputs, inputs, tensors int) {

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/progress"
 )
 
-// counting is a file system that counts the reads and writes under way.
+// counting is a file system that counts concurrent reads and writes.
 type counting struct {
 	vfs.FS
 	now, most atomic.Int64
@@ -56,8 +56,8 @@ func (f *countedFile) ReadAt(b []byte, off int64) (int, error) {
 	return f.File.ReadAt(b, off)
 }
 
-// WriteAt takes its time until two operations were seen at once, so that
-// another worker can begin.
+// WriteAt waits until two operations were concurrent, so that another worker can
+// begin.
 func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
 	defer f.c.during()()
 	if f.c.most.Load() < 2 {
@@ -66,8 +66,9 @@ func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
 	return f.File.WriteAt(b, off)
 }
 
-// TestWorkersAreACeiling has no more operations under way than workers, and so
-// many at some time; one more where the inputs are digested beside the work.
+// TestWorkersAreACeiling checks that there are never more concurrent operations
+// than workers, and as many at some time. With digests of the inputs there is one
+// more.
 func TestWorkersAreACeiling(t *testing.T) {
 	m, x := modeltest.Small, newTrial(t)
 	write(t, m, x.base, &modeltest.Options{Format: hf, DType: "F16", Values: m.Base})
