@@ -24,55 +24,58 @@ func put(t *testing.T, path, content string) {
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 }
 
-// TestOutputPlace has outputs whose paths a run must not write.
+// badPaths are outputs whose paths a run must not write.
+var badPaths = map[string]struct {
+	prepare func(t *testing.T, x *trial)
+	says    string
+}{
+	"directory with an earlier output": {func(t *testing.T, x *trial) { put(t, x.out+"/model.safetensors", "old") }, "exists and is not empty"},
+	"directory with another file":      {func(t *testing.T, x *trial) { put(t, x.out+"/notes.txt", "mine") }, "exists and is not empty"},
+	"directory with another file, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/notes.txt", "mine")
+		x.opts.Force = true
+	}, "holds notes.txt"},
+	"directory with ours and another, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/config.json", "{}")
+		put(t, x.out+"/model.safetensors", "old")
+		put(t, x.out+"/model.safetensors.bak", "mine")
+		x.opts.Force = true
+	}, "holds model.safetensors.bak"},
+	"directory with a hidden file, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/.git/config", "mine")
+		x.opts.Force = true
+	}, "holds .git"},
+	"directory with a directory of our name, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/config.json/file", "mine")
+		x.opts.Force = true
+	}, "holds config.json"},
+	"file where a directory is due": {func(t *testing.T, x *trial) {
+		put(t, x.out, "old")
+		x.opts.Force = true
+	}, "is a directory where a file is to be written or the reverse"},
+	"directory where a file is due": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/model.safetensors", "old")
+		x.opts.Force, x.opts.Format = true, easylm
+	}, "is a directory where a file is to be written or the reverse"},
+	"file": {func(t *testing.T, x *trial) {
+		put(t, x.out, "old")
+		x.opts.Format = easylm
+	}, "exists"},
+	"parent is missing": {func(t *testing.T, x *trial) { x.out = x.out + "/absent/out" }, "parent directory"},
+	"parent is a file":  {func(t *testing.T, x *trial) { put(t, x.out, "file"); x.out += "/out" }, ""},
+	"the base itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.out = true, x.base }, "contains the other"},
+	"in the base":       {func(t *testing.T, x *trial) { x.out = x.base + "/out" }, "contains the other"},
+	"around the base":   {func(t *testing.T, x *trial) { x.out = filepath.Dir(x.base) }, "contains the other"},
+	"the diff itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.opts.Format, x.out = true, easylm, x.delta }, "contains the other"},
+	"the base by a detour": {func(t *testing.T, x *trial) {
+		x.opts.Force, x.out = true, filepath.Join(x.base, "..")+"/place/../base/."
+	}, "contains the other"},
+	"around the one file that is in": {func(t *testing.T, x *trial) { x.out, x.base = x.base, x.base+"/model.safetensors" }, "contains the other"},
+}
+
+// TestOutputPlace writes to the bad paths.
 func TestOutputPlace(t *testing.T) {
-	for name, c := range map[string]struct {
-		prepare func(t *testing.T, x *trial)
-		says    string
-	}{
-		"directory with an earlier output": {func(t *testing.T, x *trial) { put(t, x.out+"/model.safetensors", "old") }, "exists and is not empty"},
-		"directory with another file":      {func(t *testing.T, x *trial) { put(t, x.out+"/notes.txt", "mine") }, "exists and is not empty"},
-		"directory with another file, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/notes.txt", "mine")
-			x.opts.Force = true
-		}, "holds notes.txt"},
-		"directory with ours and another, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/config.json", "{}")
-			put(t, x.out+"/model.safetensors", "old")
-			put(t, x.out+"/model.safetensors.bak", "mine")
-			x.opts.Force = true
-		}, "holds model.safetensors.bak"},
-		"directory with a hidden file, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/.git/config", "mine")
-			x.opts.Force = true
-		}, "holds .git"},
-		"directory with a directory of our name, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/config.json/file", "mine")
-			x.opts.Force = true
-		}, "holds config.json"},
-		"file where a directory is due": {func(t *testing.T, x *trial) {
-			put(t, x.out, "old")
-			x.opts.Force = true
-		}, "is a directory where a file is to be written or the reverse"},
-		"directory where a file is due": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/model.safetensors", "old")
-			x.opts.Force, x.opts.Format = true, easylm
-		}, "is a directory where a file is to be written or the reverse"},
-		"file": {func(t *testing.T, x *trial) {
-			put(t, x.out, "old")
-			x.opts.Format = easylm
-		}, "exists"},
-		"parent is missing": {func(t *testing.T, x *trial) { x.out = x.out + "/absent/out" }, "parent directory"},
-		"parent is a file":  {func(t *testing.T, x *trial) { put(t, x.out, "file"); x.out += "/out" }, ""},
-		"the base itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.out = true, x.base }, "contains the other"},
-		"in the base":       {func(t *testing.T, x *trial) { x.out = x.base + "/out" }, "contains the other"},
-		"around the base":   {func(t *testing.T, x *trial) { x.out = filepath.Dir(x.base) }, "contains the other"},
-		"the diff itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.opts.Format, x.out = true, easylm, x.delta }, "contains the other"},
-		"the base by a detour": {func(t *testing.T, x *trial) {
-			x.opts.Force, x.out = true, filepath.Join(x.base, "..")+"/place/../base/."
-		}, "contains the other"},
-		"around the one file that is in": {func(t *testing.T, x *trial) { x.out, x.base = x.base, x.base+"/model.safetensors" }, "contains the other"},
-	} {
+	for name, c := range badPaths {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
 			c.prepare(t, x)
