@@ -73,7 +73,7 @@ type Options struct {
 	Progress progress.Func
 
 	// For tests.
-	journalPanels int   // save the journal after each so many panels; zero: by time only
+	journalPanels int   // the number of panels after which the journal is saved; zero: by time only
 	freeMemory    int64 // the machine's free memory in bytes; zero: ask the system
 }
 

@@ -54,8 +54,8 @@ const (
 // the memory limit.
 func (p *Plan) divide() error {
 	workers, need, ok, err := partition.Fit(p.options.Workers, p.workersFixed, p.options.Memory, func(workers int) (int64, error) {
-		// Half of the limit is left for the program itself, and for the buffers
-		// of tensors of which a single step of rows needs more than its share.
+		// Half of the limit is left for the program itself, and for tensors that
+		// need more than the budget for a single step of rows.
 		err := p.dividePanels(p.options.Memory / 2 / int64(workers))
 		return p.bufferBytes(), err
 	})

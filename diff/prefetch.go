@@ -33,7 +33,7 @@ func (f *prefetcher) begin(panels []panel, i int) {
 		x := panels[f.next]
 		f.told += x.inputBytes()
 		if x.first > 0 {
-			continue // the first panel stands for the whole tensor
+			continue // the first panel prefetched the whole tensor
 		}
 		for _, v := range x.work.views {
 			v.Prefetch()

@@ -34,8 +34,8 @@
 //
 // # Equal bits
 //
-// Sums follow a fixed tree: 16 lanes, of which lane j adds the terms with index
-// j modulo 16 in ascending order, and then the lanes are folded in halves.
+// Sums follow a fixed tree of 16 lanes: lane j adds the terms with index j modulo
+// 16 in ascending order, and then the lanes are folded in halves.
 // Attention adds its values position by position. Products are rounded before
 // they are added. Exponentials, sines and cosines are the module's own, because
 // those of package math differ between processors. Therefore equal weights give

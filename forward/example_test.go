@@ -13,8 +13,8 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// model makes a tiny model's checkpoint for the examples to run, and opens it.
-// With a real one, its path is all you need.
+// model writes the checkpoint of a tiny model and opens it. To run a real model,
+// open its path with weights.Open.
 func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -32,8 +32,8 @@ func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
 	return c, func() { c.Close(); os.RemoveAll(dir) }
 }
 
-// Run a text through a model of any size. The weights are read once, and the
-// memory is bounded.
+// Run a text through a model of any size. The weights are read once, in bounded
+// memory.
 func ExampleModel_Logits() {
 	checkpoint, remove := model(weights.FormatSafetensors)
 	defer remove()
@@ -55,8 +55,8 @@ func ExampleModel_Logits() {
 	// 1 0.457015
 }
 
-// Prove that two checkpoints are the same model, whatever their formats. The
-// report names the first weight that is not the same.
+// Prove that two checkpoints of any formats are the same model. The report names
+// the first weight that differs.
 func ExampleCompare() {
 	first, remove := model(weights.FormatSafetensors)
 	defer remove()
@@ -80,7 +80,7 @@ func ExampleCompare() {
 	// identical: true
 }
 
-// Compare a model with the logits that a reference gave.
+// Compare a model with the logits that a reference computed.
 func ExampleModel_Expect() {
 	checkpoint, remove := model(weights.FormatEasyLM)
 	defer remove()

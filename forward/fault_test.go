@@ -235,7 +235,7 @@ func TestFaultsOfFixture(t *testing.T) {
 	findFaults(t, origin{base, readValues(t, openFixture(t, "S", "diff/diff-bf16.stream"))}, e)
 }
 
-// readValues reads a whole checkpoint.
+// readValues reads all weights of a checkpoint.
 func readValues(t *testing.T, c *weights.Checkpoint) values {
 	t.Helper()
 	all := map[weights.Param][]float32{}

@@ -23,7 +23,7 @@ func Load(ctx context.Context, c *weights.Checkpoint, opts *Options) (*Model, er
 	if err := m.load(ctx); err != nil {
 		return nil, err
 	}
-	m.panels, _ = m.divide(0) // anew: panels in memory are smaller
+	m.panels, _ = m.divide(0) // panels in memory are smaller than those that are read
 	return m, nil
 }
 

@@ -54,9 +54,9 @@ func (l *Logits) Surprise(t int, next int32) float64 {
 // checkpoint nor on the number of workers nor on the machine.
 //
 // Errors are ErrEmpty, *TokenError, *ContextError, *weights.MemoryError,
-// *weights.NonFiniteError, the errors of reading, and the context's. A weight that
-// is infinite or NaN is found where it is used; of the embedding only the rows of
-// the text's tokens are used.
+// *weights.NonFiniteError, the errors of reading, and the context's. Logits finds a
+// weight that is infinite or NaN if it uses the weight. It uses only those rows of
+// the embedding that belong to tokens of the text.
 func (m *Model) Logits(ctx context.Context, tokens []int32) (*Logits, error) {
 	return m.tracedLogits(ctx, tokens, nil)
 }

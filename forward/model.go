@@ -160,9 +160,9 @@ func (m *Model) openWeight(c *weights.Checkpoint, p weights.Param) error {
 // Context returns the greatest number of tokens of a text.
 func (m *Model) Context() int { return m.options.Context }
 
-// Bytes returns the size of the weights that each pass uses: of all weights but
-// the embedding, of which a pass looks up one row for each token. Bytes counts
-// weights in the type in which they are multiplied, so that Q8_0 counts as F32.
+// Bytes returns the size of the weights that each pass reads as a whole: all but the
+// norms and the embedding. It counts weights in the type in which they are
+// multiplied, so that Q8_0 counts as F32.
 func (m *Model) Bytes() int64 {
 	var n int64
 	for _, x := range m.matrices {

@@ -112,8 +112,8 @@ func await(ctx context.Context, c <-chan struct{}) error {
 }
 
 // each starts goroutines of its own, because the workers are busy with reading
-// ahead. It makes all calls even if the context ends: a pass must not go on with
-// numbers of which a part is missing.
+// ahead. It makes all calls even if the context ends: otherwise the pass could go on
+// with incomplete results.
 func (s *streamer) each(n int, do func(worker, i int)) {
 	parallel.Each(s.model.options.Workers, n, do)
 }

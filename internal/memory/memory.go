@@ -1,3 +1,3 @@
-// Package memory asks the system about memory, and for it. Where a system is not
-// known, it knows nothing and does nothing.
+// Package memory asks the system how much memory is free, and for large pages. On
+// systems other than Linux it does nothing.
 package memory

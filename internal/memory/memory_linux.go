@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Free is what the system says it can give without swapping, in bytes; 0 where
-// it does not tell.
+// Free returns the number of bytes that the system can give without swapping. It
+// returns zero if the system does not tell.
 func Free() int64 {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
@@ -27,9 +27,9 @@ func Free() int64 {
 	return 0
 }
 
-// HugePages asks for a slice's memory, before it is used for the first time, in
-// pages of 2 MiB: the processor remembers where pages are, but few of them, so
-// that what is read on and on is read faster.
+// HugePages asks the system to use pages of 2 MiB for the memory of a slice. Call it
+// before the slice is used for the first time. The processor caches the addresses of
+// a limited number of pages, so that large buffers are faster with large pages.
 func HugePages(b []byte) {
 	const size = 2 << 20
 	gap := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) % size)

@@ -16,8 +16,8 @@ func TestFree(t *testing.T) {
 	require.Less(t, free, int64(1<<50))
 }
 
-// TestHugePages: a slice is as it was, whatever its length, and of a large one
-// the system notes what was asked for.
+// TestHugePages checks that a slice of any length is unchanged, and that the system
+// records the request for a large one.
 func TestHugePages(t *testing.T) {
 	for _, n := range []int{0, 1, 4096, 2<<20 - 1, 2 << 20, 5<<20 + 3} {
 		b := bytes.Repeat([]byte{7}, n)

@@ -2,7 +2,7 @@
 
 package memory
 
-// Free is 0: the system is not asked.
+// Free returns zero.
 func Free() int64 { return 0 }
 
 // HugePages does nothing.
