@@ -39,7 +39,8 @@
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic
 // and its kernels), bleu (sacrebleu's BLEU), vfs (files), memory (the system's),
-// fixture (shared test files).
+// parallel (workers), partition (panels within a memory limit), modeldir (side files
+// of a model), dialogue (a text in Koala's format), fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
 // → diff, dataset, forward, koala → backend → cmd and examples. A test fails on

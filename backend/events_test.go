@@ -1,12 +1,13 @@
 package backend
 
 import (
-	"github.com/koala-go/sdk/koala"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"unicode/utf8"
+
+	"github.com/koala-go/sdk/koala"
 
 	"github.com/stretchr/testify/require"
 )

@@ -19,10 +19,10 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// BenchmarkRecover recovers a pair of 0.637 G parameters (1.27 GB each, and as
-// much output), each time after the floor: the same reads, the same number of
-// bytes written and synced, and no arithmetic. The median of how many floors
-// the recoveries took is reported. It needs 6 GB of temporary space.
+// BenchmarkRecover recovers a pair of 0.637 G parameters: 1.27 GB each, and as
+// much output. Each run follows a run of floor, which reads the same files and
+// writes and syncs as many bytes, without arithmetic. The benchmark reports the
+// median of the ratio of their times. It needs 6 GB of temporary space.
 //
 //	go test ./diff -run xxx -bench Recover -benchtime 5x
 func BenchmarkRecover(b *testing.B) {
@@ -76,13 +76,13 @@ func removeOutput(b *testing.B, out string) {
 	require.NoError(b, os.RemoveAll(out+"."+ManifestName))
 }
 
-// floor reads the inputs and writes and syncs one file of the first's size,
-// on all cores.
+// floor reads the inputs, and writes and syncs one file of the first input's
+// size, on all processors.
 func floor(b *testing.B, out string, inputs ...string) {
 	b.Helper()
 	info, err := os.Stat(inputs[0])
 	require.NoError(b, err)
-	f, err := vfs.OS.Create(out, info.Size()) // reserves the space, as a recovery does
+	f, err := vfs.OS.Create(out, info.Size()) // Create reserves the space, as in a recovery
 	require.NoError(b, err)
 	const piece = 1 << 20
 	var group sync.WaitGroup
@@ -111,7 +111,7 @@ func floor(b *testing.B, out string, inputs ...string) {
 	require.NoError(b, f.Close())
 }
 
-// eachPiece visits a file, or the files of a directory, in pieces of 1 MiB.
+// eachPiece calls visit for each MiB of a file, or of the files of a directory.
 func eachPiece(b *testing.B, path string, visit func(f *os.File, off, n int64) error) {
 	err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

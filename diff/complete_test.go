@@ -28,8 +28,8 @@ func wordyTrial(t *testing.T) *trial {
 	return x
 }
 
-// TestTokenizerFiles: where no input has a tokenizer, LLaMA's is written, in
-// both of its forms, with Koala's chat template.
+// TestTokenizerFiles recovers from inputs without a tokenizer. The output gets
+// LLaMA's in both forms, with Koala's chat template.
 func TestTokenizerFiles(t *testing.T) {
 	x := wordyTrial(t)
 	require.NoError(t, x.do(t, x))
@@ -52,8 +52,8 @@ func TestTokenizerFiles(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(x.out, "tokenizer.json"), "Meta's folders have none")
 }
 
-// TestTokenizerInGGUF puts a vocabulary into GGUF files: LLaMA's, or the one
-// beside the base, with names for the rows that it does not have.
+// TestTokenizerInGGUF writes a vocabulary into GGUF files: LLaMA's, or the one
+// beside the base, with names for the rows that the tokenizer does not have.
 func TestTokenizerInGGUF(t *testing.T) {
 	x := wordyTrial(t)
 	x.opts.Format = gguf
@@ -95,8 +95,8 @@ func TestTokenizerInGGUF(t *testing.T) {
 	require.ErrorContains(t, requireUntouched(t, x), "tokenizer.model beside an input")
 }
 
-// TestAlreadyRecovered gives a recovered model as the base. The test is
-// statistical and needs some weights to be sure.
+// TestAlreadyRecovered gives a recovered model as the base. The check is
+// statistical and needs enough weights.
 func TestAlreadyRecovered(t *testing.T) {
 	x := newTrial(t)
 	m := modeltest.Small
@@ -115,8 +115,8 @@ func TestAlreadyRecovered(t *testing.T) {
 	}
 }
 
-// TestWarnings warns of a base whose configuration is that of Llama 2. Nothing
-// is read of these sparse files but headers and a few weights.
+// TestWarnings has a base with the configuration of Llama 2. The files are
+// sparse: the test reads headers and a few weights.
 func TestWarnings(t *testing.T) {
 	m := modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
 	x := newTrial(t)
@@ -127,7 +127,7 @@ func TestWarnings(t *testing.T) {
 		`{"rms_norm_eps": 1e-5, "max_position_embeddings": 4096}`: {"states a norm epsilon of 1e-05, LLaMA 7B has 1e-06", "states 4096 positions"},
 	} {
 		put(t, filepath.Join(x.base, "config.json"), text)
-		p, err := PlanRecover(x.base, x.delta, x.out, &Options{Allow: everyCheck})
+		p, err := PlanRecover(t.Context(), x.base, x.delta, x.out, &Options{Allow: everyCheck})
 		var full *CheckError
 		if errors.As(err, &full) && full.Check == CheckSpace {
 			t.Skip("the disk has no room for a 7B model: ", err)

@@ -14,12 +14,12 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestAlpaca adds Alpaca's delta, of one more row, to a base in every form:
-// the old rows are the reference's to the bit, the new one to 1e-4, because
-// the sum of the mean is taken in another order.
+// TestAlpaca adds Alpaca's delta, which has one more row, to a base in every
+// form. The old rows have the reference's bits. The new row is within 1e-4,
+// because the reference computes the mean in another order.
 func TestAlpaca(t *testing.T) {
 	var rows map[string]struct {
-		SHA256  string    `json:"sha256"` // of the first 128
+		SHA256  string    `json:"sha256"` // of the first 128 rows
 		LastRow []float64 `json:"last_row"`
 	}
 	fixture.JSON(t, &rows, "fixtures", "S", "expected", "alpaca.rows.json")
@@ -51,7 +51,7 @@ func TestAlpaca(t *testing.T) {
 	}
 }
 
-// requireRow compares a row of a matrix to 1e-4.
+// requireRow compares a row of a matrix, within 1e-4.
 func requireRow(t *testing.T, got *weights.Tensor, row int64, want []float64) {
 	t.Helper()
 	values := make([]float32, len(want))
@@ -61,8 +61,8 @@ func requireRow(t *testing.T, got *weights.Tensor, row int64, want []float64) {
 	}
 }
 
-// TestResize gives a base of any layout the rows that the diff has more: each
-// is the mean of the others, computed here anew. Other weights are as ever.
+// TestResize recovers from a base of any layout and a diff with more rows. The
+// test computes each new row as the mean of the others.
 func TestResize(t *testing.T) {
 	m := modeltest.Tiny
 	more := m
@@ -95,8 +95,8 @@ func TestResize(t *testing.T) {
 	require.Equal(t, CheckSize, refused.Check, "a base with more rows is not cut")
 }
 
-// TestQuantized recovers into Q8_0 and reads it again: each weight is within
-// half a step of its block's scale, and the scale is the block's largest
+// TestQuantized recovers into Q8_0 and reads the weights back. Each weight is
+// within half a step of its block's scale, and the scale is the block's largest
 // magnitude over 127, in fp16. Norms are F32 and exact.
 func TestQuantized(t *testing.T) {
 	x := newTrial(t)

@@ -12,8 +12,8 @@ import (
 )
 
 // TestMemoryAtEverySize plans the recovery of every released size, from sparse
-// files, in both kinds of output: the buffers stay within half of the limit,
-// and the output has the size that the reference's has. Nothing is written.
+// files into both kinds of output. The buffers need at most half of the limit,
+// and the output has the reference's size. Nothing is written.
 func TestMemoryAtEverySize(t *testing.T) {
 	for _, r := range []struct {
 		name  string
@@ -47,16 +47,16 @@ func TestMemoryAtEverySize(t *testing.T) {
 	}
 }
 
-// planWithoutChecks plans a recovery that the disk has no room for.
+// planWithoutChecks plans a recovery without the checks of the disk.
 func planWithoutChecks(t *testing.T, base, delta string, opts *Options) *Plan {
 	t.Helper()
-	p := &Plan{op: recovery, options: opts.withDefaults(), asked: true, inputs: []input{{"base", base}, {"diff", delta}}, out: "nowhere"}
-	require.NoError(t, p.open())
+	p := &Plan{op: recovery, options: opts.resolve(), workersFixed: true, inputs: []input{{"base", base}, {"diff", delta}}, out: "nowhere"}
+	require.NoError(t, p.open(t.Context()))
 	shareConfig(p.sources)
 	spec, err := p.spec()
 	require.NoError(t, err)
 	p.layout, err = spec.Plan()
 	require.NoError(t, err)
-	require.NoError(t, p.cut())
+	require.NoError(t, p.divide())
 	return p
 }

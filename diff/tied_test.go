@@ -13,7 +13,7 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// writeTied writes Tiny without an output matrix: the embedding serves.
+// writeTied writes Tiny with tied embeddings: without an output matrix.
 func writeTied(t *testing.T, path string) {
 	t.Helper()
 	m := modeltest.Tiny
@@ -30,9 +30,9 @@ func writeTied(t *testing.T, path string) {
 	put(t, file, string(b))
 }
 
-// TestConvertTied converts a model of tied embeddings into every format and on into
-// a stream: formats that have no word for it get an output matrix, which is
-// the embedding, and the others none.
+// TestConvertTied converts a model of tied embeddings into every format, and from
+// there into a stream. Formats that cannot declare tied embeddings get an output
+// matrix equal to the embedding, and the others none.
 func TestConvertTied(t *testing.T) {
 	m := modeltest.Tiny
 	tied := func(p weights.Param, row, col int) float32 {

@@ -20,11 +20,11 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// odd is a model whose widths are no multiples of the 16 lanes of a sum, with
-// heads in groups.
+// odd is a model with grouped heads whose widths are not multiples of the 16 lanes
+// of a sum.
 var odd = modeltest.Model{Layers: 3, Dim: 72, FFN: 100, Vocab: 76, Heads: 6, KVHeads: 2, Seed: 7}
 
-// oddValues are bf16 numbers, as large as those of a trained model.
+// oddValues are bf16 numbers of the size of a trained model's weights.
 var oddValues = rounded(func(p weights.Param, r, c int) float32 {
 	v := half.FromF16(odd.Base(p, r, c))
 	if p.Role.IsNorm() {
@@ -33,7 +33,7 @@ var oddValues = rounded(func(p weights.Param, r, c int) float32 {
 	return 8 * v
 })
 
-// text is one of every id.
+// text returns a text with every id.
 func text(m modeltest.Model) (ids []int32) {
 	for i := range m.Vocab {
 		ids = append(ids, int32(i*29%m.Vocab))
@@ -41,7 +41,7 @@ func text(m modeltest.Model) (ids []int32) {
 	return ids
 }
 
-// digest is the sha256 of logits, as little-endian numbers.
+// digest returns the SHA-256 of logits as little-endian numbers.
 func digest(l *Logits) string {
 	b := make([]byte, 0, 4*len(l.Values))
 	for _, v := range bitsOf(l.Values) {
@@ -51,7 +51,7 @@ func digest(l *Logits) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// committed is the digest of odd's logits.
+// committed returns the digest of odd's logits that is committed in testdata.
 func committed(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "odd.sha256"))
@@ -59,9 +59,9 @@ func committed(t *testing.T) string {
 	return strings.TrimSpace(string(b))
 }
 
-// TestSameBits runs one model from many forms of checkpoints, with several
-// numbers of workers, from files and from memory. All give the committed bits:
-// on this processor, with this kernel, as on every other.
+// TestSameBits runs one model from many forms of checkpoints, with several numbers
+// of workers, from files and from memory. All runs give the committed bits, with
+// every processor and kernel.
 func TestSameBits(t *testing.T) {
 	dir := t.TempDir()
 	want := committed(t)
@@ -106,7 +106,7 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
-// TestQuantized compares a file of Q8_0 with what it is in fp32.
+// TestQuantized compares a Q8_0 file with the same weights in fp32.
 func TestQuantized(t *testing.T) {
 	dir := t.TempDir()
 	in, quantized, wide := filepath.Join(dir, "in"), filepath.Join(dir, "q8.gguf"), filepath.Join(dir, "wide")
@@ -125,8 +125,8 @@ func TestQuantized(t *testing.T) {
 	require.Less(t, r.MaxDifference, 0.1)
 }
 
-// TestEveryKernel runs TestSameBits in processes that use lower kernels than
-// the processor's best.
+// TestEveryKernel runs TestSameBits in processes that use kernels other than the
+// fastest one of the processor.
 func TestEveryKernel(t *testing.T) {
 	for _, kernel := range []string{"AVX2", "generic"} {
 		if half.Kernel() == kernel {
@@ -144,15 +144,15 @@ func TestEveryKernel(t *testing.T) {
 	}
 }
 
-// TestKernel is for TestEveryKernel's processes.
+// TestKernel checks the kernel of the processes that TestEveryKernel starts.
 func TestKernel(t *testing.T) {
 	if want := os.Getenv("KOALA_TEST_KERNEL"); want != "" {
 		require.Contains(t, []string{want, "NEON", "generic"}, half.Kernel())
 	}
 }
 
-// TestGroupedHeads compares a model of grouped heads with one whose heads of
-// keys and values are repeated: they are the same function, bit for bit.
+// TestGroupedHeads compares a model of grouped heads with one whose key and value
+// heads are repeated. They are the same function, bit for bit.
 func TestGroupedHeads(t *testing.T) {
 	whole := odd
 	whole.KVHeads = 0
@@ -170,8 +170,8 @@ func TestGroupedHeads(t *testing.T) {
 	require.Equal(t, committed(t), digest(got))
 }
 
-// TestTied compares a model whose embedding is its output matrix with one that
-// holds it twice.
+// TestTied compares a model of tied embeddings with one that stores the matrix
+// twice.
 func TestTied(t *testing.T) {
 	tied := odd
 	tied.Tied = true
@@ -188,7 +188,7 @@ func TestTied(t *testing.T) {
 		require.NoError(t, err)
 		defer c.Close()
 		for _, open := range []func() (*Model, error){
-			func() (*Model, error) { return Open(c, nil) },
+			func() (*Model, error) { return Open(t.Context(), c, nil) },
 			func() (*Model, error) { return Load(t.Context(), c, nil) },
 		} {
 			model, err := open()

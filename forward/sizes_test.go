@@ -7,13 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/dialogue"
 	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestMemoryAtEverySize has sparse checkpoints of the released sizes: what a
-// pass over them takes is three quarters of the limit at most, for the dialogue
-// and on many cores.
+// TestMemoryAtEverySize plans passes over sparse checkpoints of the released
+// sizes. A pass over a dialogue needs at most three quarters of the limit, on any
+// number of processors.
 func TestMemoryAtEverySize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes many headers")
@@ -29,12 +30,13 @@ func TestMemoryAtEverySize(t *testing.T) {
 			if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.BF16}); err != nil {
 				t.Skipf("this file system has no sparse files of this size: %v", err)
 			}
-			ids, _ := dialogue()
+			ids, _, err := dialogue.Tokens(m.Vocab)
+			require.NoError(t, err)
 			for _, cores := range []int{1, 2, 8, 64} {
 				x := openModel(t, path, 0, nil)
 				x.options.Workers = cores // as if the machine had them
 				activations := x.activationBytes(len(ids))
-				panels, workers, buffer, err := x.readers(DefaultMemory*3/4 - activations)
+				panels, workers, buffer, err := x.divideForReaders(DefaultMemory*3/4 - activations)
 				require.NoError(t, err)
 				require.LessOrEqual(t, activations+int64(workers)*buffer, int64(DefaultMemory*3/4))
 				t.Logf("%s of %s on %d cores: %d workers, %d panels, %d MiB of buffers, %d MiB of activations",
@@ -45,7 +47,7 @@ func TestMemoryAtEverySize(t *testing.T) {
 	}
 }
 
-// requireWhole checks that panels are all rows of all matrices, once and in
+// requireWhole checks that the panels hold all rows of all matrices, once and in
 // order.
 func requireWhole(t *testing.T, m *Model, panels []panel) {
 	t.Helper()

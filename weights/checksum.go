@@ -40,7 +40,7 @@ func (p *checkedPart) check(ctx context.Context, format Format, buffer []byte) e
 	sum := crc32.NewIEEE()
 	section := io.NewSectionReader(p.file, p.offset, p.size)
 	for off := int64(0); off < p.size; off += int64(len(buffer)) {
-		if err := ctx.Err(); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		b := buffer[:min(int64(len(buffer)), p.size-off)]

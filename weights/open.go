@@ -66,7 +66,7 @@ type Checkpoint struct {
 // *ModelError if the number of heads does not fit the tensors. Any other error
 // comes from the file system or the Source.
 func Open(ctx context.Context, name string, opts *OpenOptions) (*Checkpoint, error) {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	c := newCheckpoint(name, opts)

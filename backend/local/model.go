@@ -7,6 +7,7 @@ import (
 
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
@@ -26,9 +27,9 @@ type Options struct {
 	// Slow permits models that make less than one token per second or that are
 	// larger than the free memory: see SlowError.
 	Slow bool
-	// Progress is called while the weights are read, by one goroutine at a time.
-	// Nil means no calls.
-	Progress func(forward.Progress)
+	// Progress is called with the bytes of weights that were read, in the stage
+	// "read". Nil means that nothing is reported.
+	Progress progress.Func
 }
 
 // Model is a model in memory. It is safe for concurrent use, but makes one reply
@@ -78,7 +79,7 @@ func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error)
 		t = tokenizer.Default()
 	}
 	fo := &forward.Options{Workers: o.Workers, Context: o.Context, Fast: true, Progress: o.Progress}
-	header, err := forward.Open(c, fo)
+	header, err := forward.Open(ctx, c, fo)
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/diff"
-	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/tokenizer"
 )
@@ -109,7 +107,7 @@ func (c *chatCmd) completer(a *app, t *tokenizer.Tokenizer) (koala.Completer, er
 	defer bar.finish()
 	return local.Open(a.ctx, c.Model, &local.Options{
 		Tokenizer: t, Context: c.Context, Slow: c.Slow,
-		Progress: func(at forward.Progress) { bar.update(diff.Progress{Stage: "read", Done: at.Done, Total: at.Total}) },
+		Progress: bar.update,
 	})
 }
 

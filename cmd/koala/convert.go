@@ -17,5 +17,5 @@ Example:
 }
 
 func (c *convertCmd) Run(a *app) error {
-	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanConvert(c.In, c.Out, o) })
+	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) { return diff.PlanConvert(a.ctx, c.In, c.Out, o) })
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/koala-go/sdk/dataset"
-	"github.com/koala-go/sdk/diff"
+	koalaprogress "github.com/koala-go/sdk/progress"
 )
 
 // datasetCmd is the verbs about training data.
@@ -101,7 +101,7 @@ func (s *step) inputs() []dataset.Input {
 func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
 	opts.SkipBad, opts.Workers, opts.Report = s.SkipBad, s.Workers, s.report
 	opts.Progress = func(done int64) {
-		s.bar.update(diff.Progress{Stage: "read", Done: done, Total: max(done, s.total)})
+		s.bar.update(koalaprogress.Progress{Stage: "read", Done: done, Total: max(done, s.total)})
 	}
 	return dataset.Read(s.a.ctx, inputs, &opts)
 }

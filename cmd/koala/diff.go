@@ -19,6 +19,6 @@ Example:
 func (c *diffCmd) Run(a *app) error {
 	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) {
 		o.ResizeVocab = c.ResizeVocab
-		return diff.PlanMake(c.Base, c.Target, c.Out, o)
+		return diff.PlanMake(a.ctx, c.Base, c.Target, c.Out, o)
 	})
 }

@@ -73,7 +73,7 @@ func (f *outputFlags) do(a *app, dt string, plan func(*diff.Options) (*diff.Plan
 	defer p.Close()
 	if f.Plan {
 		s := p.Summary()
-		estimate, err := p.Estimate()
+		estimate, err := p.Estimate(a.ctx)
 		s.Estimate = estimate.Seconds()
 		return errors.Join(err, f.printPlan(a.stdout, s))
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"github.com/koala-go/sdk/diff"
+	koalaprogress "github.com/koala-go/sdk/progress"
 )
 
 // lineEvery is how often a line tells of progress where there is no terminal.
@@ -32,7 +32,7 @@ func newProgress(w io.Writer, quiet bool) *progress {
 	return &progress{w: w, quiet: quiet, terminal: ok && term.IsTerminal(int(f.Fd())), start: now, last: now}
 }
 
-func (p *progress) update(at diff.Progress) {
+func (p *progress) update(at koalaprogress.Progress) {
 	switch {
 	case p.quiet:
 	case p.terminal:
@@ -45,7 +45,7 @@ func (p *progress) update(at diff.Progress) {
 	}
 }
 
-func (p *progress) draw(at diff.Progress) {
+func (p *progress) draw(at koalaprogress.Progress) {
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(at.Total,
 			progressbar.OptionSetWriter(p.w), progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true),

@@ -20,6 +20,6 @@ Example:
 func (c *recoverCmd) Run(a *app) error {
 	return c.do(a, c.DType, func(o *diff.Options) (*diff.Plan, error) {
 		o.ResizeVocab = c.ResizeVocab
-		return diff.PlanRecover(c.Base, c.Diff, c.Out, o)
+		return diff.PlanRecover(a.ctx, c.Base, c.Diff, c.Out, o)
 	})
 }

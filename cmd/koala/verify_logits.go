@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/forward"
+	"github.com/koala-go/sdk/internal/dialogue"
+	koalaprogress "github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -85,11 +86,11 @@ type reading struct {
 }
 
 // track is the Progress of the model that is read next.
-func (r *reading) track() func(forward.Progress) {
+func (r *reading) track() koalaprogress.Func {
 	var last int64
-	return func(p forward.Progress) {
+	return func(p koalaprogress.Progress) {
 		r.done, last = r.done+p.Done-last, p.Done
-		r.bar.update(diff.Progress{Stage: "read", Done: r.done, Total: r.total})
+		r.bar.update(koalaprogress.Progress{Stage: "read", Done: r.done, Total: r.total})
 	}
 }
 
@@ -104,7 +105,7 @@ func (c *verifyCmd) logits(a *app, reads *reading) (*logitsReport, error) {
 	switch {
 	case c.Expect != "":
 		var e *forward.Expectation
-		if e, err = c.expectation(); err == nil {
+		if e, err = c.expectation(a); err == nil {
 			r.Expect, err = m.Expect(a.ctx, e, c.Tolerance)
 		}
 	case c.Against != "":
@@ -113,11 +114,37 @@ func (c *verifyCmd) logits(a *app, reads *reading) (*logitsReport, error) {
 			return nil, openErr
 		}
 		defer closeOther()
-		r.Against, err = forward.Compare(a.ctx, m, other, c.Tokens)
+		r.Against, err = forward.Compare(a.ctx, m, other, c.comparedTokens(m))
 	default:
-		r.Plausibility, err = m.Plausibility(a.ctx, c.Tokens)
+		r.Plausibility, err = c.plausibility(a, m)
 	}
 	return r, err
+}
+
+// comparedTokens are those of --tokens, or the dialogue if it fits the model, or
+// nil for tokens that fit any model.
+func (c *verifyCmd) comparedTokens(m *forward.Model) []int32 {
+	if c.Tokens != nil {
+		return c.Tokens
+	}
+	tokens, _, err := dialogue.Tokens(m.Config.Vocab)
+	if err != nil || len(tokens) > m.Context() {
+		return nil
+	}
+	return tokens
+}
+
+// plausibility measures how likely the model finds the tokens of --tokens, or the
+// dialogue.
+func (c *verifyCmd) plausibility(a *app, m *forward.Model) (*forward.PlausibilityReport, error) {
+	if c.Tokens != nil {
+		return m.Plausibility(a.ctx, c.Tokens, nil)
+	}
+	tokens, inReply, err := dialogue.Tokens(m.Config.Vocab)
+	if err != nil {
+		return nil, err
+	}
+	return m.Plausibility(a.ctx, tokens, inReply)
 }
 
 func (c *verifyCmd) openModel(ctx context.Context, path string, reads *reading) (*forward.Model, func() error, error) {
@@ -125,7 +152,7 @@ func (c *verifyCmd) openModel(ctx context.Context, path string, reads *reading) 
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := forward.Open(checkpoint, &forward.Options{Workers: c.Workers, Memory: int64(c.Memory), Progress: reads.track()})
+	m, err := forward.Open(ctx, checkpoint, &forward.Options{Workers: c.Workers, Memory: int64(c.Memory), Progress: reads.track()})
 	if err != nil {
 		return nil, nil, errors.Join(err, checkpoint.Close())
 	}
@@ -134,8 +161,8 @@ func (c *verifyCmd) openModel(ctx context.Context, path string, reads *reading) 
 }
 
 // expectation reads the reference, and of its models the one that was asked for.
-func (c *verifyCmd) expectation() (*forward.Expectation, error) {
-	e, err := forward.ReadExpectation(c.Expect)
+func (c *verifyCmd) expectation(a *app) (*forward.Expectation, error) {
+	e, err := forward.ReadExpectation(a.ctx, c.Expect)
 	if err != nil || c.Model == "" {
 		return e, err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -53,7 +54,7 @@ func main() {
 // recoverReal recovers a model from files and prints its progress.
 func recoverReal(ctx context.Context, w io.Writer, base, delta, out string) error {
 	tenths := int64(0)
-	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{Progress: func(p diff.Progress) {
+	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{Progress: func(p progress.Progress) {
 		if now := 10 * p.Done / max(p.Total, 1); now > tenths {
 			tenths = now
 			fmt.Fprintf(w, "%s: %d of %d bytes\n", p.Stage, p.Done, p.Total)

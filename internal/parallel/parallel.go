@@ -1,7 +1,9 @@
 // Package parallel runs functions on several goroutines.
 //
-// For and ForState call a function for each number from 0 to n-1. Ordered maps
-// a sequence and keeps its order.
+// For and ForState call a function for each number below n and stop at the
+// first error. Ordered maps a sequence and keeps its order. Each and Team are
+// for calls that cannot fail: Team keeps its goroutines between many short
+// rounds.
 package parallel
 
 import (

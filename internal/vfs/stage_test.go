@@ -237,6 +237,8 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
+var errUnclear = errors.New("injected fault")
+
 // unclear is a file system that cannot tell whether a path exists.
 type unclear struct {
 	FS
@@ -245,7 +247,7 @@ type unclear struct {
 
 func (u unclear) Stat(path string) (fs.FileInfo, error) {
 	if path == u.path {
-		return nil, errFault
+		return nil, errUnclear
 	}
 	return u.FS.Stat(path)
 }
@@ -257,7 +259,7 @@ func TestSetAsideStays(t *testing.T) {
 	put(t, hiddenPath(path, "old"), "", oldFiles)
 	for _, what := range []string{path, hiddenPath(path, "old")} {
 		_, err := NewStage(unclear{OS, what}, path)
-		require.ErrorIs(t, err, errFault)
+		require.ErrorIs(t, err, errUnclear)
 		require.True(t, holds(hiddenPath(path, "old"), "", oldFiles))
 	}
 }

@@ -1,21 +1,20 @@
 package diff
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 
-	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
 )
 
-// checkRecovered refuses a base to which the diff was added already. The
-// diff d and a base b that it was not added to have little to do with each
-// other, while of b + d a multiple of about one of d is a part: the slope of
-// the regression on d is near 0 or near 1. It is only believed when it is
-// known to a sixteenth.
-func checkRecovered(p *Plan) *CheckError {
+// checkRecovered refuses a base that contains the diff already. A base b is almost
+// independent of a diff d that was not added to it, so the slope of the regression
+// of b on d is near 0. If d was added to b, the slope is near 1. The check trusts a
+// slope only if its standard error is at most 1/16.
+func checkRecovered(_ context.Context, p *Plan) *CheckError {
 	if p.op != recovery {
 		return nil
 	}
@@ -30,32 +29,33 @@ func checkRecovered(p *Plan) *CheckError {
 		p.inputs[1].path, p.inputs[0].path, slope, deviation), "give LLaMA's own weights as the base"}
 }
 
-// Some weights are enough for the regression: so many matrices, and of each
-// the leading so many rows and columns, or as many elements where one side is
-// shorter. Each row of the store costs a read, all over the file, which is what
-// counts for an input that is not in the page cache.
+// The regression uses a corner of some matrices: the leading rows and columns, or
+// the same number of elements where one side is shorter. Each stored row costs a
+// read at another place of the file, which takes most of the time for an input that
+// is not in the page cache.
 const (
 	regressionMatrices = 9
-	regressionCorner   = 640
+	regressionCorner   = 640 // rows and columns
 )
 
-// regression is the slope of b on d over a part of their matrices, and the
-// slope's standard error.
+// regression returns the slope of b on d over a part of their matrices, and the
+// standard error of the slope.
 func regression(b, d *weights.Checkpoint) (slope, deviation float64, err error) {
 	var products, squares, both float64
-	var first, second leading
+	var first, second corner
 	for _, q := range someMatrices(&b.Config) {
-		x, err := first.corner(b, q)
+		x, err := first.read(b, q)
 		if err != nil {
 			return 0, 0, err
 		}
-		y, err := second.corner(d, q)
+		y, err := second.read(d, q)
 		if err != nil {
 			return 0, 0, err
 		}
 		for i := range min(len(x), len(y)) {
 			u, v := float64(x[i]), float64(y[i])
-			if w := u * v; w-w == 0 { // finite
+			// Products are converted, so that no compiler fuses them with the sums.
+			if w := u * v; w-w == 0 { // neither infinite nor NaN
 				products, squares, both = products+w, squares+float64(v*v), both+float64(w*w)
 			}
 		}
@@ -66,8 +66,8 @@ func regression(b, d *weights.Checkpoint) (slope, deviation float64, err error) 
 	return products / squares, math.Sqrt(both) / squares, nil
 }
 
-// someMatrices are matrices that no layout permutes, of layers that are evenly
-// spread.
+// someMatrices returns matrices of layers that are spread evenly. No layout permutes
+// their rows, so that the same corner of two files holds the same weights.
 func someMatrices(c *weights.Config) []weights.Param {
 	var list []weights.Param
 	roles := []weights.Role{weights.Gate, weights.Up, weights.Down}
@@ -80,15 +80,15 @@ func someMatrices(c *weights.Config) []weights.Param {
 	return list
 }
 
-// leading is space for the corners of one input's weights.
-type leading struct {
+// corner holds buffers for the corners of one input's matrices.
+type corner struct {
 	stored, scratch []byte
 	values          []float32
 }
 
-// corner are the leading rows and columns of a weight in Meta's layout, valid
-// until the next call.
-func (l *leading) corner(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
+// read returns the leading rows and columns of a weight in Meta's layout. They are
+// valid until the next call.
+func (l *corner) read(c *weights.Checkpoint, q weights.Param) ([]float32, error) {
 	const most = regressionCorner * regressionCorner
 	v, err := c.View(q, weights.Meta)
 	if err != nil {
@@ -104,6 +104,6 @@ func (l *leading) corner(c *weights.Checkpoint, q weights.Param) ([]float32, err
 	if err := v.ReadCorner(l.stored, rows, cols, l.scratch); err != nil {
 		return nil, err
 	}
-	half.Floats(l.values, l.stored, dtype.Type(v.DType))
+	half.Floats(l.values, l.stored, v.DType)
 	return l.values, nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// forgetting is a file system that counts the bytes of inputs that it is told
-// to forget.
+// forgetting is a file system that counts the bytes of inputs that it is told to
+// forget.
 type forgetting struct {
 	vfs.FS
 	mu        sync.Mutex
@@ -43,12 +43,12 @@ func (f *forgettingFile) Release(off, n int64) {
 	f.File.Release(off, n)
 }
 
-// TestForget: where inputs and output take more than a quarter of the free
-// memory, each weight of the inputs is forgotten once; else nothing is. Digests
-// of inputs that fit come before.
+// TestForget checks that each tensor of the inputs is forgotten once if inputs
+// and output need more than a quarter of the free memory, and otherwise not at
+// all. Inputs that are read again for their digests are kept if they fit.
 func TestForget(t *testing.T) {
 	x := newTrial(t)
-	size := int64(0) // of the weights of an input
+	size := int64(0) // the size of the weights of an input
 	c, err := weights.Open(t.Context(), x.delta, nil)
 	require.NoError(t, err)
 	for _, q := range c.Params() {
@@ -61,7 +61,8 @@ func TestForget(t *testing.T) {
 		want    int64
 	}{{1, DigestNone, 2 * size}, {5 * size, DigestOutput, 2 * size}, {16 * size, DigestNone, 0}, {5 * size, DigestAll, 0}, {size, DigestAll, 2 * size}} {
 		f := &forgetting{FS: vfs.OS}
-		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
+		x.ctx = vfs.NewContext(t.Context(), f)
+		x.opts = &Options{Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
 		require.NoError(t, x.do(t, x))
 		require.Equal(t, row.want, f.forgotten, "%+v, inputs of %d bytes each", row, size)
 		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
