@@ -6,17 +6,18 @@ import (
 	"unicode"
 )
 
-// isSpace is Python's idea of white space: Unicode's and four controls.
+// isSpace reports whether Python's str.strip removes a character: white space
+// of Unicode, and the four separators from U+001C.
 func isSpace(r rune) bool {
 	return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f
 }
 
-// strip is Python's str.strip.
+// strip returns what Python's str.strip returns.
 func strip(s string) string { return strings.TrimFunc(s, isSpace) }
 
-// parseInt is Python's int of a text, for numbers of up to 64 bits in ASCII
-// digits: white space around, a sign and single underscores inside are
-// allowed.
+// parseInt parses a text as Python's int does, for numbers of up to 64 bits in
+// ASCII digits: white space around, a sign and single underscores between digits
+// are allowed.
 func parseInt(s string) (int64, bool) {
 	s = strip(s)
 	digits := strings.TrimLeft(s, "+-")

@@ -9,29 +9,28 @@ import (
 	"unicode/utf8"
 )
 
-// Stats counts records by source: how many, their turns, and how long queries
-// and replies are. The zero value is ready.
+// Stats counts records, their turns, and the lengths of queries and replies, by
+// source. The zero value is ready for use.
 type Stats struct {
-	Sources []*SourceStats `json:"sources"` // in the order in which they were first seen
+	Sources []*SourceStats `json:"sources"` // in the order of their first records
 }
 
-// SourceStats are the numbers of one source.
+// SourceStats are the numbers of one source: a data set, or a file.
 type SourceStats struct {
-	Name    string    `json:"name"`
-	Records int64     `json:"records"`
-	Bad     int64     `json:"bad_replies"` // records with a reply marked as unhelpful
-	Turns   int64     `json:"turns"`       // of both sides
-	Queries Histogram `json:"queries"`     // a turn of the person each
-	Replies Histogram `json:"replies"`     // a turn of the model each
+	Name    string    `json:"name"`        // name given to Add
+	Records int64     `json:"records"`     // number of records
+	Bad     int64     `json:"bad_replies"` // number of records with a reply marked as unhelpful
+	Turns   int64     `json:"turns"`       // number of user turns and replies
+	Queries Histogram `json:"queries"`     // lengths of the user turns
+	Replies Histogram `json:"replies"`     // lengths of the replies
 }
 
-// Histogram counts lengths in characters: Buckets[0] those of 0, Buckets[i]
-// those from 2^(i-1) to 2^i - 1.
+// Histogram counts texts by length in characters.
 type Histogram struct {
-	Count   int64   `json:"count"`
-	Sum     int64   `json:"sum"`
-	Most    int64   `json:"most"`
-	Buckets []int64 `json:"buckets"`
+	Count   int64   `json:"count"`   // number of texts
+	Sum     int64   `json:"sum"`     // sum of their lengths
+	Most    int64   `json:"most"`    // greatest length
+	Buckets []int64 `json:"buckets"` // number of texts of length 0, then of lengths from 2^(i-1) to 2^i - 1
 }
 
 // Add counts a text.
@@ -47,7 +46,7 @@ func (h *Histogram) Add(text string) {
 	h.Buckets[b]++
 }
 
-// Join counts what another counted.
+// Join adds the counts of another histogram.
 func (h *Histogram) Join(o *Histogram) {
 	h.Count += o.Count
 	h.Sum += o.Sum
@@ -60,10 +59,10 @@ func (h *Histogram) Join(o *Histogram) {
 	}
 }
 
-// Mean is the mean length, 0 of nothing.
+// Mean returns the mean length, or 0 if there are no texts.
 func (h *Histogram) Mean() float64 { return float64(h.Sum) / float64(max(1, h.Count)) }
 
-// source finds the numbers of a source, which are all 0 at first.
+// source returns the numbers of a source. It adds a source that is new.
 func (s *Stats) source(name string) *SourceStats {
 	i := slices.IndexFunc(s.Sources, func(x *SourceStats) bool { return x.Name == name })
 	if i < 0 {
@@ -73,7 +72,7 @@ func (s *Stats) source(name string) *SourceStats {
 	return s.Sources[i]
 }
 
-// Join counts what another counted, after it.
+// Join adds the counts of another Stats. Its new sources come after those of s.
 func (s *Stats) Join(o *Stats) {
 	for _, from := range o.Sources {
 		x := s.source(from.Name)
@@ -108,15 +107,17 @@ func (s *Stats) Add(source string, r *Record) {
 	}
 }
 
-// WriteHTML writes a page that needs nothing else.
+// WriteHTML writes the numbers as an HTML page without external resources.
 func (s *Stats) WriteHTML(w io.Writer) error { return page.Execute(w, s) }
 
-// bar is a line of a histogram.
+// bar is a line of a histogram: the range of lengths, and the number of texts as
+// such and in percent of the longest bar.
 type bar struct {
 	From, To, Count int64
 	Percent         float64
 }
 
+// bars returns the lines of a histogram.
 func bars(h Histogram) (list []bar) {
 	for i, n := range h.Buckets {
 		b := bar{Count: n, Percent: 100 * float64(n) / float64(max(1, slices.Max(h.Buckets)))}

@@ -2,82 +2,29 @@ package dataset
 
 import (
 	"iter"
-	"math"
 	"math/rand/v2"
 
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// checkWeights refuses what is no list of weights.
-func checkWeights(weights []float64) error {
-	if len(weights) == 0 {
-		return refusal.Reason(ErrMalformed, "there is nothing to choose from")
-	}
-	sum := 0.0
-	for i, w := range weights {
-		if w < 0 || math.IsNaN(w) || math.IsInf(w, 0) {
-			return refusal.Reason(ErrMalformed, "weight %d is %v", i+1, w)
-		}
-		sum += w
-	}
-	if sum <= 0 || math.IsInf(sum, 0) {
-		return refusal.Reason(ErrMalformed, "the weights sum to %v", sum)
-	}
-	return nil
-}
-
-// Splitter puts records into parts by a hash of their queries, so that equal
-// queries are in one part and a record's part never depends on the others.
-type Splitter struct {
-	seed   uint64
-	bounds []float64
-}
-
-// NewSplitter makes a Splitter; part i gets its share of weights.
-func NewSplitter(seed uint64, weights []float64) (*Splitter, error) {
-	if err := checkWeights(weights); err != nil {
-		return nil, err
-	}
-	s := &Splitter{seed, make([]float64, len(weights))}
-	sum := 0.0
-	for i, w := range weights {
-		sum += w
-		s.bounds[i] = sum
-	}
-	for i := range s.bounds {
-		s.bounds[i] /= sum
-	}
-	return s, nil
-}
-
-// Part is a record's part.
-func (s *Splitter) Part(r *Record) int {
-	x := float64(hash64(s.seed, []byte(r.Query()))>>11) / (1 << 53)
-	for i, bound := range s.bounds {
-		if x < bound {
-			return i
-		}
-	}
-	return len(s.bounds) - 1
-}
-
 // MixSource is one of the sequences that Mix joins.
 type MixSource struct {
-	Name    string
-	Weight  float64
-	Records func() iter.Seq2[Record, error] // from the beginning
+	Name    string                          // name for errors
+	Weight  float64                         // relative probability of a draw
+	Records func() iter.Seq2[Record, error] // returns the records from the beginning
 }
 
-// MixOptions are the choices of Mix; nil means the zero value.
+// MixOptions are the options of Mix. Nil means the zero value.
 type MixOptions struct {
-	Seed uint64
-	// Total is how many records to give: sources that end begin anew. At 0 all
-	// records come once, and what has ended is chosen no more.
+	Seed uint64 // seed of the draws
+	// Total is the number of records to draw. A source that ends begins anew.
+	// Zero draws each record once, and a source that has ended is not drawn from
+	// any more.
 	Total int64
 }
 
-// Mix draws records from sources by their weights. The order within a source
-// stays.
+// Mix draws records from several sources at random, by their weights. Records
+// of one source stay in order.
 func Mix(sources []MixSource, opts *MixOptions) iter.Seq2[Record, error] {
 	list := make([]mixSource[Record], len(sources))
 	for i, s := range sources {
@@ -86,7 +33,7 @@ func Mix(sources []MixSource, opts *MixOptions) iter.Seq2[Record, error] {
 	return mix(list, opts)
 }
 
-// mixSource is a sequence of records, or of what stands for them.
+// mixSource is a sequence of records, or of references to records.
 type mixSource[T any] struct {
 	name   string
 	weight float64
@@ -122,7 +69,7 @@ type mixer[T any] struct {
 	rng     *rand.Rand
 	pulls   []func() (T, error, bool)
 	stops   []func()
-	weights []float64 // 0 for what has ended
+	weights []float64 // 0 for a source that has ended
 }
 
 func (m *mixer[T]) start() error {
@@ -145,7 +92,7 @@ func (m *mixer[T]) stop() {
 	}
 }
 
-// next draws a record; more is false when all sources have ended.
+// next draws a record. more is false when all sources have ended.
 func (m *mixer[T]) next() (r T, more bool, err error) {
 	for {
 		i := m.draw()
@@ -169,7 +116,7 @@ func (m *mixer[T]) next() (r T, more bool, err error) {
 	}
 }
 
-// draw chooses a source; -1 when none is left.
+// draw returns the number of a source, or -1 when all have ended.
 func (m *mixer[T]) draw() int {
 	sum := 0.0
 	last := -1
@@ -178,11 +125,13 @@ func (m *mixer[T]) draw() int {
 			last = i
 		}
 	}
-	x := float64(m.rng.Float64() * sum) // rounded, so that every processor draws the same
+	// The conversion forbids a fused multiply-add, which would give other draws
+	// on some processors.
+	x := float64(m.rng.Float64() * sum)
 	for i, w := range m.weights {
 		if x -= w; w > 0 && x < 0 {
 			return i
 		}
 	}
-	return last
+	return last // rounding may leave x at 0
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// arraySplitter cuts a JSON array into its elements, or an object of arrays,
-// {"train":[…],"eval":[…]}, into theirs. It looks at marks and quotes alone:
-// whether an element is valid JSON is seen when it is read.
+// arraySplitter cuts a JSON array, or an object of arrays
+// {"train":[…],"eval":[…]}, into elements. It looks at punctuation and quotes
+// only. Whether an element is valid JSON is checked later, by a worker.
 type arraySplitter struct {
 	*splitter
 	state arrayState
-	parts bool // the arrays stand in an object
-	full  bool // the block before took not all that could be taken
-	grow  bool // the block before had no whole element
+	parts bool // the file is an object of arrays
+	full  bool // the last block was full, so that the rest may hold more elements
+	grow  bool // the last block had no whole element
 }
 
-// arrayState is what comes next.
+// arrayState says what is expected next.
 type arrayState int
 
 const (
@@ -34,7 +34,8 @@ const (
 // blockElements bounds the elements of a block.
 const blockElements = 512
 
-// elements gives the next elements.
+// elements adds the next elements to a block. It reports whether there are
+// more.
 func (a *arraySplitter) elements(b *block) (more bool, err error) {
 	if !a.full {
 		if _, err := a.read(a.grow); err != nil {
@@ -42,10 +43,10 @@ func (a *arraySplitter) elements(b *block) (more bool, err error) {
 		}
 	}
 	a.full = true
-	if a.state == atStart && bytes.HasPrefix(a.rest, []byte("\xef\xbb\xbf")) {
-		return false, errBOM
+	if a.state == atStart && bytes.HasPrefix(a.rest, []byte(byteOrderMark)) {
+		return false, errByteOrderMark
 	}
-	for len(b.raws) < blockElements {
+	for len(b.records) < blockElements {
 		ok, err := a.step(b)
 		if err != nil {
 			return false, err
@@ -57,108 +58,109 @@ func (a *arraySplitter) elements(b *block) (more bool, err error) {
 			a.full = false
 			break
 		}
-		if a.space(); a.state != atEnd || len(a.rest) > 0 {
+		if a.skipSpace(); a.state != atEnd || len(a.rest) > 0 {
 			return false, io.ErrUnexpectedEOF
 		}
 		return false, nil
 	}
-	if a.grow = len(b.raws) == 0; len(a.rest) > a.max && a.grow {
-		return false, refusal.Reason(ErrUnsupported, "a record longer than %d bytes", a.max)
+	if a.grow = len(b.records) == 0; len(a.rest) > a.limit && a.grow {
+		return false, a.tooLong()
 	}
 	return true, nil
 }
 
-// drop takes n bytes off the front.
-func (a *arraySplitter) drop(n int) {
+// advance skips n bytes.
+func (a *arraySplitter) advance(n int) {
 	a.at.Line += int64(bytes.Count(a.rest[:n], []byte{'\n'}))
 	a.at.Offset += int64(n)
 	a.rest = a.rest[n:]
 }
 
-func (a *arraySplitter) space() {
-	a.drop(len(a.rest) - len(bytes.TrimLeft(a.rest, " \t\r\n")))
+func (a *arraySplitter) skipSpace() {
+	a.advance(len(a.rest) - len(bytes.TrimLeft(a.rest, " \t\r\n")))
 }
 
-// step reads on by one mark, name or element. It says false when more data is
-// needed for it.
+// step reads one punctuation mark, name or element. It reports false when it
+// needs more data.
 func (a *arraySplitter) step(b *block) (bool, error) {
-	if a.space(); len(a.rest) == 0 {
+	if a.skipSpace(); len(a.rest) == 0 {
 		return false, nil
 	}
 	c := a.rest[0]
 	switch {
 	case a.state == atStart && c == '{':
 		a.parts = true
-		return a.mark(atPart), nil
+		return a.punctuation(atPart), nil
 	case a.state == atStart && c == '[':
-		return a.mark(atFirst), nil
+		return a.punctuation(atFirst), nil
 	case a.state == atPart && c == '"':
 		return a.part()
 	case (a.state == atFirst || a.state == atComma) && c == ']':
 		a.at.Part = ""
 		if a.parts {
-			return a.mark(atNextPart), nil
+			return a.punctuation(atNextPart), nil
 		}
-		return a.mark(atEnd), nil
+		return a.punctuation(atEnd), nil
 	case a.state == atComma && c == ',':
-		return a.mark(atElement), nil
+		return a.punctuation(atElement), nil
 	case a.state == atNextPart && c == ',':
-		return a.mark(atPart), nil
+		return a.punctuation(atPart), nil
 	case (a.state == atPart || a.state == atNextPart) && c == '}':
-		return a.mark(atEnd), nil
+		return a.punctuation(atEnd), nil
 	case a.state == atFirst || a.state == atElement:
 		return a.element(b)
 	}
 	return false, refusal.Reason(ErrMalformed, "%q between the elements of a JSON array", c)
 }
 
-func (a *arraySplitter) mark(next arrayState) bool {
-	a.drop(1)
+func (a *arraySplitter) punctuation(next arrayState) bool {
+	a.advance(1)
 	a.state = next
 	return true
 }
 
-// part reads a part's name and the bracket that opens its array.
+// part reads the name of a part and the bracket that opens its array.
 func (a *arraySplitter) part() (bool, error) {
-	open := bytes.IndexByte(a.rest, '[')
-	if open < 0 && len(a.rest) < 256 {
+	bracket := bytes.IndexByte(a.rest, '[')
+	if bracket < 0 && len(a.rest) < 256 {
 		return false, nil
 	}
-	name, colon, _ := bytes.Cut(a.rest[1:max(open, 1)], []byte{'"'})
-	if open < 0 || len(bytes.TrimSpace(colon)) != 1 || bytes.TrimSpace(colon)[0] != ':' {
-		return false, refusal.Reason(ErrMalformed, "%.40q is not the name of a part and an array", a.rest)
+	name, colon, _ := bytes.Cut(a.rest[1:max(bracket, 1)], []byte{'"'})
+	if bracket < 0 || len(bytes.TrimSpace(colon)) != 1 || bytes.TrimSpace(colon)[0] != ':' {
+		return false, refusal.Reason(ErrMalformed, "%.40q is not the name of a part, followed by an array", a.rest)
 	}
 	if a.at.Part = string(name); a.at.Part != "train" && a.at.Part != "eval" {
 		return false, refusal.Reason(ErrMalformed, "part %.40q is neither \"train\" nor \"eval\"", name)
 	}
-	a.drop(open + 1)
+	a.advance(bracket + 1)
 	a.state = atFirst
 	return true, nil
 }
 
-// element finds the end of an element.
+// element adds an element to a block. It reports false when it needs more data
+// to find the end.
 func (a *arraySplitter) element(b *block) (bool, error) {
 	n := elementEnd(a.rest)
-	if n == len(a.rest) { // a comma or bracket must follow
+	if n == len(a.rest) { // the comma or bracket that ends it is not there yet
 		return false, nil
 	}
 	if n == 0 {
-		return false, refusal.Reason(ErrMalformed, "%q where an element of a JSON array is due", a.rest[0])
+		return false, refusal.Reason(ErrMalformed, "%q in place of an element of a JSON array", a.rest[0])
 	}
 	start := a.at
 	data := a.rest[:n]
-	a.drop(n)
+	a.advance(n)
 	start.End = a.at.Offset
 	if start.Offset >= a.from {
-		b.raws = append(b.raws, raw{at: start, data: bytes.TrimRight(data, " \t\r\n")})
+		b.records = append(b.records, rawRecord{at: start, data: bytes.TrimRight(data, " \t\r\n")})
 	}
 	a.at.Index++
 	a.state = atComma
 	return true, nil
 }
 
-// elementEnd is the place of the comma or bracket that ends an element, or the
-// length of data when it is not there.
+// elementEnd returns the index of the comma or bracket that ends an element, or
+// the length of data if there is none.
 func elementEnd(data []byte) int {
 	depth := 0
 	for i := 0; i < len(data); i++ {
@@ -180,7 +182,8 @@ func elementEnd(data []byte) int {
 	return len(data)
 }
 
-// stringEnd is the place of the quote that ends a string.
+// stringEnd returns the index of the quote that ends the string beginning at i.
+// It is a quote after an even number of backslashes.
 func stringEnd(data []byte, i int) int {
 	for i < len(data) {
 		n := bytes.IndexByte(data[i:], '"')

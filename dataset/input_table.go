@@ -3,46 +3,15 @@ package dataset
 import (
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/koala-go/sdk/internal/parquet"
 	"github.com/koala-go/sdk/internal/refusal"
+	"github.com/koala-go/sdk/source"
 )
-
-// columns are what the rules read of a source's records: of a Parquet file,
-// other columns are not touched.
-var columns = map[Source][]string{
-	HC3: {"question", "human_answers", "chatgpt_answers"}, OIG: {"text"}, OIGBasic: {"text"},
-	Alpaca: {"instruction", "input", "output"}, HH: {"chosen", "rejected"},
-	WebGPT:  {"question", "quotes_0", "quotes_1", "answer_0", "answer_1", "score_0", "score_1"},
-	Summary: {"info", "summaries", "choice"},
-}
-
-// wants says whether a source's rule reads a member of a record.
-func (s Source) wants(name string) bool {
-	switch s {
-	case "":
-		return true
-	case ShareGPT, ShareGPTEval:
-		return name == "conversations" || strings.HasPrefix(name, "human") || strings.HasPrefix(name, "gpt")
-	}
-	for _, c := range columns[s] {
-		if c == name {
-			return true
-		}
-	}
-	return false
-}
-
-// sized is a file in which all places can be read, as Parquet needs it.
-type sized interface {
-	io.ReaderAt
-	Size() int64
-}
 
 // openTable reads the structure of a Parquet file.
 func openTable(raw io.Reader) (*parquet.File, error) {
-	f, ok := raw.(sized)
+	f, ok := raw.(source.ReaderAtSizer)
 	if !ok {
 		return nil, refusal.Reason(ErrUnsupported, "Parquet is read from a file and not from a stream")
 	}
@@ -50,7 +19,7 @@ func openTable(raw io.Reader) (*parquet.File, error) {
 	return table, tableError(err)
 }
 
-// tableError makes an *Error of a Parquet reader's.
+// tableError turns an error of the Parquet reader into an *Error.
 func tableError(err error) error {
 	var e *parquet.Error
 	if errors.As(err, &e) {
@@ -59,15 +28,13 @@ func tableError(err error) error {
 	return err
 }
 
-// table gives a Parquet file's rows as blocks of records, each as the JSON
-// that stands for it in files of lines. In a record's Position a row is what a
-// byte is in other files.
+// table yields the rows of a Parquet file as blocks of records. Each row becomes
+// the JSON that would stand for it in a file of lines. It reports whether the
+// file was read to its end.
 func (r *reader) table(t *parquet.File, pos Position, end int64, yield func(block) bool) bool {
 	s := &tableReader{at: pos, end: end}
 	s.at.Line, s.at.Index = pos.Offset+1, pos.Offset
-	o := parquet.RowOptions{Columns: r.opts.Source.wants, Max: r.opts.maxRecord()}
-	// A table has the same columns for all records: null is what is not there.
-	o.OmitNull = r.opts.Source == "" || r.opts.Source == ShareGPT || r.opts.Source == ShareGPTEval
+	o := parquet.RowOptions{Columns: r.source.reads, Max: r.opts.maxRecord(), OmitNull: r.source.sparse}
 	err := t.Check(o.Columns)
 	if err == nil {
 		s.rows, err = t.Rows(o)
@@ -80,9 +47,9 @@ func (r *reader) table(t *parquet.File, pos Position, end int64, yield func(bloc
 		var b block
 		err = s.block(&b)
 		if err != nil && err != io.EOF {
-			b.err = s.wrong(err)
+			b.err = s.locate(err)
 		}
-		if (len(b.raws) > 0 || b.err != nil) && !yield(b) {
+		if (len(b.records) > 0 || b.err != nil) && !yield(b) {
 			return false
 		}
 		if err == io.EOF {
@@ -92,7 +59,7 @@ func (r *reader) table(t *parquet.File, pos Position, end int64, yield func(bloc
 			return false
 		}
 	}
-	yield(block{err: s.wrong(err)})
+	yield(block{err: s.locate(err)})
 	return false
 }
 
@@ -100,12 +67,12 @@ func (r *reader) table(t *parquet.File, pos Position, end int64, yield func(bloc
 type tableReader struct {
 	rows *parquet.Rows
 	at   Position // of the next row
-	end  int64
+	end  int64    // first row of the next unit; 0 for none
 }
 
-// wrong puts an error about the file in its place. The row is that at which
-// reading stopped.
-func (s *tableReader) wrong(err error) *Error {
+// locate adds the position to an error about the file. The row is the one at
+// which reading stopped.
+func (s *tableReader) locate(err error) *Error {
 	err = tableError(err)
 	e, ok := err.(*Error)
 	if !ok {
@@ -117,7 +84,7 @@ func (s *tableReader) wrong(err error) *Error {
 	return e
 }
 
-// block reads some rows. The error is io.EOF after the last.
+// block adds rows to a block. It returns io.EOF after the last row.
 func (s *tableReader) block(b *block) error {
 	var buf []byte
 	var ends []int
@@ -132,23 +99,24 @@ func (s *tableReader) block(b *block) error {
 			break
 		}
 		s.at.End, s.at.Group = s.at.Offset+1, s.rows.Group()
-		x := raw{at: s.at}
+		x := rawRecord{at: s.at}
 		if bad != nil {
 			x.bad = tableError(bad)
 		}
-		b.raws, ends = append(b.raws, x), append(ends, len(buf))
+		b.records, ends = append(b.records, x), append(ends, len(buf))
 		s.at.Offset, s.at.Line, s.at.Index = s.at.End, s.at.Line+1, s.at.Index+1
 	}
+	// Next may move buf, so the records can point into it only now.
 	start := 0
 	for i, end := range ends {
-		b.raws[i].data, start = buf[start:end:end], end
+		b.records[i].data, start = buf[start:end:end], end
 	}
 	return err
 }
 
-// rowCuts are the rows at which the units of a Parquet file begin: those of
-// the first row group at or after each multiple of size bytes.
-func rowCuts(f sized, size int64) ([]int64, error) {
+// rowCuts returns the rows at which the units of a Parquet file begin: the first
+// rows of the row groups at or after each multiple of size bytes.
+func rowCuts(f source.ReaderAtSizer, size int64) ([]int64, error) {
 	t, err := parquet.Open(f, f.Size())
 	if err != nil {
 		return nil, tableError(err)
