@@ -44,7 +44,7 @@ var edges = map[string][]string{
 	"backend":              {"prompt", "tokenizer"},
 	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "dtype"},
 	"koala":                {"backend", "prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
-	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
+	"dataset":              {"source", "progress", "tokenizer", "dtype", "internal/parallel", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
 	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},

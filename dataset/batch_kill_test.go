@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKilled kills a process that packs at 100 random moments; each next one
-// goes on in the same directory, and in the end the files are those of a
-// process that was let alone.
+// TestKilled kills a process that packs, 100 times at random moments. Each next
+// process resumes in the same directory. In the end the files are equal to those
+// of a process that was not killed.
 func TestKilled(t *testing.T) {
 	o := BatchOptions{SeqLength: 16, Batch: 2, FileBatches: 20, Fingerprint: "f"}
 	if dir := os.Getenv("KOALA_TEST_PACK"); dir != "" {
@@ -43,7 +43,7 @@ func TestKilled(t *testing.T) {
 		cmd.Env = append(os.Environ(), "KOALA_TEST_PACK="+dir)
 		require.NoError(t, cmd.Start())
 		time.Sleep(time.Duration(rng.Int64N(int64(took))))
-		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Process.Kill() // the process may have ended
 		if cmd.Wait(); cmd.ProcessState.ExitCode() < 0 {
 			kills++
 		}

@@ -15,11 +15,11 @@ import (
 	"github.com/koala-go/sdk/internal/safetensors"
 )
 
-// writeBatches packs in into a directory and stops after some batches, as a
-// killed run does, or not at all (-1).
+// writeBatches packs inputs into a directory. It stops before batch number stop,
+// as a killed run does, or not at all if stop is -1.
 func writeBatches(t *testing.T, dir string, in []Input, o BatchOptions, stop int) error {
 	t.Helper()
-	w, err := CreateBatches(dir, &o)
+	w, err := CreateBatches(t.Context(), dir, &o)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func writeBatches(t *testing.T, dir string, in []Input, o BatchOptions, stop int
 		return w.Close()
 	}
 	pack := PackOptions{SeqLength: o.SeqLength, Batch: o.Batch, Generation: o.Generation, Flush: true, Start: w.Start()}
-	p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text", EOS: true})
+	p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text", EOS: true, NoPrepend: true})
 	require.NoError(t, err)
 	records := Read(t.Context(), in, &ReadOptions{SkipBadJSON: true, Start: w.Start().Start})
 	n := 0
@@ -43,7 +43,7 @@ func writeBatches(t *testing.T, dir string, in []Input, o BatchOptions, stop int
 
 var errStopped = errors.New("stopped")
 
-// contents are a directory's files.
+// contents returns the files of a directory.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -57,7 +57,7 @@ func contents(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// sameFiles compares directories, without printing megabytes.
+// sameFiles compares directories without printing their contents.
 func sameFiles(t *testing.T, want, got map[string]string) {
 	t.Helper()
 	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)))
@@ -66,11 +66,11 @@ func sameFiles(t *testing.T, want, got map[string]string) {
 	}
 }
 
-// TestBatchFilesResume stops after every batch and goes on, in each format:
-// the files are the same to the byte, and half-made ones do not matter.
+// TestBatchFilesResume stops at many batches and resumes, in each format. The
+// files must be the same to the byte, and partial files must not matter.
 func TestBatchFilesResume(t *testing.T) {
 	in := []Input{Text("a", corpus(60))}
-	for _, format := range []Format{NPY, SafeTensors, JSONLines} {
+	for _, format := range Formats() {
 		for gen := range generations {
 			o := BatchOptions{Format: format, SeqLength: 16, Batch: 2, Generation: gen, FileBatches: 5, Fingerprint: "f"}
 			whole := t.TempDir()
@@ -81,22 +81,22 @@ func TestBatchFilesResume(t *testing.T) {
 				dir := t.TempDir()
 				err := writeBatches(t, dir, in, o, stop)
 				require.ErrorIs(t, err, errStopped)
-				require.NoError(t, os.WriteFile(filepath.Join(dir, ".x.npy"+partialEnd), []byte("half"), 0o600))
+				require.NoError(t, os.WriteFile(filepath.Join(dir, ".x.npy"+".koala-partial"), []byte("half"), 0o600))
 				require.NoError(t, writeBatches(t, dir, in, o, -1))
 				sameFiles(t, want, contents(t, dir))
 			}
-			require.NoError(t, writeBatches(t, whole, in, o, -1)) // a rerun has nothing to do
+			require.NoError(t, writeBatches(t, whole, in, o, -1)) // nothing is left to do
 			require.Equal(t, want, contents(t, whole))
 		}
 	}
 }
 
-// TestBatchFormats: the three formats hold the same arrays.
+// TestBatchFormats checks that all formats hold the same arrays.
 func TestBatchFormats(t *testing.T) {
 	in := []Input{Text("a", corpus(30))}
-	o := BatchOptions{SeqLength: 8, Batch: 3, FileBatches: 1000, Fingerprint: "f"}
+	o := BatchOptions{SeqLength: 8, Batch: 3, FileBatches: 1000, Generation: Gen2024, Fingerprint: "f"}
 	dirs := map[Format]string{}
-	for _, format := range []Format{NPY, SafeTensors, JSONLines} {
+	for _, format := range Formats() {
 		o.Format = format
 		dirs[format] = t.TempDir()
 		require.NoError(t, writeBatches(t, dirs[format], in, o, -1))
@@ -144,8 +144,8 @@ func TestBatchFormats(t *testing.T) {
 	}
 }
 
-// TestBatchOutputs: an output of another run, or of someone else, is not
-// touched unless it is forced, and a directory is one run's at a time.
+// TestBatchOutputs checks that an output of another run is not touched without
+// Force, that other files never are, and that a second run gets ErrBusy.
 func TestBatchOutputs(t *testing.T) {
 	in := []Input{Text("a", corpus(10))}
 	o := BatchOptions{SeqLength: 8, Batch: 1, Fingerprint: "f"}
@@ -159,40 +159,38 @@ func TestBatchOutputs(t *testing.T) {
 	require.NoError(t, writeBatches(t, dir, in, o, -1))
 	require.Contains(t, contents(t, dir)[doneName], `"g"`)
 
-	w, err := CreateBatches(filepath.Join(dir, "new"), &BatchOptions{SeqLength: 8, Batch: 1})
+	w, err := CreateBatches(t.Context(), filepath.Join(dir, "new"), &BatchOptions{SeqLength: 8, Batch: 1})
 	require.NoError(t, err)
-	_, err = CreateBatches(filepath.Join(dir, "new"), &BatchOptions{SeqLength: 8, Batch: 1})
-	require.ErrorContains(t, err, "in use")
+	_, err = CreateBatches(t.Context(), filepath.Join(dir, "new"), &BatchOptions{SeqLength: 8, Batch: 1})
+	require.ErrorIs(t, err, ErrBusy)
+	require.ErrorContains(t, err, "wait for the other run to end")
 	require.NoError(t, w.Abort())
 
 	other := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(other, "thesis.npy"), []byte("x"), 0o600))
 	require.ErrorIs(t, writeBatches(t, other, in, BatchOptions{SeqLength: 8, Batch: 1}, -1), ErrExists)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, checkpointName), []byte("{"), 0o600))
-	for _, bad := range []BatchOptions{{}, {SeqLength: 1, Batch: 1, Format: "x"}, {SeqLength: 1 << 20, Batch: 1 << 20}} {
-		_, err := CreateBatches(t.TempDir(), &bad)
-		require.ErrorIs(t, err, ErrUnsupported)
-	}
 }
 
-// TestLineWriter: a file appears whole, or not at all.
+// TestLineWriter checks that a file appears whole or not at all, and that a
+// second writer gets ErrBusy.
 func TestLineWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.jsonl")
-	w, err := CreateLines(path, false)
+	w, err := CreateLines(t.Context(), path, false)
 	require.NoError(t, err)
 	_, err = w.WriteString("a\n")
 	require.NoError(t, err)
 	require.NoError(t, w.Discard())
 	require.Empty(t, contents(t, filepath.Dir(path)))
 	for i := range 2 {
-		w, err = CreateLines(path, i > 0)
+		w, err = CreateLines(t.Context(), path, i > 0)
 		require.NoError(t, err)
-		require.NoFileExists(t, partial(path)+"x")
+		_, err = CreateLines(t.Context(), path, true)
+		require.ErrorIs(t, err, ErrBusy)
 		_, err = w.WriteString("b\n")
 		require.NoError(t, err)
 		require.NoError(t, w.Publish())
 	}
 	require.Equal(t, map[string]string{"x.jsonl": "b\n"}, contents(t, filepath.Dir(path)))
-	_, err = CreateLines(path, false)
+	_, err = CreateLines(t.Context(), path, false)
 	require.ErrorIs(t, err, ErrExists)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// packed compresses a text.
+// packed compresses a text with zstd or gzip.
 func packed(t testing.TB, text string, zst bool) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -32,7 +32,8 @@ func packed(t testing.TB, text string, zst bool) string {
 
 const goodHH = `{"chosen":"Human: a Assistant: b","rejected":"Human: a Assistant: c"}`
 
-// TestBadInput: what is wrong is named with file, line and field.
+// TestBadInput checks that errors have the right kind and name file, line and
+// field.
 func TestBadInput(t *testing.T) {
 	const summaryHead = `{"info":{"post":"p"},"summaries":[{"text":"a"},{"text":"b"}]`
 	const webgptHead = `{"question":{"full_text":"q"},"quotes_0":{"title":[],"extract":[]},"answer_0":"a","quotes_1":{"title":[],"extract":[]},"answer_1":"b"`
@@ -47,8 +48,8 @@ func TestBadInput(t *testing.T) {
 		"no JSON":             {HH, goodHH + "\nx\n", ErrMalformed, 2, "", "a value is due"},
 		"trailing":            {HH, goodHH + " {}\n", ErrMalformed, 1, "", "follows the end"},
 		"cut in a record":     {HH, goodHH + "\n" + goodHH[:20], ErrMalformed, 2, "", "ends within"},
-		"array line":          {"", "[1]\n{}\n", ErrMalformed, 1, "", "no JSON object"},
-		"a number":            {"", "{}\n5\n", ErrMalformed, 2, "", "no JSON object"},
+		"array line":          {"", "[1]\n{}\n", ErrMalformed, 1, "", "not a JSON object"},
+		"a number":            {"", "{}\n5\n", ErrMalformed, 2, "", "not a JSON object"},
 		"a byte order mark":   {"", "\xef\xbb\xbf{}\n", ErrMalformed, 1, "", "byte order mark"},
 		"mark before array":   {HH, "\xef\xbb\xbf[]", ErrMalformed, 1, "", "byte order mark"},
 		"lone surrogate":      {"", `{"a":"\ud800"}`, ErrMalformed, 1, "", "surrogate"},
@@ -65,8 +66,8 @@ func TestBadInput(t *testing.T) {
 		"zstd cut":            {HH, packed(t, strings.Repeat(goodHH+"\n", 99), true)[:40], io.ErrUnexpectedEOF, 0, "", "ends in the middle"},
 
 		"array, no comma":  {HH, "[" + goodHH + "\n" + goodHH + "]", ErrMalformed, 1, "", "follows the end"},
-		"array, comma":     {HH, "[" + goodHH + ",\n]", ErrMalformed, 2, "", "where an element"},
-		"array, two":       {HH, "[" + goodHH + ",\n,1]", ErrMalformed, 2, "", "where an element"},
+		"array, comma":     {HH, "[" + goodHH + ",\n]", ErrMalformed, 2, "", "in place of an element"},
+		"array, two":       {HH, "[" + goodHH + ",\n,1]", ErrMalformed, 2, "", "in place of an element"},
 		"array, open":      {HH, "[" + goodHH + ",\n" + goodHH, io.ErrUnexpectedEOF, 2, "", "in the middle"},
 		"array, more":      {HH, "[" + goodHH + "]\n[]", ErrMalformed, 2, "", "between the elements"},
 		"array, string":    {HH, "[" + goodHH + ",\n\"abc", io.ErrUnexpectedEOF, 2, "", ""},
@@ -99,7 +100,7 @@ func TestBadInput(t *testing.T) {
 		"OIG number":        {OIG, `{"text":1}`, ErrMalformed, 1, "text", "a number"},
 		"basic two":         {OIGBasic, `{"text":"<human>: a <bot>: b <bot>: c"}`, ErrMalformed, 1, "text", "2 times"},
 		"basic empty":       {OIGBasic, `{"text":"<human>: a <bot>: "}`, ErrDefect, 1, "text", "empty"},
-		"ShareGPT name":     {ShareGPT, `{"human_x":"a"}`, ErrMalformed, 1, "human_x", "no number"},
+		"ShareGPT name":     {ShareGPT, `{"human_x":"a"}`, ErrMalformed, 1, "human_x", "does not end in a number"},
 		"ShareGPT null":     {ShareGPT, `{"human_0":null}`, ErrMalformed, 1, "human_0", "null"},
 		"ShareGPT twice":    {ShareGPT, `{"human_1":"a","gpt_1":"b"}`, ErrDefect, 1, "gpt_1", "number 1"},
 		"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "conversations", "no turns"},
@@ -134,15 +135,15 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// damaged turns a bit in the middle.
+// damaged flips a bit of the checksum of a gzip file.
 func damaged(s string) string {
 	b := []byte(s)
-	b[len(b)-6] ^= 1 // of the checksum
+	b[len(b)-6] ^= 1
 	return string(b)
 }
 
-// TestSkipBad: bad records are counted, with what is wrong, and nothing else
-// is lost.
+// TestSkipBad checks that bad records are counted with their errors, and that no
+// other record is lost.
 func TestSkipBad(t *testing.T) {
 	text := goodHH + "\nnot json\n\n" + `{"chosen":7}` + "\n" + `{"chosen":"Human: q"}` + "\n" + goodHH
 	report := new(Report)
@@ -164,7 +165,7 @@ func TestSkipBad(t *testing.T) {
 	require.ErrorIs(t, n.Errors[2], ErrDefect)
 }
 
-// TestShapes: the same records come out of every shape of a file.
+// TestShapes checks that every format of a file gives the same records.
 func TestShapes(t *testing.T) {
 	var records []string
 	for i := range 2000 {
@@ -194,8 +195,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestParts: a file of parts gives the one that is asked for, and counts the
-// other.
+// TestParts checks that a file with parts gives the requested one, and counts the
+// records of the other.
 func TestParts(t *testing.T) {
 	text := `{"train":[{"human_0":"a","gpt_1":"b"},{"human_0":"c","gpt_1":"d"}], "eval" : [ {"human_0":"e","gpt_1":"f"} ]}`
 	for part, want := range map[string]int{"": 2, "train": 2, "eval": 1, "all": 3} {
@@ -210,14 +211,15 @@ func TestParts(t *testing.T) {
 		require.EqualValues(t, 3-want, dropped)
 	}
 	_, err := readLines(t, text, ReadOptions{Source: ShareGPT, Part: "test"})
-	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorIs(t, err, ErrOptions)
 }
 
+// TestReadOptions tries options and inputs that Read refuses.
 func TestReadOptions(t *testing.T) {
 	_, err := readLines(t, "", ReadOptions{Source: "x"})
-	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorIs(t, err, ErrOptions)
 	_, err = readLines(t, "", ReadOptions{Source: Summary, Phrase: 9})
-	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorIs(t, err, ErrOptions)
 	_, err = readLines(t, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`, ReadOptions{MaxRecord: 1 << 19})
 	require.ErrorIs(t, err, ErrUnsupported)
 	_, err = readLines(t, `[{"a":"`+strings.Repeat("x", 1<<20)+`"}]`, ReadOptions{MaxRecord: 1 << 19})
@@ -233,7 +235,7 @@ func TestReadOptions(t *testing.T) {
 	require.Empty(t, list)
 }
 
-// TestPhraseChoice: phrases depend on the seed and the record alone.
+// TestPhraseChoice checks that phrases depend on the seed and the record only.
 func TestPhraseChoice(t *testing.T) {
 	line := func(post string) string {
 		return `{"info":{"post":"` + post + `"},"summaries":[{"text":"a"},{"text":"b"}],"choice":0}` + "\n"
@@ -255,7 +257,7 @@ func TestPhraseChoice(t *testing.T) {
 	}
 }
 
-// TestKeywords has each keyword in some case, and what is near to one.
+// TestKeywords tries each keyword in some case, and texts that are similar.
 func TestKeywords(t *testing.T) {
 	for _, text := range []string{
 		"openai", "x OPENAI", "ChatGPT!", "gPt-3", "chadgpt", "GPT3", "chat-gpt", "Open-AI", "open ai", "open air", "OPENAİ", "chatgptx",
@@ -267,13 +269,13 @@ func TestKeywords(t *testing.T) {
 	}
 }
 
-// TestProcessorErrors: what is wrong with a list of fields is named.
+// TestProcessorErrors checks that errors name the field.
 func TestProcessorErrors(t *testing.T) {
 	record := Record{At: Position{File: "f", Line: 9}, Fields: []Field{{Key: "a", Text: "x"}, {Key: "n", Text: "null", JSON: true}, {Key: "t", Text: "AQA"}, {Key: "b", Text: "/////w=="}}}
 	for fields, field := range map[string]string{
 		"a,zz": "zz", "n": "n", "a,": "", "{t}": "t", "{zz}": "zz", "{b}": "b", "<|-1|>": "", "<|32000|>": "", "[a+n]": "n",
 	} {
-		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: fields})
+		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: fields, Generation: Gen2024})
 		require.NoError(t, err, fields)
 		err = p.AppendExample(new(Example), &record)
 		var e *Error
@@ -282,26 +284,18 @@ func TestProcessorErrors(t *testing.T) {
 		require.EqualValues(t, 9, e.Line)
 		require.Equal(t, field, e.Field, "%s: %v", fields, err)
 	}
-	for _, fields := range []string{"<|x|>", "a,<|99999|>"} { // in the record itself
-		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{FieldsFromExample: "fields"})
+	for _, fields := range []string{"<|x|>", "a,<|99999|>"} { // in the list of the record
+		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Generation: Gen2024})
 		require.NoError(t, err)
 		r := Record{At: record.At, Fields: append(record.Fields[:1:1], Field{Key: "fields", Text: fields})}
 		var e *Error
 		require.ErrorAs(t, p.AppendExample(new(Example), &r), &e, fields)
 		require.Equal(t, []any{"f", int64(9), "fields"}, []any{e.File, e.Line, e.Field})
 	}
-	for _, o := range []ProcessorOptions{{}, {Fields: "<|x|>"}, {Fields: "<|99999999999999999999|>"}, {Fields: "a", Base64Type: "f4"}, {Fields: "a", Base64Type: "<>i4"}} {
-		_, err := NewProcessor(byteEncoder{}, &o)
-		require.Error(t, err, "%+v", o)
-	}
-	for _, o := range []*PackOptions{nil, {}, {SeqLength: -1, Batch: 1}, {SeqLength: 1 << 20, Batch: 1 << 20}, {SeqLength: 1, Batch: 1, Start: &Checkpoint{Skip: -1}}} {
-		for _, err := range Pack(func(func(Example, error) bool) {}, o) {
-			require.Error(t, err)
-		}
-	}
 }
 
-// TestErrorsEnd: an error is the last thing that comes out of every step.
+// TestErrorsEnd checks that the result of every step ends after its first
+// error.
 func TestErrorsEnd(t *testing.T) {
 	boom := errors.New("boom")
 	records := func(yield func(Record, error) bool) {
@@ -313,10 +307,10 @@ func TestErrorsEnd(t *testing.T) {
 		yield(Record{}, boom)
 	}
 	for name, seq := range map[string]func(func(Record, error) bool){
-		"dedup":   Dedup(records, nil),
+		"dedup":   Dedup(t.Context(), records, nil),
 		"filter":  Filter(records, "x", func(*Record) bool { return true }, nil),
 		"leaks":   WithoutLeaks(t.Context(), records, []string{"a b c d e"}, nil),
-		"shuffle": Shuffle(records, nil),
+		"shuffle": Shuffle(t.Context(), records, nil),
 	} {
 		var last error
 		for _, err := range seq {

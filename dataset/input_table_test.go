@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// releases are files of testdata in the layouts of the public releases, each
-// as Parquet and as the same rows in JSON lines: see
-// internal/parquet/testdata/make.py.
+// releases maps the names of files in testdata, which have the layouts of the
+// public releases, to their sources. Each file exists as Parquet and as JSON
+// lines with the same rows: see internal/parquet/testdata/make.py.
 var releases = map[string]Source{
 	"alpaca": Alpaca, "hh": HH, "hc3": HC3, "oig": OIG, "sharegpt": ShareGPT, "webgpt": WebGPT, "summary": Summary,
 }
 
-// written are the records of inputs as lines.
+// written returns the records of inputs as lines.
 func written(t testing.TB, in []Input, opts ReadOptions) (list []string) {
 	t.Helper()
 	for r, err := range Read(t.Context(), in, &opts) {
@@ -29,8 +29,8 @@ func written(t testing.TB, in []Input, opts ReadOptions) (list []string) {
 	return list
 }
 
-// TestParquet: the same records come out of Parquet files and of JSON lines,
-// in every source, and from units of row groups.
+// TestParquet checks, for every source, that Parquet files and their units give
+// the same records as JSON lines.
 func TestParquet(t *testing.T) {
 	for name, source := range releases {
 		path := "testdata/" + name + ".parquet"
@@ -38,23 +38,25 @@ func TestParquet(t *testing.T) {
 		want := written(t, Files("testdata/"+name+".jsonl"), opts)
 		require.Greater(t, len(want), 10)
 		require.Equal(t, want, written(t, Files(path), opts), name)
-		units, err := Units([]string{path}, 1)
+		units, err := Units(t.Context(), Files(path), 1)
 		require.NoError(t, err)
 		require.Len(t, units, 3)
 		var got []string
 		for _, u := range units {
 			opts.Start = u.Start
-			got = append(got, written(t, Files(u.Path), opts)...)
+			got = append(got, written(t, []Input{u.Input}, opts)...)
 		}
 		require.Equal(t, want, got, name)
-		whole, err := Units([]string{path}, 0)
+		whole, err := Units(t.Context(), Files(path), 0)
 		require.NoError(t, err)
-		require.Equal(t, []Unit{{Path: path}}, whole)
+		require.Len(t, whole, 1)
+		require.Equal(t, path, whole[0].Input.Name)
+		require.Equal(t, Start{}, whole[0].Start)
 	}
 }
 
-// TestParquetRecords: without a source all columns are fields, as json.dumps
-// would write them; what is null at the top is not there.
+// TestParquetRecords checks that without a source all columns become fields, as
+// json.dumps writes them, except columns that are null.
 func TestParquetRecords(t *testing.T) {
 	list := written(t, Files("testdata/summary.parquet"), ReadOptions{})
 	require.Equal(t, `{"info": {"id": "0", "post": "My post 0", "title": "T", "subreddit": "r", "site": null, "article": null}, `+
@@ -62,7 +64,7 @@ func TestParquetRecords(t *testing.T) {
 		`"worker": "w", "batch": "b", "split": "train", "extra": {"confidence": null}}`, list[0])
 }
 
-// TestParquetPositions: rows are numbered, and reading begins at any.
+// TestParquetPositions checks the positions of rows, and begins to read at each.
 func TestParquetPositions(t *testing.T) {
 	in := Files("testdata/hh.parquet")
 	var all []Record
@@ -87,7 +89,7 @@ func TestParquetPositions(t *testing.T) {
 	}
 }
 
-// TestParquetBad: errors name file, row group, row and field.
+// TestParquetBad checks that errors name file, row group, row and field.
 func TestParquetBad(t *testing.T) {
 	read := func(source Source, in Input, opts ReadOptions) error {
 		opts.Source = source
@@ -113,7 +115,7 @@ func TestParquetBad(t *testing.T) {
 		"another type":      {Summary, Text("t", alter(t, "testdata/summary.parquet", "choice", "chojce")), ErrMalformed, Error{File: "t", Line: 1, Group: 1, Field: "choice"}, "missing"},
 		"cut":               {HH, Text("t", string(hh[:len(hh)-9])), io.ErrUnexpectedEOF, Error{File: "t"}, "does not end as one"},
 		"a page damaged":    {HH, Text("t", strings.Replace(string(hh), "Human: Hi 6", "Human: \xff\xff 6", 1)), ErrMalformed, Error{File: "t", Line: 7, Group: 2, Field: "chosen"}, "not UTF-8"},
-		"from a stream":     {HH, Input{"t", func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(hh))), nil }}, ErrUnsupported, Error{File: "t"}, "from a file"},
+		"from a stream":     {HH, FromReader("t", io.MultiReader(strings.NewReader(string(hh)))), ErrUnsupported, Error{File: "t"}, "from a file"},
 		"a row too long":    {HH, Text("t", string(hh)), ErrUnsupported, Error{File: "t", Line: 1, Group: 1, Field: "chosen"}, "longer than 20 bytes"},
 		"a start too far":   {HH, Text("t", string(hh)), io.ErrUnexpectedEOF, Error{File: "t", Group: 3}, "before the one to begin at"},
 		"a column in parts": {HH, Text("t", strings.Replace(string(hh), "Human: Hi 6", "Human: Hi 66", 1)), nil, Error{File: "t"}, ""},
@@ -129,7 +131,7 @@ func TestParquetBad(t *testing.T) {
 		var e *Error
 		require.ErrorAs(t, err, &e, name)
 		if c.kind == nil {
-			continue // what is wrong depends on where things went
+			continue // the kind depends on what the shifted bytes mean
 		}
 		require.ErrorIs(t, err, c.kind, "%s: %v", name, err)
 		require.ErrorContains(t, err, c.says, name)
@@ -150,8 +152,7 @@ func TestParquetBad(t *testing.T) {
 	require.EqualValues(t, 1, report.Counts().Bad)
 }
 
-// alter is a file with some of its bytes replaced by as many others, wherever
-// they stand.
+// alter returns a file in which a text is replaced, wherever it occurs.
 func alter(t testing.TB, path, old, replacement string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -160,8 +161,7 @@ func alter(t testing.TB, path, old, replacement string) string {
 	return strings.ReplaceAll(string(data), old, replacement)
 }
 
-// TestResumeAnywhere packs files of every form and goes on at every
-// checkpoint.
+// TestResumeAnywhere packs files of every format and resumes at every checkpoint.
 func TestResumeAnywhere(t *testing.T) {
 	var lines []string
 	f, err := os.Open("testdata/hh.jsonl")
@@ -176,14 +176,14 @@ func TestResumeAnywhere(t *testing.T) {
 		"lines": Text("a", plain), "gzip": Text("a", packed(t, plain, false)), "zstd": Text("a", packed(t, plain, true)),
 		"array": Text("a", array), "gzip array": Text("a", packed(t, array, false)), "Parquet": Files("testdata/hh.parquet")[0],
 	}
-	p, err := NewProcessor(byteEncoder{}, KoalaOptions(Gen2024))
+	p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Generation: Gen2024})
 	require.NoError(t, err)
 	run := func(in Input, start *Checkpoint) (list []Batch) {
 		r := ReadOptions{Source: HH, Epochs: 2}
 		if start != nil {
 			r.Start = start.Start
 		}
-		for b, err := range Pack(Tokenize(t.Context(), Read(t.Context(), []Input{in}, &r), p, 2), &PackOptions{SeqLength: 50, Batch: 1, Start: start}) {
+		for b, err := range Pack(Tokenize(t.Context(), Read(t.Context(), []Input{in}, &r), p, 2), &PackOptions{SeqLength: 50, Batch: 1, Start: start, Generation: Gen2024}) {
 			require.NoError(t, err)
 			list = append(list, b)
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mixFiles are two sources, the first of two files.
+// mixFiles returns two sources, the first with two files, and a third without
+// weight.
 func mixFiles(t *testing.T) []MixUnitSource {
 	t.Helper()
 	dir := t.TempDir()
@@ -27,29 +28,30 @@ func mixFiles(t *testing.T) []MixUnitSource {
 		paths = append(paths, filepath.Join(dir, fmt.Sprintf("%d.jsonl", k)))
 		require.NoError(t, os.WriteFile(paths[k], []byte(strings.TrimSuffix(text, "\n")), 0o600))
 	}
-	return []MixUnitSource{{"a", 2, paths[:2]}, {"b", 1, paths[2:]}, {"none", 0, paths[:1]}}
+	return []MixUnitSource{{"a", 2, Files(paths[:2]...)}, {"b", 1, Files(paths[2:]...)}, {"none", 0, Files(paths[:1]...)}}
 }
 
+// readUnit returns a function that reads a unit.
 func readUnit(t *testing.T) func(Unit) iter.Seq2[Record, error] {
 	return func(u Unit) iter.Seq2[Record, error] {
-		return Read(t.Context(), Files(u.Path), &ReadOptions{Start: u.Start, Workers: 1})
+		return Read(t.Context(), []Input{u.Input}, &ReadOptions{Start: u.Start, Workers: 1})
 	}
 }
 
-// TestMixUnits: for every number of runs, also more than there are units, the
-// units together are what Mix and Shuffle give.
+// TestMixUnits checks that the units together are equal to the result of Mix and
+// Shuffle, for several numbers of runs, also more than there are units.
 func TestMixUnits(t *testing.T) {
 	sources := mixFiles(t)
 	var whole []MixSource
 	for _, s := range sources {
-		whole = append(whole, MixSource{s.Name, s.Weight, func() iter.Seq2[Record, error] { return Read(t.Context(), Files(s.Paths...), nil) }})
+		whole = append(whole, MixSource{s.Name, s.Weight, func() iter.Seq2[Record, error] { return Read(t.Context(), s.Inputs, nil) }})
 	}
 	for _, shuffle := range []bool{false, true} {
 		for _, total := range []int64{0, 700} {
 			mixture := MixOptions{Seed: 9, Total: total}
 			records := Mix(whole, &mixture)
 			if shuffle {
-				records = Shuffle(records, &ShuffleOptions{Seed: 9})
+				records = Shuffle(t.Context(), records, &ShuffleOptions{Seed: 9})
 			}
 			want := ""
 			for r, err := range records {
@@ -60,8 +62,8 @@ func TestMixUnits(t *testing.T) {
 			for _, count := range []int{1, 2, 3, 40} {
 				dir, temp := t.TempDir(), t.TempDir()
 				run := func(index int) error {
-					o := MixUnitOptions{UnitOptions: UnitOptions{Index: index, Count: count, Fingerprint: "f"}, Mix: mixture, Shuffle: shuffle, Size: 2000, Temp: temp}
-					o.Wait = time.Duration(count%2) * time.Minute // with odd counts each does its own share alone
+					o := &MixUnitOptions{UnitOptions: UnitOptions{Index: index, Count: count, Fingerprint: "f"}, Mix: mixture, Shuffle: shuffle, Size: 2000, Dir: temp}
+					o.Wait = time.Duration(count%2) * time.Minute // without waiting, a run may do the share of another
 					return MixUnits(t.Context(), dir, sources, o, readUnit(t))
 				}
 				var runs sync.WaitGroup
@@ -87,39 +89,41 @@ func TestMixUnits(t *testing.T) {
 	}
 }
 
+// TestMixUnitsRefuses tries weights and inputs that MixUnits refuses.
 func TestMixUnitsRefuses(t *testing.T) {
 	sources := mixFiles(t)
 	run := func(o MixUnitOptions, sources ...MixUnitSource) error {
 		o.Count = 1
-		return MixUnits(t.Context(), t.TempDir(), sources, o, readUnit(t))
+		return MixUnits(t.Context(), t.TempDir(), sources, &o, readUnit(t))
 	}
-	require.ErrorIs(t, run(MixUnitOptions{}), ErrMalformed)
+	require.ErrorIs(t, run(MixUnitOptions{}), ErrOptions)
 	for _, weight := range []float64{-1, 0} {
-		require.ErrorIs(t, run(MixUnitOptions{}, MixUnitSource{"a", weight, sources[0].Paths}), ErrMalformed)
+		require.ErrorIs(t, run(MixUnitOptions{}, MixUnitSource{"a", weight, sources[0].Inputs}), ErrOptions)
 	}
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
-	require.ErrorContains(t, run(MixUnitOptions{Mix: MixOptions{Total: 3}}, MixUnitSource{"e", 1, []string{empty}}), "has no records")
-	require.NoError(t, run(MixUnitOptions{}, MixUnitSource{"e", 1, []string{empty}}))
+	require.ErrorContains(t, run(MixUnitOptions{Mix: MixOptions{Total: 3}}, MixUnitSource{"e", 1, Files(empty)}), "has no records")
+	require.NoError(t, run(MixUnitOptions{}, MixUnitSource{"e", 1, Files(empty)}))
 	zipped := filepath.Join(t.TempDir(), "a.gz")
 	require.NoError(t, os.WriteFile(zipped, []byte(packed(t, "{}\n", false)), 0o600))
 	var e *Error
-	require.ErrorAs(t, run(MixUnitOptions{}, MixUnitSource{"z", 1, []string{zipped}}), &e)
+	require.ErrorAs(t, run(MixUnitOptions{}, MixUnitSource{"z", 1, Files(zipped)}), &e)
 	require.Equal(t, zipped, e.File)
 	require.ErrorIs(t, e, ErrUnsupported)
 	bad := filepath.Join(t.TempDir(), "bad")
 	require.NoError(t, os.WriteFile(bad, []byte("{}\nx\n"), 0o600))
-	require.ErrorAs(t, run(MixUnitOptions{}, MixUnitSource{"b", 1, []string{bad}}), &e)
+	require.ErrorAs(t, run(MixUnitOptions{}, MixUnitSource{"b", 1, Files(bad)}), &e)
 	require.EqualValues(t, 2, e.Line)
 }
 
-// TestCollectUnits: the run that finds all parts there gets them, and no other
-// does; what is left of runs with other inputs is refused, or goes.
+// TestCollectUnits checks that only a run that finds all units done gets their
+// parts, and that units of runs with other inputs are refused, or removed with
+// Force.
 func TestCollectUnits(t *testing.T) {
 	dir := t.TempDir()
 	units := []Unit{{Number: 0}, {Number: 1}, {Number: 2}}
 	run := func(index int, fingerprint string, force bool, units []Unit) ([]int, error) {
-		o := UnitOptions{Index: index, Count: 2, Fingerprint: fingerprint, Force: force}
+		o := &UnitOptions{Index: index, Count: 2, Fingerprint: fingerprint, Force: force}
 		return CollectUnits(t.Context(), dir, units, o, func(u Unit) (int, error) { return 10 * u.Number, nil })
 	}
 	parts, err := run(1, "f", false, units)
@@ -138,7 +142,7 @@ func TestCollectUnits(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, parts, "the other units are of another run")
 	_, err = run(1, "g", false, units[:2])
-	require.ErrorIs(t, err, ErrExists, "there is a unit more")
+	require.ErrorIs(t, err, ErrExists, "the directory has one more unit")
 	parts, err = run(0, "g", true, units[:2])
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 10}, parts)
@@ -146,34 +150,35 @@ func TestCollectUnits(t *testing.T) {
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "unit-00000.json")))
 	_, err = run(1, "g", false, units[:2])
-	require.ErrorContains(t, err, "its result is not")
-	_, err = CollectUnits(t.Context(), t.TempDir(), units, UnitOptions{Count: 1}, func(Unit) (int, error) { return 0, errStopped })
+	require.ErrorContains(t, err, "but no result")
+	_, err = CollectUnits(t.Context(), t.TempDir(), units, nil, func(Unit) (int, error) { return 0, errStopped })
 	require.ErrorIs(t, err, errStopped)
 }
 
-// TestDedupUnitsForced: duplicates are looked for again where the markers are
-// those of a run with other options.
+// TestDedupUnitsForced checks that Force finds the duplicates again if the
+// markers are those of a run with other options.
 func TestDedupUnitsForced(t *testing.T) {
 	in := filepath.Join(t.TempDir(), "in")
 	require.NoError(t, os.WriteFile(in, []byte(strings.Repeat(`{"human_0": "a"}`+"\n", 4)), 0o600))
-	units, err := Units([]string{in}, 20)
+	units, err := Units(t.Context(), Files(in), 20)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	for _, fingerprint := range []string{"f", "g"} {
-		o := DedupUnitOptions{UnitOptions: UnitOptions{Count: 1, Fingerprint: fingerprint, Force: true}}
+		o := &DedupUnitOptions{UnitOptions: UnitOptions{Count: 1, Fingerprint: fingerprint, Force: true}}
 		kept := 0
 		require.NoError(t, DedupUnits(t.Context(), dir, units, o, readUnit(t), func(_ Unit, path string, records iter.Seq2[Record, error]) error {
 			for _, err := range records {
 				require.NoError(t, err)
 				kept++
 			}
-			return replaceFile(path, nil)
+			return os.WriteFile(path, nil, 0o600)
 		}))
 		require.Equal(t, 1, kept)
 	}
 }
 
-// TestJoin: what is counted and found in parts is what is in the whole.
+// TestJoin checks that the joined results of parts are equal to the result of the
+// whole, for Stats and Leaks.
 func TestJoin(t *testing.T) {
 	var whole, joined Stats
 	parts := []*Stats{{}, {}, {}}
@@ -204,13 +209,14 @@ func TestJoin(t *testing.T) {
 	require.Nil(t, all[2])
 }
 
-// TestLeftovers: the next run of an index removes what one left that was
-// killed, also where others did the rest of its work, and nothing of theirs.
+// TestLeftovers checks that a run removes what a killed run with the same index
+// left, also if other runs did the rest of its work, and removes nothing of the
+// others.
 func TestLeftovers(t *testing.T) {
 	sources := mixFiles(t)
 	dir := filepath.Join(t.TempDir(), "[shared]")
 	run := func(index int) {
-		o := MixUnitOptions{UnitOptions: UnitOptions{Index: index, Count: 2, Fingerprint: "f"}, Mix: MixOptions{Seed: 9}, Size: 2000}
+		o := &MixUnitOptions{UnitOptions: UnitOptions{Index: index, Count: 2, Fingerprint: "f"}, Mix: MixOptions{Seed: 9}, Size: 2000}
 		require.NoError(t, MixUnits(t.Context(), dir, sources, o, readUnit(t)))
 	}
 	leave := func(name string) {

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wholeRecords are a good record of each source, with the field that an error
-// about a member names where that is not the member's own.
+// wholeRecords has a good record of each source. The names map the path of a
+// member to the field that an error about it names, if that is not its own
+// name.
 var wholeRecords = map[Source]struct {
 	text  string
-	names map[string]string // by the member's path
+	names map[string]string
 }{
 	ShareGPT: {`{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}`,
 		map[string]string{"conversations.0.value": "human_0", "conversations.1.value": "gpt_1", "conversations.0": "conversations", "conversations.1": "conversations"}},
@@ -29,7 +30,7 @@ var wholeRecords = map[Source]struct {
 	Summary: {`{"info": {"post": "p"}, "summaries": [{"text": "a"}, {"text": "b"}], "choice": 0}`, map[string]string{"summaries.0": "summaries", "summaries.1": "summaries"}},
 }
 
-// pathsOf lists the paths of all members and elements below a value.
+// pathsOf returns the paths of all members and elements below a value.
 func pathsOf(v any, path string) (list []string) {
 	visit := func(name string, v any) {
 		name = strings.TrimPrefix(path+"."+name, ".")
@@ -48,7 +49,7 @@ func pathsOf(v any, path string) (list []string) {
 	return list
 }
 
-// find goes down a path.
+// find returns the value at a path.
 func find(v any, path []string) any {
 	for _, name := range path {
 		if m, ok := v.(map[string]any); ok {
@@ -60,7 +61,8 @@ func find(v any, path []string) any {
 	return v
 }
 
-// changed is a JSON text with another value at a path, or none.
+// changed returns a JSON text with another value at a path, or without the
+// member.
 func changed(t *testing.T, text, path string, value any, drop bool) string {
 	t.Helper()
 	var root any
@@ -80,8 +82,8 @@ func changed(t *testing.T, text, path string, value any, drop bool) string {
 	return string(out)
 }
 
-// TestEveryField: each member of each source is left out, and replaced by a
-// value of every other type; the error names file, line and field.
+// TestEveryField leaves out each member of a record of each source, and replaces
+// it by a value of every other type. The error must name file, line and field.
 func TestEveryField(t *testing.T) {
 	values := map[string]any{"null": nil, "bool": true, "number": 1.5, "text": "some", "array": []any{[]any{}}, "object": map[string]any{"x": 1}}
 	kind := func(v any) string {
@@ -115,7 +117,7 @@ func TestEveryField(t *testing.T) {
 				tried++
 				refused(t, source, changed(t, whole.text, path, value, false), field, path+" as "+name)
 			}
-			if _, member := find(root, names[:len(names)-1]).(map[string]any); member && source != ShareGPTEval { // which has no turn that must be there
+			if _, member := find(root, names[:len(names)-1]).(map[string]any); member && source != ShareGPTEval { // no turn is required there
 				refused(t, source, changed(t, whole.text, path, nil, true), field, path+" left out")
 			}
 		}
@@ -123,6 +125,7 @@ func TestEveryField(t *testing.T) {
 	require.Greater(t, tried, 150)
 }
 
+// refused checks that a record is refused, with the position and the field.
 func refused(t *testing.T, source Source, line, field, what string) {
 	t.Helper()
 	_, err := readLines(t, "\n"+line, ReadOptions{Source: source})

@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// rows decodes a golden file, one JSON value a line.
+// rows decodes a golden file with a JSON value on each line.
 func rows[T any](t testing.TB, name string) (list []T) {
 	t.Helper()
 	lines := bufio.NewScanner(bytes.NewReader(fixture.Read(t, "golden", name)))
@@ -26,7 +26,7 @@ func rows[T any](t testing.TB, name string) (list []T) {
 	return list
 }
 
-// lines reads everything and writes it as lines.
+// readLines reads a text and returns its records as lines.
 func readLines(t testing.TB, text string, opts ReadOptions) ([]string, error) {
 	t.Helper()
 	var list []string
@@ -39,7 +39,7 @@ func readLines(t testing.TB, text string, opts ReadOptions) ([]string, error) {
 	return list, nil
 }
 
-// recordRow is a row of the goldens of records.
+// recordRow is a row of the golden files of records.
 type recordRow struct {
 	Case         string
 	PositiveOnly bool `json:"positive_only"`
@@ -54,8 +54,8 @@ var recordGoldens = map[string]Source{
 	"webgpt": WebGPT, "summary": Summary,
 }
 
-// refusedByDefault are the golden cases that succeed in the reference and are
-// defects; all others give the same lines by default as in compat mode.
+// refusedByDefault has the cases that succeed in the reference and are defects.
+// All others give the same lines without Compat.
 var refusedByDefault = map[string]bool{
 	"alpaca empty_output": true, "alpaca null_output_passes": true,
 	"chat_train same_index_stable_order": true, "chat_train empty_strings": true, "chat_train empty_record": true,
@@ -69,8 +69,8 @@ var refusedByDefault = map[string]bool{
 	"summary choice_minus_one": true, "summary one_summary_only": true, "summary null_post_becomes_None": true,
 }
 
-// TestGoldenRecords compares the lines of each rule with the reference's, byte
-// for byte.
+// TestGoldenRecords compares the lines of each rule with those of the reference,
+// byte for byte.
 func TestGoldenRecords(t *testing.T) {
 	for name, source := range recordGoldens {
 		for _, row := range rows[recordRow](t, name+".jsonl") {

@@ -15,11 +15,11 @@ import (
 	"github.com/koala-go/sdk/internal/bleu"
 )
 
-// numbers are records of numbered queries.
+// numbers yields records with numbered queries.
 func numbers(from, to int) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for i := from; i < to; i++ {
-			r := Record{Fields: []Field{{Key: "human_0", Text: fmt.Sprintf("query %d", i)}, {Key: "gpt_1", Text: "x"}, {Key: "fields", Text: pairSpec}}}
+			r := Record{Fields: []Field{{Key: "human_0", Text: fmt.Sprintf("query %d", i)}, {Key: "gpt_1", Text: "x"}, {Key: "fields", Text: pairList}}}
 			if !yield(r, nil) {
 				return
 			}
@@ -27,6 +27,7 @@ func numbers(from, to int) iter.Seq2[Record, error] {
 	}
 }
 
+// queries returns the queries of records.
 func queries(t testing.TB, records iter.Seq2[Record, error]) (list []string) {
 	t.Helper()
 	for r, err := range records {
@@ -36,7 +37,7 @@ func queries(t testing.TB, records iter.Seq2[Record, error]) (list []string) {
 	return list
 }
 
-// join puts sequences one after the other.
+// join yields the records of several sequences, one after the other.
 func join(list ...iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for _, seq := range list {
@@ -49,15 +50,15 @@ func join(list ...iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 	}
 }
 
-// TestDedup gives the first of each query, however little is remembered in
-// memory, and leaves no file behind.
+// TestDedup checks that the first record of each query stays, however small the
+// memory, and that no file is left.
 func TestDedup(t *testing.T) {
 	want := queries(t, join(numbers(0, 3000)))
 	for _, memory := range []int{0, 60, 300, 1000} {
 		dir := t.TempDir()
 		report := new(Report)
 		records := join(numbers(0, 2000), numbers(500, 2500), numbers(0, 3000), numbers(2999, 3000))
-		require.Equal(t, want, queries(t, Dedup(records, &DedupOptions{Memory: memory, Dir: dir, Report: report})), memory)
+		require.Equal(t, want, queries(t, Dedup(t.Context(), records, &DedupOptions{Memory: memory, Dir: dir, Report: report})), memory)
 		require.EqualValues(t, 4001, report.Counts().Dropped["duplicate"])
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
@@ -65,13 +66,14 @@ func TestDedup(t *testing.T) {
 	}
 }
 
-// TestDedupSides: a helpful and an unhelpful reply to a query both stay.
+// TestDedupSides checks that a helpful and an unhelpful reply to the same query
+// both stay.
 func TestDedupSides(t *testing.T) {
 	in := []Input{Text("a", goodHH+"\n"+goodHH+"\n")}
-	require.Len(t, queries(t, Dedup(Read(t.Context(), in, &ReadOptions{Source: HH}), nil)), 2)
+	require.Len(t, queries(t, Dedup(t.Context(), Read(t.Context(), in, &ReadOptions{Source: HH}), nil)), 2)
 }
 
-// TestLeaks compares with comparing all pairs.
+// TestLeaks compares the result with that of comparing all pairs.
 func TestLeaks(t *testing.T) {
 	var text []string
 	for i := range 400 {
@@ -119,6 +121,7 @@ func b2f(b bool) float64 {
 	return 0
 }
 
+// TestFilter checks that Filter counts what it leaves out.
 func TestFilter(t *testing.T) {
 	report := new(Report)
 	english := QueryFilter(func(text string) bool { return !strings.HasSuffix(text, "7") })
@@ -128,8 +131,8 @@ func TestFilter(t *testing.T) {
 	require.False(t, HasCode("`x`"))
 }
 
-// TestSplit: shares are about right, equal queries go together, and a record's
-// part does not depend on the others.
+// TestSplit checks that the shares are about right, and that the part depends on
+// the query only.
 func TestSplit(t *testing.T) {
 	s, err := NewSplitter(3, []float64{9, 0, 1})
 	require.NoError(t, err)
@@ -155,8 +158,9 @@ func TestSplit(t *testing.T) {
 	require.InDelta(t, 500, differ, 100)
 }
 
-// TestSplitIsStable fixes the parts of some queries for all time: the quarter
-// in which the first 8 bytes of SHA-256 lie (from Python's hashlib).
+// TestSplitIsStable checks the parts of some queries, which must never change:
+// the quarters in which the first 8 bytes of the SHA-256 lie, by Python's
+// hashlib.
 func TestSplitIsStable(t *testing.T) {
 	s, err := NewSplitter(0, []float64{1, 1, 1, 1})
 	require.NoError(t, err)
@@ -169,25 +173,26 @@ func TestSplitIsStable(t *testing.T) {
 
 var badWeights = [][]float64{nil, {}, {0}, {0, 0}, {-1, 2}, {math.NaN()}, {math.Inf(1)}, {math.MaxFloat64, math.MaxFloat64}}
 
+// TestBadWeights checks that impossible weights are option errors.
 func TestBadWeights(t *testing.T) {
 	for _, weights := range badWeights {
 		_, err := NewSplitter(0, weights)
-		require.ErrorIs(t, err, ErrMalformed, "%v", weights)
+		require.ErrorIs(t, err, ErrOptions, "%v", weights)
 		var sources []MixSource
 		for _, w := range weights {
 			sources = append(sources, MixSource{Name: "s", Weight: w, Records: func() iter.Seq2[Record, error] { return numbers(0, 1) }})
 		}
 		n := 0
 		for _, err := range Mix(sources, nil) {
-			require.ErrorIs(t, err, ErrMalformed, "%v", weights)
+			require.ErrorIs(t, err, ErrOptions, "%v", weights)
 			n++
 		}
 		require.Equal(t, 1, n)
 	}
 }
 
-// TestMix: all records come once, in the order of each source, about as the
-// weights say; with a total, sources begin anew.
+// TestMix checks that all records are drawn once, in the order of their source
+// and about by the weights, and that with a total the sources begin anew.
 func TestMix(t *testing.T) {
 	source := func(weight float64, from, to int) MixSource {
 		return MixSource{"s", weight, func() iter.Seq2[Record, error] { return numbers(from, to) }}
@@ -215,19 +220,19 @@ func TestMix(t *testing.T) {
 	}
 }
 
-// TestShuffle: the order depends on the seed and not on the memory, and no
-// file is left.
+// TestShuffle checks that the order depends on the seed and not on the memory,
+// and that no file is left.
 func TestShuffle(t *testing.T) {
-	want := queries(t, Shuffle(numbers(0, 3000), &ShuffleOptions{Seed: 1}))
+	want := queries(t, Shuffle(t.Context(), numbers(0, 3000), &ShuffleOptions{Seed: 1}))
 	sorted := slices.Sorted(slices.Values(want))
 	require.Equal(t, slices.Sorted(slices.Values(queries(t, numbers(0, 3000)))), sorted)
 	require.NotEqual(t, queries(t, numbers(0, 3000)), want)
-	require.NotEqual(t, want, queries(t, Shuffle(numbers(0, 3000), &ShuffleOptions{Seed: 2})))
+	require.NotEqual(t, want, queries(t, Shuffle(t.Context(), numbers(0, 3000), &ShuffleOptions{Seed: 2})))
 	dir := t.TempDir()
-	for _, memory := range []int64{2000, 100_000} { // the first needs files of files
-		require.Equal(t, want, queries(t, Shuffle(numbers(0, 3000), &ShuffleOptions{Seed: 1, Memory: memory, Dir: dir})))
+	for _, memory := range []int64{2000, 100_000} { // the first memory is so small that parts are divided again
+		require.Equal(t, want, queries(t, Shuffle(t.Context(), numbers(0, 3000), &ShuffleOptions{Seed: 1, Memory: memory, Dir: dir})))
 	}
-	for range Shuffle(numbers(0, 3000), &ShuffleOptions{Memory: 1000, Dir: dir}) {
+	for range Shuffle(t.Context(), numbers(0, 3000), &ShuffleOptions{Memory: 1000, Dir: dir}) {
 		break
 	}
 	left, err := os.ReadDir(dir)
@@ -235,6 +240,7 @@ func TestShuffle(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// TestStats checks the counts and the HTML page.
 func TestStats(t *testing.T) {
 	var s Stats
 	for r, err := range Read(t.Context(), []Input{Text("<hh>", goodHH)}, &ReadOptions{Source: HH}) {

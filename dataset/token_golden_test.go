@@ -10,7 +10,8 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// byteEncoder is the tokenizer of the goldens: each byte is its value and 3.
+// byteEncoder is the tokenizer of the golden files: a byte becomes its value plus
+// 3.
 type byteEncoder struct{}
 
 func (byteEncoder) AppendEncode(dst []tokenizer.Token, text string, _ *tokenizer.Options) []tokenizer.Token {
@@ -23,7 +24,7 @@ func (byteEncoder) BOS() tokenizer.Token { return 1 }
 func (byteEncoder) EOS() tokenizer.Token { return 2 }
 func (byteEncoder) Len() int             { return 259 }
 
-// goldenConfig is a TextProcessor's config as EasyLM names it.
+// goldenConfig is the configuration of EasyLM's TextProcessor.
 type goldenConfig struct {
 	FieldsFromExample string  `json:"fields_from_example"`
 	Fields            string  `json:"fields"`
@@ -36,14 +37,16 @@ type goldenConfig struct {
 
 func (c *goldenConfig) options(gen Generation) *ProcessorOptions {
 	o := &ProcessorOptions{
-		FieldsFromExample: c.FieldsFromExample, Fields: c.Fields, PrependText: c.PrependText, Base64Type: c.Base64Type,
-		Generation: gen, BOS: gen == Gen2024, EOS: true, Compat: true,
+		FieldsFromExample: c.FieldsFromExample, Fields: c.Fields, PrependText: c.PrependText, NoPrepend: c.PrependText == "",
+		Base64Type: c.Base64Type, Generation: gen, EOS: true, Compat: true,
 	}
 	if c.Separator != nil {
 		o.Separator = *c.Separator
 	}
 	if c.BOS != nil {
-		o.BOS = *c.BOS
+		if o.BOS = BOSNo; *c.BOS {
+			o.BOS = BOSYes
+		}
 	}
 	if c.EOS != nil {
 		o.EOS = *c.EOS
@@ -88,7 +91,7 @@ func TestGoldenTextProcessor(t *testing.T) {
 	}
 }
 
-// table cuts a batch's list into rows.
+// table cuts a list of a batch into rows.
 func table[T any](list []T, width int) (t [][]T) {
 	for ; len(list) > 0; list = list[width:] {
 		t = append(t, list[:width])
@@ -96,7 +99,8 @@ func table[T any](list []T, width int) (t [][]T) {
 	return t
 }
 
-// TestGoldenPacking compares batches with EasyLM's, round and round its file.
+// TestGoldenPacking compares batches with EasyLM's, which reads its file without
+// end.
 func TestGoldenPacking(t *testing.T) {
 	for gen, year := range generations {
 		for _, row := range rows[struct {
@@ -157,8 +161,8 @@ func TestGoldenPacking(t *testing.T) {
 	}
 }
 
-// corpus is some records of lengths around those of a batch, with bad lines
-// between them.
+// corpus returns records of about the length of a batch, with bad lines between
+// them.
 func corpus(records int) string {
 	text := ""
 	for i := range records {
@@ -170,10 +174,10 @@ func corpus(records int) string {
 	return text
 }
 
-// pack makes all batches of texts.
+// pack returns all batches of inputs.
 func pack(t *testing.T, in []Input, o PackOptions, start *Checkpoint, epochs, workers int) (list []Batch) {
 	t.Helper()
-	p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text", EOS: true, BOS: true})
+	p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text", EOS: true, BOS: BOSYes, NoPrepend: true})
 	require.NoError(t, err)
 	r := ReadOptions{Epochs: epochs, SkipBadJSON: true, Workers: workers}
 	if o.Start = start; start != nil {
@@ -186,8 +190,8 @@ func pack(t *testing.T, in []Input, o PackOptions, start *Checkpoint, epochs, wo
 	return list
 }
 
-// TestResume goes on at every checkpoint, in both generations, through two
-// files and two epochs, and with any number of workers.
+// TestResume resumes at every checkpoint, in both generations, with two files,
+// two epochs and several numbers of workers.
 func TestResume(t *testing.T) {
 	in := []Input{Text("a", corpus(90)), Text("b", corpus(41))}
 	for gen := range generations {
@@ -205,13 +209,13 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeWithinRecord: a record that makes two examples, of which batches
-// end in every place.
+// TestResumeWithinRecord resumes at every place in a raw record that makes two
+// examples.
 func TestResumeWithinRecord(t *testing.T) {
 	line := `{"chosen":"Human: abc Assistant: defgh","rejected":"Human: ijk Assistant: lm"}` + "\n"
 	in := []Input{Text("a", line+line+line)}
 	run := func(start *Checkpoint) (list []Batch) {
-		p, err := NewProcessor(byteEncoder{}, KoalaOptions(Gen2023))
+		p, err := NewProcessor(byteEncoder{}, nil)
 		require.NoError(t, err)
 		r := ReadOptions{Source: HH}
 		if start != nil {
@@ -230,7 +234,8 @@ func TestResumeWithinRecord(t *testing.T) {
 	}
 }
 
-// TestFlush: the last batch has all that is left, and padding without loss.
+// TestFlush checks that the last batch has all remaining tokens, and padding that
+// is excluded from the loss.
 func TestFlush(t *testing.T) {
 	for gen := range generations {
 		for n := range 30 {
