@@ -57,8 +57,10 @@ func (in *Input) open(ctx context.Context) (*openInput, error) {
 
 // detect finds out the format by the first bytes.
 func (o *openInput) detect() (err error) {
-	head, _ := o.Peek(4) // a shorter input has none of these formats
+	head, err := o.peek(4) // a shorter input has none of these formats
 	switch {
+	case err != nil:
+		return err
 	case bytes.HasPrefix(head, []byte(gzipMagic)):
 		z, err := gzip.NewReader(o.Reader)
 		if err != nil {
@@ -76,6 +78,17 @@ func (o *openInput) detect() (err error) {
 		o.table, err = openTable(o.raw)
 	}
 	return err
+}
+
+// peek returns up to n of the next bytes. It returns errors of the raw input,
+// which a bufio.Reader forgets after Peek. A decompressor repeats its error when
+// it is read again, after the data before the error.
+func (o *openInput) peek(n int) ([]byte, error) {
+	head, err := o.Peek(n)
+	if err == io.EOF || o.compressed {
+		err = nil
+	}
+	return head, err
 }
 
 // seek moves to an offset of the decompressed data. It reads what comes before

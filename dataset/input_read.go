@@ -155,7 +155,11 @@ func (r *reader) file(epoch, i int, start Start, in *Input, yield func(block) bo
 		pos.Offset = start.Offset
 		return r.table(f.table, pos, start.End, yield)
 	}
-	head, _ := f.Peek(512)
+	head, err := f.peek(512)
+	if err != nil {
+		yield(block{err: locate(classifyReadError(err), &pos).aboutFile()})
+		return false
+	}
 	s := &splitter{r: f, at: pos, limit: r.opts.maxRecord(), end: start.End}
 	switch {
 	case isArray(head):

@@ -27,7 +27,10 @@ func CollectUnits[T any](ctx context.Context, dir string, units []Unit, opts *Un
 		}
 		return r.put(path, append(text, '\n'))
 	})
-	if err != nil || !r.allDone(units) {
+	if err != nil {
+		return nil, err
+	}
+	if done, err := r.allDone(units); err != nil || !done {
 		return nil, err
 	}
 	parts := make([]T, len(units))

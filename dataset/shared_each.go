@@ -160,16 +160,20 @@ func existsError(marker string) error {
 	return fmt.Errorf("%w: %s: it was made from other inputs or with other options; remove it, or force", ErrExists, marker)
 }
 
-// allDone reports whether all units have markers with this run's fingerprint.
-func (r *unitRun) allDone(units []Unit) bool {
+// allDone reports whether all units have markers with this run's fingerprint. A
+// malformed marker is not one.
+func (r *unitRun) allDone(units []Unit) (bool, error) {
 	for _, u := range units {
 		var marker unitMarker
 		found, err := readJSON(r.fs, r.markerPath(u.Number), &marker)
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			return false, err
+		}
 		if err != nil || !found || marker.Fingerprint != r.Fingerprint {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 // doUnit does one unit, unless its marker says that it is done.

@@ -13,7 +13,15 @@ type exchange struct {
 	run      *unitRun
 	wait     time.Duration // how long to wait for a file of another run
 	dir      string
-	finished func() bool // reports whether the step is done, so that another run may have removed the directory
+	// stepDone reports whether the step is done, so that another run may have
+	// removed the directory.
+	stepDone func() (bool, error)
+}
+
+// finished is stepDone for a run that can go on without the answer.
+func (x *exchange) finished() bool {
+	done, err := x.stepDone()
+	return done && err == nil
 }
 
 // errFinished ends the wait for a file when the step is done.
@@ -25,8 +33,12 @@ const pollInterval = 100 * time.Millisecond
 // during does a step: prepare fills the directory and do makes the units. The
 // run that finds all units done removes the directory.
 func (x *exchange) during(units []Unit, prepare, do func() error) error {
-	x.finished = func() bool { return x.run.allDone(units) }
-	if !x.finished() { // a run without units of its own prepares its share too
+	x.stepDone = func() (bool, error) { return x.run.allDone(units) }
+	done, err := x.stepDone()
+	if err != nil {
+		return err
+	}
+	if !done { // a run without units of its own prepares its share too
 		err := x.run.fs.MkdirAll(x.dir)
 		if err == nil {
 			err = prepare()
@@ -35,8 +47,10 @@ func (x *exchange) during(units []Unit, prepare, do func() error) error {
 			return err
 		}
 	}
-	err := do()
-	if err == nil && x.finished() {
+	if err := do(); err != nil {
+		return err
+	}
+	if done, err = x.stepDone(); done {
 		err = x.run.fs.RemoveAll(x.dir)
 	}
 	return err

@@ -51,10 +51,7 @@ func MixUnits(ctx context.Context, dir string, sources []MixUnitSource, opts *Mi
 		return err
 	}
 	m.run, m.marker = run, filepath.Join(dir, "mixture.done")
-	m.x = exchange{run: run, wait: m.o.Wait, dir: filepath.Join(dir, ".places"), finished: func() bool {
-		finished, err := m.finished()
-		return err == nil && finished
-	}}
+	m.x = exchange{run: run, wait: m.o.Wait, dir: filepath.Join(dir, ".places"), stepDone: m.finished}
 	defer m.close()
 	return m.do()
 }
@@ -95,8 +92,10 @@ func (m *mixRun) do() error {
 	case err != nil:
 		return err
 	}
-	err = m.run.each(".jsonl", m.out, m.makeUnit)
-	if err != nil || !m.run.allDone(m.out) {
+	if err := m.run.each(".jsonl", m.out, m.makeUnit); err != nil {
+		return err
+	}
+	if done, err := m.run.allDone(m.out); err != nil || !done {
 		return err
 	}
 	return m.run.exclusive(func() error {
@@ -119,7 +118,7 @@ func (m *mixRun) finished() (bool, error) {
 	for i := range units {
 		units[i].Number = i
 	}
-	return m.run.allDone(units), nil
+	return m.run.allDone(units)
 }
 
 // prepare finds the offsets of all records, and divides the output.
