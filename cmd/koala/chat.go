@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/koala-go/sdk/backend"
@@ -15,7 +17,7 @@ import (
 )
 
 type chatCmd struct {
-	Backend string `required:"" enum:"llamacpp,ollama,openai,easylm,easylm-chat,local" placeholder:"KIND" help:"The kind of server: ${enum}; local runs a model without one."`
+	Backend string `required:"" enum:"${backends},local" placeholder:"KIND" help:"The kind of server: ${enum}; local runs a model without one."`
 	URL     string `name:"url" help:"Where it is (default: where such servers are on this machine)."`
 	Name    string `name:"model-name" help:"The name of the model at the server; ollama needs it."`
 	IDs     bool   `name:"ids" xor:"form" help:"Send ids, the default where the server takes them."`
@@ -39,6 +41,16 @@ type chatCmd struct {
 	Quiet   bool          `help:"Nothing on stderr but errors."`
 
 	Tokenizer string `placeholder:"FILE" help:"A tokenizer.model, tokenizer.json or GGUF file (default: LLaMA's vocabulary)."`
+}
+
+// backendNames is the value of ${backends} in the tags of flags: the kinds of
+// servers, separated by commas.
+func backendNames() string {
+	var names []string
+	for _, k := range backend.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ",")
 }
 
 func (c *chatCmd) Help() string {
@@ -67,7 +79,7 @@ func (c *chatCmd) Validate() error {
 }
 
 func (c *chatCmd) Run(a *app) error {
-	o, err := c.options()
+	o, err := c.options(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -117,8 +129,8 @@ func (c *chatCmd) server() (*backend.Client, error) {
 }
 
 // options are those of the chat.
-func (c *chatCmd) options() (*koala.Options, error) {
-	t, err := (&modelFlag{c.Tokenizer}).open()
+func (c *chatCmd) options(ctx context.Context) (*koala.Options, error) {
+	t, err := (&modelFlag{c.Tokenizer}).open(ctx)
 	if err != nil {
 		return nil, err
 	}

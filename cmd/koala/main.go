@@ -64,9 +64,11 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	}()
 	parser, err := kong.New(&cli{},
 		kong.Name("koala"),
+		kong.Vars{"backends": backendNames()},
 		kong.Description("Koala's weights from LLaMA's and the released diff, and its prompts as it was trained on them: one static binary."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }),
+		tokenizerVars(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {

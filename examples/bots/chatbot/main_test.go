@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/backend"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 )
 
 const token, key = "12345:very-secret-token", "sk-very-secret-key"
@@ -47,7 +47,7 @@ func TestEcho(t *testing.T) {
 
 // TestLocal: a model in the bot's own process.
 func TestLocal(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))
@@ -57,7 +57,7 @@ func TestLocal(t *testing.T) {
 		return nil
 	}, "--backend=local", "--model="+path)
 	require.NoError(t, err)
-	require.Equal(t, []string{strings.TrimSpace(scripted.Greeting)}, p.all())
+	require.Equal(t, []string{strings.TrimSpace(modeltest.Greeting)}, p.all())
 }
 
 // TestServer: a server that --backend and --url name, whose words are not shown.
@@ -108,12 +108,12 @@ func TestBadFlags(t *testing.T) {
 		"it is channel or user":                   {"--per=group"},
 		"leave room":                              {"--context=100", "--max-tokens=100"},
 		"and for one reply":                       {"--at-once=0"},
-		"no kind of server is called":             {"--backend=gpt"},
-		"Ollama needs the name of a model":        {"--backend=ollama"},
+		"unknown kind of server":                  {"--backend=gpt"},
+		"ollama needs the name of a model":        {"--backend=ollama"},
 		"give both or neither":                    {"--backend=local"},
 		"one for nothing":                         {"--model=koala.gguf"},
 		"no-such.gguf":                            {"--backend=local", "--model=no-such.gguf"},
-		"URL without http":                        {"--backend=llamacpp", "--url=localhost:8080"},
+		"the URL needs http://":                   {"--backend=llamacpp", "--url=localhost:8080"},
 		"no-such-file":                            {"--words=no-such-file"},
 		"flag provided but not defined: -nothing": {"--nothing"},
 		"not-a-folder":                            {"--db=" + filepath.Join(words, "not-a-folder")},
