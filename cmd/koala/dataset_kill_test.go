@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sharedSteps are the steps that runs can share, each with its arguments and
-// the files that one run without --count writes of it: those of a name in all
-// units, one after the other, are equal to it.
+// sharedSteps are the steps that several runs can share, with their arguments.
+// The files of a step in all units, one after the other, are equal to the file
+// that one run without --count writes.
 var sharedSteps = []struct {
 	name string
 	args []string
-	file string // in or after each unit
-	once string // a file of the whole, in the shared directory
+	file string // end of the path of a unit's file
+	once string // name of the one file for all units, in the shared directory
 }{
 	{"build", []string{"build", "--source", "hh", "--in", "hh.jsonl", "--in", "hh.array"}, ".jsonl", ""},
 	{"build parquet", []string{"build", "--source", "webgpt", "--in", "webgpt.parquet"}, ".jsonl", ""},
@@ -40,7 +40,7 @@ var sharedSteps = []struct {
 	{"mix of a total", []string{"mix", "--from", "records-*.jsonl=1", "--from", "more.jsonl=3", "--total", "500", "--shuffle"}, ".jsonl", ""},
 }
 
-// sharedInputs writes what the steps read.
+// sharedInputs writes the inputs of the steps.
 func sharedInputs(t *testing.T, dir string) {
 	t.Helper()
 	line := func(i int) string {
@@ -64,7 +64,7 @@ func sharedInputs(t *testing.T, dir string) {
 	}
 }
 
-// tree are a directory's files by their paths in it.
+// tree returns the files and directories below a directory by their paths.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
@@ -84,7 +84,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// sameTree compares directories, without printing what is in them.
+// sameTree compares directories without printing their contents.
 func sameTree(t *testing.T, want, got map[string]string, what string) {
 	t.Helper()
 	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)), what)
@@ -93,10 +93,10 @@ func sameTree(t *testing.T, want, got map[string]string, what string) {
 	}
 }
 
-// TestSharedRunsKilled: what several runs make together is the same for one,
-// two, three and four of them, also when each was killed at random moments,
-// and it is what one run without --count makes. Runs that find all done do
-// nothing.
+// TestSharedRunsKilled checks that the joint output of one, two, three and four
+// runs is the same, also if each of them was killed at a random moment and
+// started again, and that it is equal to the output of one run without --count.
+// Runs that find all units done must change nothing.
 func TestSharedRunsKilled(t *testing.T) {
 	dir := t.TempDir()
 	sharedInputs(t, dir)
@@ -117,7 +117,7 @@ func TestSharedRunsKilled(t *testing.T) {
 			require.NoError(t, cmd.Start())
 			runs, outputs = append(runs, cmd), append(outputs, text)
 			if most > 0 {
-				time.AfterFunc(time.Duration(rng.Int64N(int64(most))), func() { _ = cmd.Process.Kill() }) // it may have ended
+				time.AfterFunc(time.Duration(rng.Int64N(int64(most))), func() { _ = cmd.Process.Kill() }) // the run may have ended
 			}
 		}
 		for i, cmd := range runs {
@@ -163,7 +163,7 @@ func TestSharedRunsKilled(t *testing.T) {
 	require.NotZero(t, kills)
 }
 
-// compareAlone compares the units with what one run writes.
+// compareAlone compares the units with the output of one run without --count.
 func compareAlone(t *testing.T, name string, units map[string]string, alone, file, once string) {
 	t.Helper()
 	if once != "" {
@@ -173,7 +173,7 @@ func compareAlone(t *testing.T, name string, units map[string]string, alone, fil
 		return
 	}
 	if file == "" {
-		return // of pack, each unit is a stream of its own
+		return // each unit of pack is a stream of its own
 	}
 	if strings.HasPrefix(file, "/") {
 		alone += file

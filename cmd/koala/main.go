@@ -70,6 +70,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		tokenizerVars(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		datasetVars(),
 	)
 	if err != nil {
 		panic(err)
