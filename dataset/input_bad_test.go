@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,19 +33,19 @@ func packed(t testing.TB, text string, zst bool) string {
 
 const goodHH = `{"chosen":"Human: a Assistant: b","rejected":"Human: a Assistant: c"}`
 
-// TestBadInput checks that errors have the right kind and name file, line and
-// field.
-func TestBadInput(t *testing.T) {
-	const summaryHead = `{"info":{"post":"p"},"summaries":[{"text":"a"},{"text":"b"}]`
-	const webgptHead = `{"question":{"full_text":"q"},"quotes_0":{"title":[],"extract":[]},"answer_0":"a","quotes_1":{"title":[],"extract":[]},"answer_1":"b"`
-	for name, c := range map[string]struct {
-		source Source
-		text   string
-		kind   error
-		line   int64
-		field  string
-		says   string
-	}{
+// badInput is an input that Read refuses.
+type badInput struct {
+	source Source
+	text   string
+	kind   error
+	line   int64
+	field  string
+	says   string // part of the error's text
+}
+
+// badFiles returns inputs that break the format of their file.
+func badFiles(t *testing.T) map[string]badInput {
+	return map[string]badInput{
 		"no JSON":             {HH, goodHH + "\nx\n", ErrMalformed, 2, "", "a value is due"},
 		"trailing":            {HH, goodHH + " {}\n", ErrMalformed, 1, "", "follows the end"},
 		"cut in a record":     {HH, goodHH + "\n" + goodHH[:20], ErrMalformed, 2, "", "ends within"},
@@ -64,64 +65,84 @@ func TestBadInput(t *testing.T) {
 		"gzip damaged":        {HH, damaged(packed(t, strings.Repeat(goodHH+"\n", 99), false)), ErrMalformed, 0, "", "damaged"},
 		"gzip header":         {HH, "\x1f\x8bxxxxxxxxxxxxxxxx", ErrMalformed, 0, "", "gzip"},
 		"zstd cut":            {HH, packed(t, strings.Repeat(goodHH+"\n", 99), true)[:40], io.ErrUnexpectedEOF, 0, "", "ends in the middle"},
+	}
+}
 
-		"array, no comma":  {HH, "[" + goodHH + "\n" + goodHH + "]", ErrMalformed, 1, "", "follows the end"},
-		"array, comma":     {HH, "[" + goodHH + ",\n]", ErrMalformed, 2, "", "in place of an element"},
-		"array, two":       {HH, "[" + goodHH + ",\n,1]", ErrMalformed, 2, "", "in place of an element"},
-		"array, open":      {HH, "[" + goodHH + ",\n" + goodHH, io.ErrUnexpectedEOF, 2, "", "in the middle"},
-		"array, more":      {HH, "[" + goodHH + "]\n[]", ErrMalformed, 2, "", "between the elements"},
-		"array, string":    {HH, "[" + goodHH + ",\n\"abc", io.ErrUnexpectedEOF, 2, "", ""},
-		"parts, unknown":   {ShareGPT, `{"train":[],` + "\n" + `"test":[]}`, ErrMalformed, 2, "", "neither"},
-		"parts, no array":  {ShareGPT, `{"train":[],` + "\n" + `"eval":{}}` + strings.Repeat(" ", 300), ErrMalformed, 2, "", "array"},
-		"parts, unclosed":  {ShareGPT, `{"train":[]`, io.ErrUnexpectedEOF, 1, "", "in the middle"},
-		"parts, no string": {ShareGPT, `{"train":[],5:[]}`, ErrMalformed, 1, "", "between the elements"},
+// badArrays are inputs that break the format of a JSON array.
+var badArrays = map[string]badInput{
+	"array, no comma":  {HH, "[" + goodHH + "\n" + goodHH + "]", ErrMalformed, 1, "", "follows the end"},
+	"array, comma":     {HH, "[" + goodHH + ",\n]", ErrMalformed, 2, "", "in place of an element"},
+	"array, two":       {HH, "[" + goodHH + ",\n,1]", ErrMalformed, 2, "", "in place of an element"},
+	"array, open":      {HH, "[" + goodHH + ",\n" + goodHH, io.ErrUnexpectedEOF, 2, "", "in the middle"},
+	"array, more":      {HH, "[" + goodHH + "]\n[]", ErrMalformed, 2, "", "between the elements"},
+	"array, string":    {HH, "[" + goodHH + ",\n\"abc", io.ErrUnexpectedEOF, 2, "", ""},
+	"parts, unknown":   {ShareGPT, `{"train":[],` + "\n" + `"test":[]}`, ErrMalformed, 2, "", "neither"},
+	"parts, no array":  {ShareGPT, `{"train":[],` + "\n" + `"eval":{}}` + strings.Repeat(" ", 300), ErrMalformed, 2, "", "array"},
+	"parts, unclosed":  {ShareGPT, `{"train":[]`, io.ErrUnexpectedEOF, 1, "", "in the middle"},
+	"parts, no string": {ShareGPT, `{"train":[],5:[]}`, ErrMalformed, 1, "", "between the elements"},
+}
 
-		"HH missing":        {HH, `{"chosen":"Human: a Assistant: b"}`, ErrMalformed, 1, "rejected", "missing"},
-		"HH null":           {HH, `{"chosen":null}`, ErrMalformed, 1, "chosen", "null"},
-		"HH number":         {HH, `{"chosen":5}`, ErrMalformed, 1, "chosen", "a number"},
-		"HH array":          {HH, `{"chosen":["x"]}`, ErrMalformed, 1, "chosen", "an array"},
-		"HH object":         {HH, `{"chosen":{}}`, ErrMalformed, 1, "chosen", "an object"},
-		"HH bool":           {HH, `{"chosen":true}`, ErrMalformed, 1, "chosen", "true or false"},
-		"HH unanswered":     {HH, goodHH + "\n" + `{"chosen":"Human: a Human: b Assistant: c"}`, ErrDefect, 2, "chosen", "turn 1"},
-		"HH empty reply":    {HH, `{"chosen":"Human: a Assistant: "}`, ErrDefect, 1, "chosen", "empty"},
-		"HH two replies":    {HH, `{"chosen":"Human: a Assistant: b Assistant: c"}`, ErrDefect, 1, "chosen", "lost"},
-		"HH text before":    {HH, `{"chosen":"Assistant: x Human: a Assistant: b"}`, ErrDefect, 1, "chosen", "before"},
-		"HH no marker":      {HH, `{"chosen":"x"}`, ErrDefect, 1, "chosen", "no \"Human:\""},
-		"Alpaca missing":    {Alpaca, `{"instruction":"a","output":"b"}`, ErrMalformed, 1, "input", "missing"},
-		"Alpaca number":     {Alpaca, `{"instruction":7,"input":"","output":"b"}`, ErrMalformed, 1, "instruction", "a number"},
-		"Alpaca null":       {Alpaca, `{"instruction":"a","input":"","output":null}`, ErrMalformed, 1, "output", "null"},
-		"Alpaca empty":      {Alpaca, `{"instruction":"a","input":"","output":""}`, ErrDefect, 1, "output", "empty"},
-		"HC3 answers":       {HC3, `{"question":"a","human_answers":"x"}`, ErrMalformed, 1, "human_answers", "a text"},
-		"HC3 answer":        {HC3, `{"question":"a","human_answers":["x"],"chatgpt_answers":[1]}`, ErrMalformed, 1, "chatgpt_answers", "a number"},
-		"HC3 empty":         {HC3, `{"question":"a","human_answers":[""],"chatgpt_answers":[]}`, ErrDefect, 1, "human_answers", "empty"},
-		"HC3 question":      {HC3, `{"human_answers":[]}`, ErrMalformed, 1, "question", "missing"},
-		"OIG odd":           {OIG, `{"text":"<human>: a"}`, ErrMalformed, 1, "text", "odd"},
-		"OIG none":          {OIG, `{"text":"a"}`, ErrDefect, 1, "text", "neither"},
-		"OIG number":        {OIG, `{"text":1}`, ErrMalformed, 1, "text", "a number"},
-		"basic two":         {OIGBasic, `{"text":"<human>: a <bot>: b <bot>: c"}`, ErrMalformed, 1, "text", "2 times"},
-		"basic empty":       {OIGBasic, `{"text":"<human>: a <bot>: "}`, ErrDefect, 1, "text", "empty"},
-		"ShareGPT name":     {ShareGPT, `{"human_x":"a"}`, ErrMalformed, 1, "human_x", "does not end in a number"},
-		"ShareGPT null":     {ShareGPT, `{"human_0":null}`, ErrMalformed, 1, "human_0", "null"},
-		"ShareGPT twice":    {ShareGPT, `{"human_1":"a","gpt_1":"b"}`, ErrDefect, 1, "gpt_1", "number 1"},
-		"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "conversations", "no turns"},
-		"dump speaker":      {ShareGPT, `{"conversations":[{"from":"bard","value":"x"}]}`, ErrUnsupported, 1, "conversations", "bard"},
-		"dump shape":        {ShareGPT, `{"conversations":{}}`, ErrMalformed, 1, "conversations", "an object"},
-		"dump turn":         {ShareGPT, `{"conversations":["x"]}`, ErrMalformed, 1, "conversations", "a text"},
-		"dump value":        {ShareGPT, `{"conversations":[{"from":"human"}]}`, ErrMalformed, 1, "human_0", "missing"},
-		"WebGPT score":      {WebGPT, webgptHead + `,"score_0":1}`, ErrMalformed, 1, "score_1", "missing"},
-		"WebGPT score text": {WebGPT, webgptHead + `,"score_0":"1","score_1":0}`, ErrMalformed, 1, "score_0", "a text"},
-		"WebGPT score NaN":  {WebGPT, webgptHead + `,"score_0":NaN,"score_1":0}`, ErrMalformed, 1, "", "a value is due"},
-		"WebGPT score far":  {WebGPT, webgptHead + `,"score_0":1e999,"score_1":0}`, ErrMalformed, 1, "score_0", "range"},
-		"WebGPT question":   {WebGPT, `{"question":"q","score_0":1,"score_1":0}`, ErrMalformed, 1, "question", "a text"},
-		"WebGPT quotes":     {WebGPT, `{"question":{"full_text":"q"},"answer_0":"a","score_0":1,"score_1":0,"quotes_0":[]}`, ErrMalformed, 1, "quotes_0", "an array"},
-		"summary choice":    {Summary, summaryHead + `,"choice":2}`, ErrMalformed, 1, "choice", "neither 0 nor 1"},
-		"summary text":      {Summary, summaryHead + `,"choice":"1"}`, ErrMalformed, 1, "choice", "a text"},
-		"summary float":     {Summary, summaryHead + `,"choice":0.5}`, ErrMalformed, 1, "choice", "a number"},
-		"summary one":       {Summary, `{"info":{"post":"p"},"summaries":[{"text":"a"}],"choice":0}`, ErrMalformed, 1, "summaries", "1 summaries"},
-		"summary post":      {Summary, `{"info":{"post":null},"summaries":[{"text":"a"},{"text":"b"}],"choice":0}`, ErrDefect, 1, "post", "None"},
-		"summary info":      {Summary, `{"summaries":[{"text":"a"},{"text":"b"}],"choice":0}`, ErrMalformed, 1, "info", "missing"},
-		"summary shape":     {Summary, `{"info":{"post":"p"},"summaries":[1,2],"choice":0}`, ErrMalformed, 1, "summaries", "a number"},
-	} {
+const (
+	summaryHead = `{"info":{"post":"p"},"summaries":[{"text":"a"},{"text":"b"}]`
+	webgptHead  = `{"question":{"full_text":"q"},"quotes_0":{"title":[],"extract":[]},"answer_0":"a","quotes_1":{"title":[],"extract":[]},"answer_1":"b"`
+)
+
+// badRecords are inputs with records that break the rules of their source.
+var badRecords = map[string]badInput{
+	"HH missing":        {HH, `{"chosen":"Human: a Assistant: b"}`, ErrMalformed, 1, "rejected", "missing"},
+	"HH null":           {HH, `{"chosen":null}`, ErrMalformed, 1, "chosen", "null"},
+	"HH number":         {HH, `{"chosen":5}`, ErrMalformed, 1, "chosen", "a number"},
+	"HH array":          {HH, `{"chosen":["x"]}`, ErrMalformed, 1, "chosen", "an array"},
+	"HH object":         {HH, `{"chosen":{}}`, ErrMalformed, 1, "chosen", "an object"},
+	"HH bool":           {HH, `{"chosen":true}`, ErrMalformed, 1, "chosen", "true or false"},
+	"HH unanswered":     {HH, goodHH + "\n" + `{"chosen":"Human: a Human: b Assistant: c"}`, ErrDefect, 2, "chosen", "turn 1"},
+	"HH empty reply":    {HH, `{"chosen":"Human: a Assistant: "}`, ErrDefect, 1, "chosen", "empty"},
+	"HH two replies":    {HH, `{"chosen":"Human: a Assistant: b Assistant: c"}`, ErrDefect, 1, "chosen", "lost"},
+	"HH text before":    {HH, `{"chosen":"Assistant: x Human: a Assistant: b"}`, ErrDefect, 1, "chosen", "before"},
+	"HH no marker":      {HH, `{"chosen":"x"}`, ErrDefect, 1, "chosen", "no \"Human:\""},
+	"Alpaca missing":    {Alpaca, `{"instruction":"a","output":"b"}`, ErrMalformed, 1, "input", "missing"},
+	"Alpaca number":     {Alpaca, `{"instruction":7,"input":"","output":"b"}`, ErrMalformed, 1, "instruction", "a number"},
+	"Alpaca null":       {Alpaca, `{"instruction":"a","input":"","output":null}`, ErrMalformed, 1, "output", "null"},
+	"Alpaca empty":      {Alpaca, `{"instruction":"a","input":"","output":""}`, ErrDefect, 1, "output", "empty"},
+	"HC3 answers":       {HC3, `{"question":"a","human_answers":"x"}`, ErrMalformed, 1, "human_answers", "a text"},
+	"HC3 answer":        {HC3, `{"question":"a","human_answers":["x"],"chatgpt_answers":[1]}`, ErrMalformed, 1, "chatgpt_answers", "a number"},
+	"HC3 empty":         {HC3, `{"question":"a","human_answers":[""],"chatgpt_answers":[]}`, ErrDefect, 1, "human_answers", "empty"},
+	"HC3 question":      {HC3, `{"human_answers":[]}`, ErrMalformed, 1, "question", "missing"},
+	"OIG odd":           {OIG, `{"text":"<human>: a"}`, ErrMalformed, 1, "text", "odd"},
+	"OIG none":          {OIG, `{"text":"a"}`, ErrDefect, 1, "text", "neither"},
+	"OIG number":        {OIG, `{"text":1}`, ErrMalformed, 1, "text", "a number"},
+	"basic two":         {OIGBasic, `{"text":"<human>: a <bot>: b <bot>: c"}`, ErrMalformed, 1, "text", "2 times"},
+	"basic empty":       {OIGBasic, `{"text":"<human>: a <bot>: "}`, ErrDefect, 1, "text", "empty"},
+	"ShareGPT name":     {ShareGPT, `{"human_x":"a"}`, ErrMalformed, 1, "human_x", "does not end in a number"},
+	"ShareGPT null":     {ShareGPT, `{"human_0":null}`, ErrMalformed, 1, "human_0", "null"},
+	"ShareGPT twice":    {ShareGPT, `{"human_1":"a","gpt_1":"b"}`, ErrDefect, 1, "gpt_1", "number 1"},
+	"ShareGPT nothing":  {ShareGPT, `{}`, ErrDefect, 1, "conversations", "no turns"},
+	"dump speaker":      {ShareGPT, `{"conversations":[{"from":"bard","value":"x"}]}`, ErrUnsupported, 1, "conversations", "bard"},
+	"dump shape":        {ShareGPT, `{"conversations":{}}`, ErrMalformed, 1, "conversations", "an object"},
+	"dump turn":         {ShareGPT, `{"conversations":["x"]}`, ErrMalformed, 1, "conversations", "a text"},
+	"dump value":        {ShareGPT, `{"conversations":[{"from":"human"}]}`, ErrMalformed, 1, "human_0", "missing"},
+	"WebGPT score":      {WebGPT, webgptHead + `,"score_0":1}`, ErrMalformed, 1, "score_1", "missing"},
+	"WebGPT score text": {WebGPT, webgptHead + `,"score_0":"1","score_1":0}`, ErrMalformed, 1, "score_0", "a text"},
+	"WebGPT score NaN":  {WebGPT, webgptHead + `,"score_0":NaN,"score_1":0}`, ErrMalformed, 1, "", "a value is due"},
+	"WebGPT score far":  {WebGPT, webgptHead + `,"score_0":1e999,"score_1":0}`, ErrMalformed, 1, "score_0", "range"},
+	"WebGPT question":   {WebGPT, `{"question":"q","score_0":1,"score_1":0}`, ErrMalformed, 1, "question", "a text"},
+	"WebGPT quotes":     {WebGPT, `{"question":{"full_text":"q"},"answer_0":"a","score_0":1,"score_1":0,"quotes_0":[]}`, ErrMalformed, 1, "quotes_0", "an array"},
+	"summary choice":    {Summary, summaryHead + `,"choice":2}`, ErrMalformed, 1, "choice", "neither 0 nor 1"},
+	"summary text":      {Summary, summaryHead + `,"choice":"1"}`, ErrMalformed, 1, "choice", "a text"},
+	"summary float":     {Summary, summaryHead + `,"choice":0.5}`, ErrMalformed, 1, "choice", "a number"},
+	"summary one":       {Summary, `{"info":{"post":"p"},"summaries":[{"text":"a"}],"choice":0}`, ErrMalformed, 1, "summaries", "1 summaries"},
+	"summary post":      {Summary, `{"info":{"post":null},"summaries":[{"text":"a"},{"text":"b"}],"choice":0}`, ErrDefect, 1, "post", "None"},
+	"summary info":      {Summary, `{"summaries":[{"text":"a"},{"text":"b"}],"choice":0}`, ErrMalformed, 1, "info", "missing"},
+	"summary shape":     {Summary, `{"info":{"post":"p"},"summaries":[1,2],"choice":0}`, ErrMalformed, 1, "summaries", "a number"},
+}
+
+// TestBadInput checks that errors have the right kind and name file, line and
+// field.
+func TestBadInput(t *testing.T) {
+	all := badFiles(t)
+	maps.Copy(all, badArrays)
+	maps.Copy(all, badRecords)
+	for name, c := range all {
 		_, err := readLines(t, c.text, ReadOptions{Source: c.source})
 		var e *Error
 		require.ErrorAs(t, err, &e, name)

@@ -141,9 +141,13 @@ func TestParquetBad(t *testing.T) {
 		}
 		require.Equal(t, c.want, got, name)
 	}
+}
+
+// TestParquetSkipBad checks that a bad row is counted and the others are read.
+func TestParquetSkipBad(t *testing.T) {
 	report := new(Report)
 	n := 0
-	damaged := Text("t", strings.Replace(string(hh), "Human: Hi 6", "Human: \xff\xff 6", 1))
+	damaged := Text("t", alter(t, "testdata/hh.parquet", "Human: Hi 6", "Human: \xff\xff 6"))
 	for _, err := range Read(t.Context(), []Input{damaged}, &ReadOptions{Source: HH, SkipBad: true, Report: report}) {
 		require.NoError(t, err)
 		n++

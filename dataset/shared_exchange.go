@@ -10,9 +10,9 @@ import (
 // exchange is a hidden directory in which the runs of a step exchange hashes
 // and offsets.
 type exchange struct {
-	run      *unitRun
-	wait     time.Duration // how long to wait for a file of another run
-	dir      string
+	run  *unitRun
+	wait time.Duration // how long to wait for a file of another run
+	dir  string
 	// stepDone reports whether the step is done, so that another run may have
 	// removed the directory.
 	stepDone func() (bool, error)

@@ -10,14 +10,14 @@ type Splitter struct {
 	bounds []float64 // cumulative shares
 }
 
-// NewSplitter returns a Splitter whose part i gets the share weights[i].
-func NewSplitter(seed uint64, weights []float64) (*Splitter, error) {
-	if err := checkWeights(weights); err != nil {
+// NewSplitter returns a Splitter whose part i has the relative share shares[i].
+func NewSplitter(seed uint64, shares []float64) (*Splitter, error) {
+	if err := checkWeights(shares); err != nil {
 		return nil, err
 	}
-	s := &Splitter{seed, make([]float64, len(weights))}
+	s := &Splitter{seed, make([]float64, len(shares))}
 	sum := 0.0
-	for i, w := range weights {
+	for i, w := range shares {
 		sum += w
 		s.bounds[i] = sum
 	}

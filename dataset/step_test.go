@@ -175,16 +175,16 @@ var badWeights = [][]float64{nil, {}, {0}, {0, 0}, {-1, 2}, {math.NaN()}, {math.
 
 // TestBadWeights checks that impossible weights are option errors.
 func TestBadWeights(t *testing.T) {
-	for _, weights := range badWeights {
-		_, err := NewSplitter(0, weights)
-		require.ErrorIs(t, err, ErrOptions, "%v", weights)
+	for _, list := range badWeights {
+		_, err := NewSplitter(0, list)
+		require.ErrorIs(t, err, ErrOptions, "%v", list)
 		var sources []MixSource
-		for _, w := range weights {
+		for _, w := range list {
 			sources = append(sources, MixSource{Name: "s", Weight: w, Records: func() iter.Seq2[Record, error] { return numbers(0, 1) }})
 		}
 		n := 0
 		for _, err := range Mix(sources, nil) {
-			require.ErrorIs(t, err, ErrOptions, "%v", weights)
+			require.ErrorIs(t, err, ErrOptions, "%v", list)
 			n++
 		}
 		require.Equal(t, 1, n)
