@@ -49,7 +49,7 @@ var edges = map[string][]string{
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
 	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "github.com/x448/float16"},
-	"examples/dataset":     {"dataset", "tokenizer"},
+	"examples/dataset":     {"dataset", "source", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
 	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer", "github.com/sugarme/tokenizer/normalizer"},
