@@ -25,7 +25,7 @@ const (
 	JSONLines   Format = "jsonl"       // batches-N.jsonl: for each batch, a line with an object of the same arrays
 )
 
-// formatRow is what a BatchWriter knows about a format.
+// formatRow describes a format.
 type formatRow struct {
 	name      Format
 	extension string

@@ -59,7 +59,7 @@ type BatchWriter struct {
 	done    bool
 	current *batchFile // receives batches
 	spare   *batchFile // is written, or empty
-	busy    chan error // gives the result of the file being written; nil if there is none
+	busy    chan error // receives the result of writing spare; nil if nothing is being written
 	buf     []byte
 }
 

@@ -97,8 +97,8 @@ func badField(kind error, field, format string, args ...any) *Error {
 }
 
 // locate adds a position to an error. An error of another type becomes an
-// *Error. The byte offset of a parser's error is dropped: it counts from the
-// beginning of the record and would mislead beside the line.
+// *Error. The byte offset of a parser's error is dropped, because it counts from
+// the beginning of the record and not of the file.
 func locate(err error, pos *Position) *Error {
 	e, ok := err.(*Error)
 	if !ok {

@@ -57,7 +57,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// readAll reads everything, and returns the size of the records in memory, about.
+// readAll reads everything, and returns the approximate size of the records in
+// memory.
 func readAll(t *testing.T, data []byte, opts ReadOptions) (size uint64) {
 	for r, err := range Read(t.Context(), []Input{Text("input", string(data))}, &opts) {
 		if err != nil {

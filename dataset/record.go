@@ -7,8 +7,8 @@ import (
 	"github.com/koala-go/sdk/internal/strictjson"
 )
 
-// Position is where a record stands in the inputs. In a Parquet file, rows take
-// the place of bytes and lines.
+// Position is where a record stands in the inputs. In a Parquet file, rows
+// replace bytes and lines.
 type Position struct {
 	File   string // name of the input
 	Epoch  int    // how often all inputs were read before

@@ -76,10 +76,10 @@ func unitCuts(ctx context.Context, in *Input, size int64) ([]int64, error) {
 // multiple of size.
 func lineCuts(f source.ReaderAtSizer, size int64) ([]int64, error) {
 	cuts := []int64{0}
-	for at := size; at < f.Size(); at += size {
-		// The byte before at tells whether a line begins at at.
-		r := bufio.NewReader(io.NewSectionReader(f, at-1, f.Size()-at+1))
-		cut := at - 1
+	for target := size; target < f.Size(); target += size {
+		// The byte before the target shows whether a line begins there.
+		r := bufio.NewReader(io.NewSectionReader(f, target-1, f.Size()-target+1))
+		cut := target - 1
 		for {
 			line, err := r.ReadSlice('\n')
 			if cut += int64(len(line)); err == nil || err == io.EOF {

@@ -6,8 +6,8 @@ import (
 )
 
 // Source is the name of a public data set whose records Read can turn into
-// training records. The zero value stands for training records, as this package
-// and the reference write them.
+// training records. The zero value means training records, as this package and
+// the reference write them.
 type Source string
 
 // The sources. SourceInfo describes each of them.
@@ -42,7 +42,7 @@ const (
 type SourceInfo struct {
 	Name        Source   // value of ReadOptions.Source
 	Description string   // data set and shape of its records, in one line
-	Fields      []string // fields that the rule reads; a star at the end stands for any ending
+	Fields      []string // fields that the rule reads; a star at the end matches any ending
 	Eval        bool     // records are for an evaluation: they have no list of fields and are not for training
 
 	rule   rule

@@ -80,7 +80,7 @@ func trainingRecord(o *ruleOutput, data []byte) (string, error) {
 // ordinal returns a name with a number, such as gpt_1.
 func ordinal(name string, i int) string { return name + "_" + strconv.Itoa(i) }
 
-// appendPrompt appends the item of a list of fields that stands before a reply.
+// appendPrompt appends the item of a list of fields that precedes a reply.
 // The brackets exclude it from the loss.
 func appendPrompt(list []byte, human, marker string) []byte {
 	if len(list) > 0 {
@@ -127,7 +127,7 @@ func readTexts(data []byte, names ...string) ([]value, error) {
 	return list, err
 }
 
-// value is a JSON value, of which only a text is kept.
+// value is a JSON value. Only the content of a text is kept.
 type value struct {
 	kind byte // first byte of the value; 0 if it is missing
 	text string

@@ -73,7 +73,8 @@ func Leaks(ctx context.Context, records iter.Seq2[Record, error], queries []stri
 	return leaks, nil
 }
 
-// WithoutLeaks leaves out the training records that some test query leaks into.
+// WithoutLeaks leaves out the training records that are too similar to some test
+// query.
 func WithoutLeaks(ctx context.Context, records iter.Seq2[Record, error], queries []string, opts *LeakOptions) iter.Seq2[Record, error] {
 	if opts == nil {
 		opts = &LeakOptions{}

@@ -64,7 +64,7 @@ type shuffleEntry struct {
 	line   []byte
 }
 
-// entryBytes is the memory that an entry takes besides its line.
+// entryBytes is the memory of an entry without its line.
 const entryBytes = 64
 
 // shuffler is one run of Shuffle.

@@ -11,7 +11,7 @@ import (
 
 type datasetLeakCmd struct {
 	Queries string  `required:"" placeholder:"FILE" help:"Test queries: JSON lines with a text \"prompt\"."`
-	Out     string  `required:"" placeholder:"FILE" help:"Output file for what is kept; - for standard output."`
+	Out     string  `required:"" placeholder:"FILE" help:"Output file for the queries or records that are kept; - for standard output."`
 	Over    float64 `default:"20" help:"BLEU in percent above which a query leaks (default ${default})."`
 	Drop    string  `enum:"queries,examples" default:"queries" help:"Side of a pair to leave out: ${enum} (default ${default})."`
 	datasetFlags

@@ -17,7 +17,7 @@ type unitFlags struct {
 	UnitSize size `default:"256MiB" placeholder:"SIZE" help:"Approximate size of units, into which plain files of lines and Parquet are divided (default ${default})."`
 }
 
-// task is what a step reads and writes: all inputs, or one unit.
+// task has the inputs and the output of a step: of all inputs, or of one unit.
 type task struct {
 	inputs []dataset.Input
 	start  dataset.Start
