@@ -71,6 +71,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		tokenizerVars(),
 		formatVars(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		datasetVars(),
 	)
 	if err != nil {
 		panic(err)

@@ -64,6 +64,12 @@ type FS interface {
 	Stat(path string) (fs.FileInfo, error)
 	ReadDir(path string) ([]fs.DirEntry, error)
 	Mkdir(path string) error
+	// MkdirAll makes a directory and its parents. The umask alone decides who
+	// may write there, so that several users can share the directory.
+	MkdirAll(path string) error
+	// CreateTemp makes a new file that only its owner can read, and returns its
+	// path too. Directory and pattern are as in os.CreateTemp.
+	CreateTemp(dir, pattern string) (File, string, error)
 	Rename(from, to string) error
 	Remove(path string) error
 	RemoveAll(path string) error
