@@ -45,7 +45,7 @@ var edges = map[string][]string{
 	"backend/local":        {"backend", "forward", "tokenizer", "weights", "internal/half", "internal/memory", "dtype"},
 	"koala":                {"backend", "prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
 	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "progress", "github.com/alecthomas/kong", "github.com/dustin/go-humanize", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},
 	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16", "dtype"},

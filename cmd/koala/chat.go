@@ -8,9 +8,9 @@ import (
 
 	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -93,11 +93,13 @@ func (c *chatCmd) completer(a *app, t *tokenizer.Tokenizer) (koala.Completer, er
 	if c.Backend != "local" {
 		return c.server()
 	}
-	bar := newProgress(a.stderr, c.Quiet)
+	bar := newProgressBar(a.stderr, c.Quiet)
 	defer bar.finish()
 	return local.Open(a.ctx, c.Model, &local.Options{
 		Tokenizer: t, Context: c.Context, Slow: c.Slow,
-		Progress: func(at forward.Progress) { bar.update(diff.Progress{Stage: "read", Done: at.Done, Total: at.Total}) },
+		Progress: func(at forward.Progress) {
+			bar.update(progress.Progress{Stage: "read", Done: at.Done, Total: at.Total, Unit: progress.Bytes})
+		},
 	})
 }
 

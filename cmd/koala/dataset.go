@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/koala-go/sdk/dataset"
-	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/progress"
 )
 
 // datasetCmd is the verbs about training data.
@@ -46,7 +46,7 @@ type step struct {
 	*datasetFlags
 	a        *app
 	report   *dataset.Report
-	bar      *progress
+	bar      *progressBar
 	total    int64
 	start    time.Time
 	decisive []string // files that decide on the result of a unit
@@ -57,7 +57,7 @@ func (f *datasetFlags) begin(a *app) (*step, error) {
 	if f.In, err = expand(f.In); err != nil {
 		return nil, err
 	}
-	s := &step{datasetFlags: f, a: a, report: new(dataset.Report), bar: newProgress(a.stderr, f.Quiet), start: time.Now(), decisive: f.In}
+	s := &step{datasetFlags: f, a: a, report: new(dataset.Report), bar: newProgressBar(a.stderr, f.Quiet), start: time.Now(), decisive: f.In}
 	for _, path := range f.In {
 		if info, err := os.Stat(path); err == nil {
 			s.total += info.Size()
@@ -101,7 +101,7 @@ func (s *step) inputs() []dataset.Input {
 func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
 	opts.SkipBad, opts.Workers, opts.Report = s.SkipBad, s.Workers, s.report
 	opts.Progress = func(done int64) {
-		s.bar.update(diff.Progress{Stage: "read", Done: done, Total: max(done, s.total)})
+		s.bar.update(progress.Progress{Stage: "read", Done: done, Total: max(done, s.total), Unit: progress.Bytes})
 	}
 	return dataset.Read(s.a.ctx, inputs, &opts)
 }
