@@ -26,6 +26,8 @@
 //     training records, tokens and batches.
 //   - [github.com/koala-go/sdk/backend/local] runs a small model in this process,
 //     with no server.
+//   - [github.com/koala-go/sdk/modeltest] makes small models from a seed, and a
+//     tiny one that talks, for tests and examples.
 //   - cmd/koala is the command; examples/applydiff, examples/prompt,
 //     examples/bot and examples/dataset are the main jobs, each in one file
 //     that runs as it is; examples/bots, a module of its own, has bots for
@@ -34,8 +36,7 @@
 // Below them, in internal: wire (bounds-checked reading), safetensors,
 // torchfile, flax, gguf and parquet (the formats), half and cpu (the arithmetic
 // and its kernels), bleu (sacrebleu's BLEU), vfs (files), memory (the system's),
-// testmodel (models made of a seed), scripted (a tiny model that talks), fixture
-// (shared test files).
+// fixture (shared test files).
 //
 // Imports go one way: internal formats and kernels → weights, tokenizer, prompt
 // → diff, dataset, forward, backend → koala → cmd and examples. A test fails on

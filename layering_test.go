@@ -47,17 +47,17 @@ var edges = map[string][]string{
 	"dataset":              {"tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
 	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "progress", "github.com/alecthomas/kong", "github.com/dustin/go-humanize", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
-	"examples/bot":         {"koala", "prompt", "backend/local", "internal/scripted"},
-	"examples/applydiff":   {"diff", "weights", "internal/testmodel", "github.com/x448/float16", "dtype"},
+	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
+	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "github.com/x448/float16"},
 	"examples/dataset":     {"dataset", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
+	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer", "github.com/sugarme/tokenizer/normalizer"},
 
 	// for tests, examples and benchmarks
-	"interop/scripted":             {"internal/scripted", "forward", "weights"},
-	"internal/scripted":            {"tokenizer", "weights", "internal/half", "internal/vfs", "dtype"},
-	"interop/ggufprobe":            {"dtype", "internal/bounded", "internal/tensor", "internal/half", "internal/gguf"},
-	"internal/testmodel":           {"weights", "dtype"},
+	"modeltest":                    {"tokenizer", "weights", "dtype", "internal/half", "internal/vfs"},
+	"interop/scripted":             {"modeltest", "forward", "weights", "dtype"},
+	"interop/ggufprobe":            {"internal/bounded", "internal/refusal", "internal/tensor", "dtype", "internal/half", "internal/gguf"},
 	"internal/fixture":             {},
 	"internal/refusal/refusaltest": {"internal/refusal", "internal/fixture", "github.com/stretchr/testify/require"},
 }
@@ -98,4 +98,4 @@ func TestLayers(t *testing.T) {
 
 // topLevel are the module's own directories; other undotted paths are the
 // standard library's.
-var topLevel = []string{"dtype", "progress", "source", "internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples"}
+var topLevel = []string{"internal", "prompt", "tokenizer", "weights", "diff", "dataset", "forward", "backend", "koala", "cmd", "examples", "modeltest"}

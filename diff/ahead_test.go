@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -64,7 +64,7 @@ func TestForget(t *testing.T) {
 		x.opts = &Options{fs: f, Workers: 3, Memory: 300_000, Digests: row.digests, freeMemory: row.free, Force: true}
 		require.NoError(t, x.do(t, x))
 		require.Equal(t, row.want, f.forgotten, "%+v, inputs of %d bytes each", row, size)
-		requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.FileExists(t, filepath.Join(x.out, ManifestName))
 	}
 }

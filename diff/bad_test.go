@@ -9,10 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 // TestTrialIsGood is what the tests below damage.
@@ -29,9 +30,9 @@ func TestTrialIsGood(t *testing.T) {
 func target(t *testing.T, x *trial) string {
 	t.Helper()
 	path := x.delta + ".target"
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	m.Seed++
-	write(t, m, path, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, path, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
 	return path
 }
 
@@ -72,7 +73,7 @@ func TestWhole(t *testing.T) {
 			x := newTrial(t)
 			c.damage(t, x)
 			removeConfig(t, x.base) // which might see it first
-			x.opts.Heads = testmodel.Tiny.Heads
+			x.opts.Heads = modeltest.Tiny.Heads
 			requireCheck(t, x, CheckWhole, c.says)
 			x.opts.Allow = everyCheck
 			requireCheck(t, x, CheckWhole, c.says)
@@ -157,22 +158,22 @@ func TestRecordTwice(t *testing.T) {
 
 // TestSizes has two whole models that are not of one shape.
 func TestSizes(t *testing.T) {
-	stream := testmodel.Options{Format: easylm, DType: dtype.BF16, Values: testmodel.Tiny.Diff}
-	directory := testmodel.Options{Format: hf, DType: dtype.BF16, Values: testmodel.Tiny.Diff}
+	stream := &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: modeltest.Tiny.Diff}
+	directory := &modeltest.Options{Format: hf, DType: dtype.BF16, Values: modeltest.Tiny.Diff}
 	for name, c := range map[string]struct {
-		change func(m *testmodel.Model)
-		o      testmodel.Options
+		change func(m *modeltest.Model)
+		o      *modeltest.Options
 		says   []string
 	}{
-		"layers":              {func(m *testmodel.Model) { m.Layers++ }, stream, []string{"has layers 2", "has 3"}},
-		"width":               {func(m *testmodel.Model) { m.Dim = 32 }, stream, []string{"has a width of 64", "has 32"}},
-		"feed-forward":        {func(m *testmodel.Model) { m.FFN++ }, stream, []string{"has a feed-forward width of 176", "has 177"}},
-		"one more vocabulary": {func(m *testmodel.Model) { m.Vocab++ }, stream, []string{"has a vocabulary of 128", "has 129"}},
-		"heads":               {func(m *testmodel.Model) { m.Heads = 8 }, directory, []string{"has 4 attention heads", "has 8"}},
+		"layers":              {func(m *modeltest.Model) { m.Layers++ }, stream, []string{"has layers 2", "has 3"}},
+		"width":               {func(m *modeltest.Model) { m.Dim = 32 }, stream, []string{"has a width of 64", "has 32"}},
+		"feed-forward":        {func(m *modeltest.Model) { m.FFN++ }, stream, []string{"has a feed-forward width of 176", "has 177"}},
+		"one more vocabulary": {func(m *modeltest.Model) { m.Vocab++ }, stream, []string{"has a vocabulary of 128", "has 129"}},
+		"heads":               {func(m *modeltest.Model) { m.Heads = 8 }, directory, []string{"has 4 attention heads", "has 8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
-			m := testmodel.Tiny
+			m := modeltest.Tiny
 			c.change(&m)
 			write(t, m, x.delta, c.o)
 			for _, do := range []operator{recoverIt, makeIt} {
@@ -199,12 +200,12 @@ func TestReleasedSizes(t *testing.T) {
 	}
 	x := newTrial(t)
 	require.NoError(t, os.RemoveAll(x.base))
-	seven := testmodel.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
-	thirteen := testmodel.Model{Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40}
-	if err := seven.Write(x.base, testmodel.Options{Format: hf, DType: dtype.F16}); err != nil {
+	seven := modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
+	thirteen := modeltest.Model{Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40}
+	if err := seven.Write(x.base, &modeltest.Options{Format: hf, DType: dtype.F16}); err != nil {
 		t.Skipf("this file system has no sparse files of 10 GB: %v", err)
 	}
-	if err := thirteen.Write(x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16}); err != nil {
+	if err := thirteen.Write(x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}); err != nil {
 		t.Skipf("this file system has no sparse files of 26 GB: %v", err)
 	}
 	requireCheck(t, x, CheckSize, "(sizes 7B and 13B)")
@@ -248,9 +249,9 @@ func TestSwapped(t *testing.T) {
 // TestRounded has a base in bf16.
 func TestRounded(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	rounded := func(p weights.Param, row, col int) uint16 { return toBF16(fromF16(m.Base(p, row, col))) }
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.BF16, Values: rounded})
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: rounded})
 	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
 	x.delta, x.do = target(t, x), makeIt
 	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
@@ -301,7 +302,7 @@ func TestUnreadableInputs(t *testing.T) {
 // Hugging Face directory needs.
 func TestUnknownHeads(t *testing.T) {
 	x := newTrial(t)
-	write(t, testmodel.Tiny, x.base, testmodel.Options{Format: easylm, DType: dtype.F16, Values: testmodel.Tiny.Base})
+	write(t, modeltest.Tiny, x.base, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: modeltest.Tiny.Base})
 	err := requireUntouched(t, x)
 	var unknown *weights.ModelError
 	require.ErrorAs(t, err, &unknown)
@@ -313,7 +314,7 @@ func TestUnknownHeads(t *testing.T) {
 	require.ErrorAs(t, err, &unknown)
 	require.ErrorContains(t, err, "5 heads do not divide a width of 64")
 
-	x.opts.Heads = testmodel.Tiny.Heads
+	x.opts.Heads = modeltest.Tiny.Heads
 	require.NoError(t, x.do(t, x))
 	x.opts.Heads, x.opts.Format, x.out = 0, easylm, x.out+".stream"
 	require.NoError(t, x.do(t, x), "a stream needs no heads")
@@ -359,7 +360,7 @@ func TestManyCores(t *testing.T) {
 	require.Less(t, s.Workers, 64)
 	require.LessOrEqual(t, s.Memory, x.opts.Memory)
 	require.NoError(t, x.do(t, x))
-	requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+	requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 
 	x = newTrial(t)
 	x.opts.Memory, x.opts.Workers = 64<<10, 64

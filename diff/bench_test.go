@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -27,11 +27,11 @@ import (
 //	go test ./diff -run xxx -bench Recover -benchtime 5x
 func BenchmarkRecover(b *testing.B) {
 	dir := b.TempDir()
-	m := testmodel.Large
+	m := modeltest.Large
 	hf, easylm, delta := filepath.Join(dir, "hf"), filepath.Join(dir, "easylm"), filepath.Join(dir, "diff")
-	require.NoError(b, m.Write(hf, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
-	require.NoError(b, m.Write(easylm, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: m.Base}))
-	require.NoError(b, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
+	require.NoError(b, m.Write(hf, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	require.NoError(b, m.Write(easylm, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: m.Base}))
+	require.NoError(b, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	out := filepath.Join(dir, "out")
 
 	for _, digests := range []Digests{DigestNone, DigestOutput, DigestAll} {

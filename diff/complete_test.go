@@ -10,21 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
 
 // wordy is a model with LLaMA's vocabulary.
-var wordy = testmodel.Model{Layers: 1, Dim: 16, FFN: 32, Vocab: 32000, Heads: 2, Seed: 3}
+var wordy = modeltest.Model{Layers: 1, Dim: 16, FFN: 32, Vocab: 32000, Heads: 2, Seed: 3}
 
 // wordyTrial recovers wordy from a base without a tokenizer.
 func wordyTrial(t *testing.T) *trial {
 	t.Helper()
 	x := newTrial(t)
-	write(t, wordy, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: wordy.Base})
-	write(t, wordy, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: wordy.Diff})
+	write(t, wordy, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: wordy.Base})
+	write(t, wordy, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: wordy.Diff})
 	return x
 }
 
@@ -71,7 +71,7 @@ func TestTokenizerInGGUF(t *testing.T) {
 
 	more := wordy
 	more.Vocab += 2
-	write(t, more, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: more.Base})
+	write(t, more, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: more.Base})
 	f, err := os.Create(filepath.Join(x.base, "tokenizer.model"))
 	require.NoError(t, err)
 	require.NoError(t, tokenizer.Default().Export(f, tokenizer.FormatSPM))
@@ -99,9 +99,9 @@ func TestTokenizerInGGUF(t *testing.T) {
 // statistical and needs some weights to be sure.
 func TestAlreadyRecovered(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Small
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Small
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	for _, format := range []weights.Format{hf, torch} {
 		twice := filepath.Join(filepath.Dir(x.base), "once "+string(format))
 		_, err := Recover(t.Context(), x.base, x.delta, twice, &Options{Format: format, DType: dtype.F16})
@@ -118,10 +118,10 @@ func TestAlreadyRecovered(t *testing.T) {
 // TestWarnings warns of a base whose configuration is that of Llama 2. Nothing
 // is read of these sparse files but headers and a few weights.
 func TestWarnings(t *testing.T) {
-	m := testmodel.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
+	m := modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
 	x := newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16})
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16})
 	for text, want := range map[string][]string{
 		`{"rms_norm_eps": 1e-6, "max_position_embeddings": 2048}`: {},
 		`{"rms_norm_eps": 1e-5, "max_position_embeddings": 4096}`: {"states a norm epsilon of 1e-05, LLaMA 7B has 1e-06", "states 4096 positions"},

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -34,12 +34,12 @@ var outputs = map[string]Options{
 // oracle's, and always the same files.
 func TestBytesDoNotDepend(t *testing.T) {
 	inMemory(t)
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	for name, o := range outputs {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
 			stream := x.base + ".stream"
-			write(t, m, stream, testmodel.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
+			write(t, m, stream, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
 			first, manifests := "", map[string]string{}
 			for _, base := range []string{x.base, stream} {
 				for _, workers := range []int{1, 2, 3, 8} {
@@ -70,9 +70,9 @@ func TestBytesDoNotDepend(t *testing.T) {
 
 // TestOracle runs every operation into every type and kind of output.
 func TestOracle(t *testing.T) {
-	m, other := testmodel.Tiny, testmodel.Tiny
+	m, other := modeltest.Tiny, modeltest.Tiny
 	other.Seed++
-	fp16 := func(x testmodel.Model) value {
+	fp16 := func(x modeltest.Model) value {
 		return func(p weights.Param, r, c int) float32 { return fromF16(x.Base(p, r, c)) }
 	}
 	difference := func(p weights.Param, r, c int) float32 { // fp16 - fp16 is fp16
@@ -104,9 +104,9 @@ func TestOracle(t *testing.T) {
 
 // TestSmall is a model of several panels a weight.
 func TestSmall(t *testing.T) {
-	m, x := testmodel.Small, newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
+	m, x := modeltest.Small, newTrial(t)
+	write(t, m, x.base, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
 	x.opts.Memory, x.opts.Workers = 4<<20, 3
 	require.NoError(t, x.do(t, x))
 	requireValues(t, x.out, m, hf, dtype.BF16, sum(m))
@@ -302,7 +302,7 @@ func TestBusyOutput(t *testing.T) {
 	}
 	require.NoError(t, x.do(t, x))
 	require.ErrorIs(t, second, weights.ErrBusy)
-	requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+	requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 }
 
 // TestUnreadableTokenizer is an error: a model without its tokenizer would
@@ -324,8 +324,8 @@ func TestUnreadableTokenizer(t *testing.T) {
 // TestCarriedFiles takes the tokenizer along, and the base's before the diff's.
 func TestCarriedFiles(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Tiny
-	write(t, m, x.delta, testmodel.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Tiny
+	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
 	put(t, x.base+"/tokenizer.model", "base's pieces")
 	put(t, x.delta+"/tokenizer.model", "diff's pieces")
 	put(t, x.delta+"/tokenizer_config.json", `{"diff":true}`)

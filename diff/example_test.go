@@ -9,7 +9,7 @@ import (
 
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -19,11 +19,11 @@ func files() (dir, base, delta string) {
 	if err != nil {
 		panic(err)
 	}
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	base, delta = filepath.Join(dir, "base"), filepath.Join(dir, "diff")
 	err = errors.Join(
-		m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}),
-		m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
+		m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}),
+		m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	if err != nil {
 		panic(err)
 	}

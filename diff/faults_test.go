@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -197,7 +197,7 @@ func (w *faultyFile) WriteAt(b []byte, off int64) (int, error) {
 }
 
 // faultModel is small, so that a run has few operations.
-var faultModel = testmodel.Model{Layers: 1, Dim: 32, FFN: 64, Vocab: 32, Heads: 2, Seed: 5}
+var faultModel = modeltest.Model{Layers: 1, Dim: 32, FFN: 64, Vocab: 32, Heads: 2, Seed: 5}
 
 // TestFaults lets every single operation of a run go wrong, in every way, one
 // run after the other: either the right output comes out, or there is an error
@@ -212,8 +212,8 @@ func TestFaults(t *testing.T) {
 			for _, resume := range []bool{false, true} {
 				t.Run(fmt.Sprint(format, ", ", kind.name, ", resume ", resume), func(t *testing.T) {
 					x := newTrial(t)
-					write(t, faultModel, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: faultModel.Base})
-					write(t, faultModel, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: faultModel.Diff})
+					write(t, faultModel, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: faultModel.Base})
+					write(t, faultModel, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: faultModel.Diff})
 					fired := int64(0)
 					for ; runWithFault(t, x, format, kind, resume, fired+1); fired++ {
 						require.Less(t, fired, int64(2000), "the run does not end")

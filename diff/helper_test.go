@@ -18,8 +18,8 @@ import (
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -79,14 +79,14 @@ func newTrial(t *testing.T) *trial {
 	dir := t.TempDir()
 	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
 	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
-	m := testmodel.Tiny
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Tiny
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	return x
 }
 
 // write writes a model, over what stood there.
-func write(t *testing.T, m testmodel.Model, path string, o testmodel.Options) {
+func write(t *testing.T, m modeltest.Model, path string, o *modeltest.Options) {
 	t.Helper()
 	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, m.Write(path, o))

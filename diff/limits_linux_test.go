@@ -16,9 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // limited is set in the processes that these tests start.
@@ -89,16 +90,16 @@ func startLimited(t *testing.T, job *limitedJob) *exec.Cmd {
 }
 
 // middle has 0.13 G parameters, of weights as large as Large's.
-var middle = testmodel.Model{Layers: 1, Dim: 2048, FFN: 5504, Vocab: 20000, Heads: 16, Seed: 1}
+var middle = modeltest.Model{Layers: 1, Dim: 2048, FFN: 5504, Vocab: 20000, Heads: 16, Seed: 1}
 
 // sparsePair writes an input of zeros in each layout, in sparse files.
-func sparsePair(t *testing.T, m testmodel.Model) (base, delta, place string) {
+func sparsePair(t *testing.T, m modeltest.Model) (base, delta, place string) {
 	t.Helper()
 	dir := t.TempDir()
 	base, delta, place = filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place")
 	require.NoError(t, os.Mkdir(place, 0o755))
-	require.NoError(t, m.Write(base, testmodel.Options{Format: hf, DType: dtype.F16}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: easylm, DType: dtype.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 	return base, delta, place
 }
 
@@ -127,7 +128,7 @@ func TestUnder512MiB(t *testing.T) {
 	beLimited()
 	skipInflated(t)
 	const limit = 512 << 20
-	base, delta, place := sparsePair(t, testmodel.Large)
+	base, delta, place := sparsePair(t, modeltest.Large)
 	group, err := memoryGroup(t, limit)
 	for name, job := range map[string]limitedJob{"limit of the process": {Data: limit}, "control group": {CGroup: group}} {
 		t.Run(name, func(t *testing.T) {

@@ -8,9 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // The arithmetic of the oracle, with nothing of this module's: fp16 by
@@ -36,7 +37,7 @@ func toBF16(f float32) uint16 {
 type value func(p weights.Param, row, col int) float32
 
 // sum is what Recover must give for a model's base and diff.
-func sum(m testmodel.Model) value {
+func sum(m modeltest.Model) value {
 	return func(p weights.Param, row, col int) float32 {
 		return fromF16(m.Base(p, row, col)) + fromBF16(m.Diff(p, row, col))
 	}
@@ -65,7 +66,7 @@ func rounded(dt dtype.Type, f float32) float32 {
 }
 
 // meta is where Meta's layout has what an output has at (r, c).
-func meta(m testmodel.Model, p weights.Param, format weights.Format, r, c int) (row, col int) {
+func meta(m modeltest.Model, p weights.Param, format weights.Format, r, c int) (row, col int) {
 	switch {
 	case p.Role.IsNorm():
 		return c, 0
@@ -80,7 +81,7 @@ func meta(m testmodel.Model, p weights.Param, format weights.Format, r, c int) (
 }
 
 // requireValues compares every byte of an output with the oracle.
-func requireValues(t *testing.T, path string, m testmodel.Model, format weights.Format, dt dtype.Type, value value) {
+func requireValues(t *testing.T, path string, m modeltest.Model, format weights.Format, dt dtype.Type, value value) {
 	t.Helper()
 	c, err := weights.Open(path, nil)
 	require.NoError(t, err)

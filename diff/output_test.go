@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -161,7 +161,7 @@ func TestOutputAllowed(t *testing.T) {
 			if x.opts.Format != "" {
 				format = x.opts.Format
 			}
-			requireValues(t, x.out, testmodel.Tiny, format, dtype.BF16, sum(testmodel.Tiny))
+			requireValues(t, x.out, modeltest.Tiny, format, dtype.BF16, sum(modeltest.Tiny))
 			for _, e := range entries(t, filepath.Dir(x.out)) {
 				require.NotContains(t, e.Name(), ".koala-partial", "a hidden file is left")
 				require.NotContains(t, e.Name(), ".koala-old", "a hidden file is left")
@@ -201,7 +201,7 @@ func TestSpace(t *testing.T) {
 	if err != nil {
 		t.Skipf("this system does not tell the free space: %v", err)
 	}
-	m := testmodel.Model{Layers: 1, Dim: 1024, FFN: 16, Heads: 8}
+	m := modeltest.Model{Layers: 1, Dim: 1024, FFN: 16, Heads: 8}
 	perRow := int64(2 * 2 * m.Dim) // of the embedding and the output, in 16 bits
 	rows := free/perRow + 1_000_000
 	if rows > math.MaxInt32 {
@@ -209,7 +209,7 @@ func TestSpace(t *testing.T) {
 	}
 	m.Vocab = int(rows)
 	require.NoError(t, os.RemoveAll(x.base))
-	if err := m.Write(x.base, testmodel.Options{Format: hf, DType: dtype.F16, ShardSize: math.MaxInt64 / 4}); err != nil {
+	if err := m.Write(x.base, &modeltest.Options{Format: hf, DType: dtype.F16, ShardSize: math.MaxInt64 / 4}); err != nil {
 		t.Skipf("this file system has no sparse files of %d bytes: %v", rows*perRow, err)
 	}
 	x.do = convertIt
@@ -219,7 +219,7 @@ func TestSpace(t *testing.T) {
 // TestNonFiniteNames has one infinite element, in each kind of output: the error
 // names its place there.
 func TestNonFiniteNames(t *testing.T) {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	const row, col = 37, 21                            // in Meta's layout
 	for role, want := range map[weights.Role][2]int64{ // element in hf, in easylm
 		weights.Embed: {row*64 + col, row*64 + col},
@@ -233,7 +233,7 @@ func TestNonFiniteNames(t *testing.T) {
 			for _, pattern := range []uint16{0x7f80, 0xff80, 0x7fc1} { // inf, -inf, NaN
 				x := newTrial(t)
 				p := weights.Param{Role: role}
-				write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
+				write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
 					if q == p && r == row && (c == col || role.IsNorm()) {
 						return pattern
 					}
@@ -254,14 +254,14 @@ func TestNonFiniteNames(t *testing.T) {
 
 // TestOverflow is infinite only by rounding to fp16.
 func TestOverflow(t *testing.T) {
-	m, x := testmodel.Tiny, newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: func(p weights.Param, r, c int) uint16 {
+	m, x := modeltest.Tiny, newTrial(t)
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: func(p weights.Param, r, c int) uint16 {
 		if p.Role == weights.Down && p.Layer == 1 {
 			return 0x7bff // 65504
 		}
 		return m.Base(p, r, c)
 	}})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
 		if p.Role == weights.Down && p.Layer == 1 {
 			return toBF16(16)
 		}

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -91,7 +91,7 @@ func TestKilled(t *testing.T) {
 					require.FileExists(t, leftover(place, format), "nothing was in the making: the test is void")
 
 					require.NoError(t, x.do(t, x), "the next run")
-					requireValues(t, x.out, testmodel.Tiny, format, dtype.BF16, sum(testmodel.Tiny))
+					requireValues(t, x.out, modeltest.Tiny, format, dtype.BF16, sum(modeltest.Tiny))
 					readManifest(t, x.out)
 					require.Len(t, entries(t, place), 1, "leftovers")
 				})
@@ -142,9 +142,9 @@ func TestPeakMemory(t *testing.T) {
 	skipInflated(t)
 	dir := t.TempDir()
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "out")
-	m := testmodel.Large
-	require.NoError(t, m.Write(base, testmodel.Options{Format: hf, DType: dtype.F16}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: easylm, DType: dtype.BF16}))
+	m := modeltest.Large
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 	var info syscall.Stat_t
 	require.NoError(t, syscall.Stat(delta, &info))
 	if info.Blocks*512 > 100<<20 {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -64,13 +64,13 @@ func requireRow(t *testing.T, got *weights.Tensor, row int64, want []float64) {
 // TestResize gives a base of any layout the rows that the diff has more: each
 // is the mean of the others, computed here anew. Other weights are as ever.
 func TestResize(t *testing.T) {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	more := m
 	more.Vocab += 2
 	for _, format := range []weights.Format{hf, easylm, torch} {
 		x := newTrial(t)
-		write(t, m, x.base, testmodel.Options{Format: format, DType: dtype.F16, Values: m.Base})
-		write(t, more, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: more.Diff})
+		write(t, m, x.base, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base})
+		write(t, more, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: more.Diff})
 		x.opts.Heads = m.Heads
 		requireCheck(t, x, CheckSize, "a vocabulary of 128")
 		x.opts.ResizeVocab, x.opts.DType = true, dtype.F32
@@ -87,7 +87,7 @@ func TestResize(t *testing.T) {
 		})
 	}
 	x := newTrial(t)
-	write(t, more, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: more.Base})
+	write(t, more, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: more.Base})
 	x.opts.ResizeVocab = true
 	err := requireUntouched(t, x)
 	var refused *CheckError
@@ -100,7 +100,7 @@ func TestResize(t *testing.T) {
 // magnitude over 127, in fp16. Norms are F32 and exact.
 func TestQuantized(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	x.opts.Format, x.opts.DType = gguf, dtype.Q8_0
 	require.NoError(t, x.do(t, x))
 	c, err := weights.Open(x.out, nil)

@@ -9,8 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 )
 
 // interrupted stops a run in the middle; what it wrote is left.
@@ -43,10 +44,10 @@ func TestResumeRefuses(t *testing.T) {
 			require.NoError(t, os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)))
 		}, `input "base" is not as it was`},
 		"another diff": {func(t *testing.T, x *trial) {
-			other := testmodel.Tiny
+			other := modeltest.Tiny
 			other.Seed++
 			x.delta += ".other"
-			write(t, other, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: other.Diff})
+			write(t, other, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: other.Diff})
 		}, `input "diff" is not as it was`},
 		"a narrow type":  {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F16 }, "of another output"},
 		"a wide type":    {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F32 }, "of another output"},
@@ -55,7 +56,7 @@ func TestResumeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
-			x.opts.Format, x.opts.Heads = easylm, testmodel.Tiny.Heads
+			x.opts.Format, x.opts.Heads = easylm, modeltest.Tiny.Heads
 			interrupted(t, x)
 			asked := *x.opts
 			x.opts.Resume = true
@@ -74,7 +75,7 @@ func TestResumeRefuses(t *testing.T) {
 				before.opts = &asked
 			}
 			require.NoError(t, before.do(t, &before))
-			requireValues(t, x.out, testmodel.Tiny, easylm, dtype.BF16, sum(testmodel.Tiny))
+			requireValues(t, x.out, modeltest.Tiny, easylm, dtype.BF16, sum(modeltest.Tiny))
 		})
 	}
 }
@@ -88,7 +89,7 @@ func TestResumeNothing(t *testing.T) {
 		}
 		x.opts.Resume = true
 		require.NoError(t, x.do(t, x))
-		requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 	}
 }
@@ -101,7 +102,7 @@ func TestCutJournal(t *testing.T) {
 		require.NoError(t, os.Truncate(filepath.Join(filepath.Dir(x.out), ".out.koala-partial", journalName), length))
 		x.opts.Resume = true
 		require.NoError(t, x.do(t, x), "%d bytes", length)
-		requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 	}
 }
@@ -133,7 +134,7 @@ func TestDamagedJournal(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(place, "stream"), partial, 0o644))
 		err := x.do(t, x)
 		require.NoError(t, err, "byte %d", i)
-		requireValues(t, x.out, testmodel.Tiny, easylm, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, easylm, dtype.BF16, sum(modeltest.Tiny))
 		require.NoError(t, os.Remove(x.out))
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -130,9 +130,9 @@ func TestKilledAtRandom(t *testing.T) {
 		times = 20
 	}
 	x := newTrial(t)
-	m := testmodel.Small
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Small
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	want := wanted(t, x, Options{})
 	job := resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2}
 	start := time.Now()

@@ -9,15 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
 // writeTied writes Tiny without an output matrix: the embedding serves.
 func writeTied(t *testing.T, path string) {
 	t.Helper()
-	m := testmodel.Tiny
-	write(t, m, path, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	m := modeltest.Tiny
+	write(t, m, path, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
 	edit(t, path, without("lm_head.weight"))
 	file := filepath.Join(path, "config.json")
 	b, err := os.ReadFile(file)
@@ -34,7 +34,7 @@ func writeTied(t *testing.T, path string) {
 // a stream: formats that have no word for it get an output matrix, which is
 // the embedding, and the others none.
 func TestConvertTied(t *testing.T) {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	tied := func(p weights.Param, row, col int) float32 {
 		if p.Role == weights.Output {
 			p.Role = weights.Embed

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -50,8 +50,8 @@ func TestVerify(t *testing.T) {
 			opts := o
 			_, err := Recover(t.Context(), x.base, x.delta, x.out, &opts)
 			require.NoError(t, err)
-			again := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: testmodel.Tiny.Heads}
-			sample := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: testmodel.Tiny.Heads, Sample: 0.5, Memory: 256 << 10}
+			again := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: modeltest.Tiny.Heads}
+			sample := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: modeltest.Tiny.Heads, Sample: 0.5, Memory: 256 << 10}
 			for _, v := range []*VerifyOptions{nil, again, sample} {
 				require.Empty(t, verified(t, x.out, v))
 			}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 )
 
 // counting is a file system that counts the reads and writes under way.
@@ -68,9 +68,9 @@ func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
 // TestWorkersAreACeiling has no more operations under way than workers, and so
 // many at some time; one more where the inputs are digested beside the work.
 func TestWorkersAreACeiling(t *testing.T) {
-	m, x := testmodel.Small, newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: "F16", Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: "BF16", Values: m.Diff})
+	m, x := modeltest.Small, newTrial(t)
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: "F16", Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: "BF16", Values: m.Diff})
 	for _, workers := range []int{1, 2, 5} {
 		for digests, more := range map[Digests]int{DigestNone: 0, DigestOutput: 0, DigestAll: 1} {
 			c := &counting{FS: vfs.OS}

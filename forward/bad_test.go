@@ -14,11 +14,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/flax"
-	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
 // requireClean checks that a test leaves no goroutine and no open file.
@@ -49,27 +50,27 @@ func requireAdvice(t *testing.T, err error) {
 // TestBadModels opens what is no model that runs.
 func TestBadModels(t *testing.T) {
 	for name, bad := range map[string]struct {
-		model   testmodel.Model
+		model   modeltest.Model
 		format  weights.Format
 		heads   int
 		config  map[string]any
 		change  func(t *testing.T, path string)
 		problem string
 	}{
-		"a tensor is missing":        {model: testmodel.Tiny, format: weights.FormatEasyLM, heads: 4, change: dropLast, problem: "missing: "},
-		"a tensor is too much":       {model: testmodel.Tiny, format: weights.FormatEasyLM, heads: 4, change: addOne, problem: "not of a LLaMA model: transformer/h/0/attention/wx/kernel"},
-		"no number of heads":         {model: testmodel.Tiny, format: weights.FormatEasyLM, problem: "heads is unknown"},
-		"heads that do not divide":   {model: testmodel.Tiny, format: weights.FormatEasyLM, heads: 5, problem: "5 heads do not divide a width of 64"},
-		"a head of odd width":        {model: testmodel.Model{Layers: 1, Dim: 66, FFN: 8, Vocab: 8, Heads: 6}, format: weights.FormatEasyLM, heads: 6, problem: "6 heads do not divide a width of 66 into pairs"},
-		"groups that do not divide":  {model: testmodel.Model{Layers: 1, Dim: 72, FFN: 8, Vocab: 8, Heads: 6, KVHeads: 4}, format: weights.FormatSafetensors, problem: "4 heads of keys do not divide 6 heads of queries"},
-		"scaled rotary embeddings":   {model: testmodel.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_scaling": map[string]any{"type": "linear", "factor": 2}}, problem: "scaled"},
-		"a rotary base of less than": {model: testmodel.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_theta": -1}, problem: "rotary base of -1"},
-		"an epsilon of nonsense":     {model: testmodel.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rms_norm_eps": -1}, problem: "epsilon of norms of -1"},
+		"a tensor is missing":        {model: modeltest.Tiny, format: weights.FormatEasyLM, heads: 4, change: dropLast, problem: "missing: "},
+		"a tensor is too much":       {model: modeltest.Tiny, format: weights.FormatEasyLM, heads: 4, change: addOne, problem: "not of a LLaMA model: transformer/h/0/attention/wx/kernel"},
+		"no number of heads":         {model: modeltest.Tiny, format: weights.FormatEasyLM, problem: "heads is unknown"},
+		"heads that do not divide":   {model: modeltest.Tiny, format: weights.FormatEasyLM, heads: 5, problem: "5 heads do not divide a width of 64"},
+		"a head of odd width":        {model: modeltest.Model{Layers: 1, Dim: 66, FFN: 8, Vocab: 8, Heads: 6}, format: weights.FormatEasyLM, heads: 6, problem: "6 heads do not divide a width of 66 into pairs"},
+		"groups that do not divide":  {model: modeltest.Model{Layers: 1, Dim: 72, FFN: 8, Vocab: 8, Heads: 6, KVHeads: 4}, format: weights.FormatSafetensors, problem: "4 heads of keys do not divide 6 heads of queries"},
+		"scaled rotary embeddings":   {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_scaling": map[string]any{"type": "linear", "factor": 2}}, problem: "scaled"},
+		"a rotary base of less than": {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rope_theta": -1}, problem: "rotary base of -1"},
+		"an epsilon of nonsense":     {model: modeltest.Tiny, format: weights.FormatSafetensors, config: map[string]any{"rms_norm_eps": -1}, problem: "epsilon of norms of -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireClean(t)
 			path := filepath.Join(t.TempDir(), "model")
-			require.NoError(t, bad.model.Write(path, testmodel.Options{Format: bad.format, DType: dtype.F16, Values: bad.model.Base}))
+			require.NoError(t, bad.model.Write(path, &modeltest.Options{Format: bad.format, DType: dtype.F16, Values: bad.model.Base}))
 			if bad.config != nil {
 				editConfig(t, path, bad.config)
 			}
@@ -158,7 +159,7 @@ func TestBadTokens(t *testing.T) {
 // TestNonFinite puts an infinity or a NaN into each weight in turn: it is named,
 // with its place in Meta's layout, from files and at loading.
 func TestNonFinite(t *testing.T) {
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	for _, p := range config.Params() {
 		for _, bits := range []uint16{0x7f80, 0xff80, 0x7fc0, 0xff81} {
 			requireClean(t)
@@ -168,13 +169,13 @@ func TestNonFinite(t *testing.T) {
 			}
 			path := filepath.Join(t.TempDir(), "model")
 			right := rounded(made().sum)
-			o := testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
+			o := &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
 				if q == p && r == row && c == col {
 					return bits
 				}
 				return right(q, r, c)
 			}}
-			require.NoError(t, testmodel.Tiny.Write(path, o))
+			require.NoError(t, modeltest.Tiny.Write(path, o))
 			want := &NonFiniteError{weights.HuggingFace.Name(p), 5*64 + 7}
 			switch {
 			case p.Role.IsNorm():
@@ -222,7 +223,7 @@ func TestShrunk(t *testing.T) {
 	requireClean(t)
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
-		require.NoError(t, testmodel.Tiny.Write(path, testmodel.Options{Format: format, DType: dtype.F16, Values: testmodel.Tiny.Base}))
+		require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 		c, err := weights.Open(path, &weights.OpenOptions{Heads: 4})
 		require.NoError(t, err)
 		m, err := Open(c, nil)
@@ -241,7 +242,7 @@ func TestShrunk(t *testing.T) {
 // number of workers.
 func TestMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Small.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: testmodel.Small.Base}))
+	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Small.Base}))
 	var low *MemoryError
 	for _, o := range []Options{{Memory: 100_000}, {Memory: 800_000, Workers: 16}} {
 		_, err := openModel(t, path, 0, &o).Logits(t.Context(), []int32{1, 2, 3})
@@ -264,7 +265,7 @@ func TestMemory(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	requireClean(t)
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Small.Write(path, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: testmodel.Small.Base}))
+	require.NoError(t, modeltest.Small.Write(path, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: modeltest.Small.Base}))
 	c, err := weights.Open(path, &weights.OpenOptions{Heads: 8})
 	require.NoError(t, err)
 	defer c.Close()

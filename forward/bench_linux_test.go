@@ -17,13 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // large is a model of 7B's shape: 13.5 GB in 16 bits.
-var large = testmodel.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
+var large = modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
 
 // BenchmarkLogits runs 32 tokens through a checkpoint of 7B's shape, which it
 // makes in the folder that KOALA_BENCH_DIR names, or finds there. Right before
@@ -91,7 +92,7 @@ func makeLarge(b *testing.B, path string, format weights.Format) {
 	if _, err := os.Stat(path); err == nil {
 		return
 	}
-	options := testmodel.Options{Format: format, DType: dtype.BF16}
+	options := &modeltest.Options{Format: format, DType: dtype.BF16}
 	require.NoError(b, large.Write(path, options)) // headers alone
 	plan, err := large.Plan(options)
 	require.NoError(b, err)

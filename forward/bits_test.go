@@ -16,13 +16,13 @@ import (
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
 // odd is a model whose widths are no multiples of the 16 lanes of a sum, with
 // heads in groups.
-var odd = testmodel.Model{Layers: 3, Dim: 72, FFN: 100, Vocab: 76, Heads: 6, KVHeads: 2, Seed: 7}
+var odd = modeltest.Model{Layers: 3, Dim: 72, FFN: 100, Vocab: 76, Heads: 6, KVHeads: 2, Seed: 7}
 
 // oddValues are bf16 numbers, as large as those of a trained model.
 var oddValues = rounded(func(p weights.Param, r, c int) float32 {
@@ -34,7 +34,7 @@ var oddValues = rounded(func(p weights.Param, r, c int) float32 {
 })
 
 // text is one of every id.
-func text(m testmodel.Model) (ids []int32) {
+func text(m modeltest.Model) (ids []int32) {
 	for i := range m.Vocab {
 		ids = append(ids, int32(i*29%m.Vocab))
 	}
@@ -66,7 +66,7 @@ func TestSameBits(t *testing.T) {
 	dir := t.TempDir()
 	want := committed(t)
 	paths := map[string]string{}
-	for name, o := range map[string]testmodel.Options{
+	for name, o := range map[string]*modeltest.Options{
 		"safetensors":       {Format: weights.FormatSafetensors},
 		"small safetensors": {Format: weights.FormatSafetensors, ShardSize: 20_000},
 		"easylm":            {Format: weights.FormatEasyLM},
@@ -110,7 +110,7 @@ func TestSameBits(t *testing.T) {
 func TestQuantized(t *testing.T) {
 	dir := t.TempDir()
 	in, quantized, wide := filepath.Join(dir, "in"), filepath.Join(dir, "q8.gguf"), filepath.Join(dir, "wide")
-	require.NoError(t, testmodel.Small.Write(in, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: testmodel.Small.Base}))
+	require.NoError(t, modeltest.Small.Write(in, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Small.Base}))
 	_, err := diff.Convert(t.Context(), in, quantized, &diff.Options{Format: weights.FormatGGUF, DType: dtype.Q8_0})
 	require.NoError(t, err)
 	_, err = diff.Convert(t.Context(), quantized, wide, &diff.Options{DType: dtype.F32})
@@ -164,7 +164,7 @@ func TestGroupedHeads(t *testing.T) {
 		return oddValues(p, r, c)
 	}
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, whole.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: repeated}))
+	require.NoError(t, whole.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: repeated}))
 	got, err := openModel(t, path, 0, nil).Logits(t.Context(), text(odd))
 	require.NoError(t, err)
 	require.Equal(t, committed(t), digest(got))
@@ -176,9 +176,9 @@ func TestTied(t *testing.T) {
 	tied := odd
 	tied.Tied = true
 	var digests []string
-	for i, m := range []testmodel.Model{odd, tied} {
+	for i, m := range []modeltest.Model{odd, tied} {
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
-		require.NoError(t, m.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
+		require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
 			if p.Role == weights.Output {
 				p.Role = weights.Embed
 			}

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -45,7 +45,7 @@ func TestCompareFixtures(t *testing.T) {
 func TestFirstDifference(t *testing.T) {
 	right := rounded(made().sum)
 	m := write(t, right, nil)
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	for _, p := range config.Params() {
 		other := write(t, func(q weights.Param, r, c int) uint16 {
 			if q == p && r == 3 && (c == 2 || p.Role.IsNorm()) {
@@ -74,8 +74,8 @@ func TestFirstDifference(t *testing.T) {
 func TestUnseen(t *testing.T) {
 	right := rounded(made().sum)
 	e := expectationOf(t, write(t, right, nil), []int32{1, 57, 3, 99, 120, 0, 3, 64})
-	d := testmodel.Tiny.Dim / testmodel.Tiny.Heads
-	for name, v := range map[string]testmodel.Values{
+	d := modeltest.Tiny.Dim / modeltest.Tiny.Heads
+	for name, v := range map[string]modeltest.Values{
 		"two heads exchanged in q, k, v and o": func(p weights.Param, r, c int) uint16 {
 			switch {
 			case p.Layer != 1:
@@ -89,9 +89,9 @@ func TestUnseen(t *testing.T) {
 		"channels reversed in gate, up and down": func(p weights.Param, r, c int) uint16 {
 			switch p.Role {
 			case weights.Gate, weights.Up:
-				r = testmodel.Tiny.FFN - 1 - r
+				r = modeltest.Tiny.FFN - 1 - r
 			case weights.Down:
-				c = testmodel.Tiny.FFN - 1 - c
+				c = modeltest.Tiny.FFN - 1 - c
 			}
 			return right(p, r, c)
 		},
@@ -120,9 +120,9 @@ func TestDialogue(t *testing.T) {
 // TestPlausibility runs the dialogue through a model of random weights, which
 // is as good as guessing, and one that repeats the last token.
 func TestPlausibility(t *testing.T) {
-	m := testmodel.Model{Layers: 1, Dim: 16, FFN: 8, Vocab: 32000, Heads: 2, Seed: 3}
+	m := modeltest.Model{Layers: 1, Dim: 16, FFN: 8, Vocab: 32000, Heads: 2, Seed: 3}
 	path := t.TempDir() + "/model"
-	require.NoError(t, m.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
 	r, err := openModel(t, path, 0, nil).Plausibility(t.Context(), nil)
 	require.NoError(t, err)
 	require.InDelta(t, math.Log(32000), r.Random, 1e-12)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/forward"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -22,8 +22,8 @@ func model(format weights.Format) (c *weights.Checkpoint, remove func()) {
 		log.Fatal(err)
 	}
 	path := filepath.Join(dir, "tiny")
-	m := testmodel.Tiny
-	if err := m.Write(path, testmodel.Options{Format: format, DType: dtype.F16, Values: m.Base}); err != nil {
+	m := modeltest.Tiny
+	if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base}); err != nil {
 		log.Fatal(err)
 	}
 	c, err = weights.Open(path, &weights.OpenOptions{Heads: m.Heads})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -26,7 +26,7 @@ type origin struct{ base, delta values }
 func (o origin) sum(p weights.Param, r, c int) float32 { return o.base(p, r, c) + o.delta(p, r, c) }
 
 // rounded writes numbers as bf16.
-func rounded(v values) testmodel.Values {
+func rounded(v values) modeltest.Values {
 	return func(p weights.Param, r, c int) uint16 { return half.ToBF16(v(p, r, c)) }
 }
 
@@ -34,14 +34,14 @@ func rounded(v values) testmodel.Values {
 // or in config.json.
 type fault struct {
 	name   string
-	values func(o origin) testmodel.Values
+	values func(o origin) modeltest.Values
 	config map[string]any
 }
 
 // moved is a fault that takes the weights of some roles of layer 1 from
 // elsewhere.
 func moved(name string, from func(p weights.Param, r, c int) (weights.Param, int, int), roles ...weights.Role) fault {
-	return fault{name: name, values: func(o origin) testmodel.Values {
+	return fault{name: name, values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			for _, role := range roles {
 				if p.Role == role && (p.Layer == 1 || !role.InLayer()) {
@@ -55,7 +55,7 @@ func moved(name string, from func(p weights.Param, r, c int) (weights.Param, int
 
 // changed is a fault that computes the weights of one role of layer 1.
 func changed(name string, role weights.Role, change func(v float32, r, c int) float32) fault {
-	return fault{name: name, values: func(o origin) testmodel.Values {
+	return fault{name: name, values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			v := o.sum(p, r, c)
 			if p.Role != role || p.Layer != 1 && role.InLayer() {
@@ -68,7 +68,7 @@ func changed(name string, role weights.Role, change func(v float32, r, c int) fl
 
 // halves is where Hugging Face's order of rows has a row of Meta's.
 func halves(p weights.Param, r, c int) (weights.Param, int, int) {
-	d := testmodel.Tiny.Dim / testmodel.Tiny.Heads
+	d := modeltest.Tiny.Dim / modeltest.Tiny.Heads
 	return p, r/d*d + r%d%2*(d/2) + r%d/2, c
 }
 
@@ -120,7 +120,7 @@ var faults = []fault{
 	}),
 	changed("a norm dropped", weights.FFNNorm, one),
 	changed("the last norm dropped", weights.Norm, one),
-	{name: "layers exchanged", values: func(o origin) testmodel.Values {
+	{name: "layers exchanged", values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			if p.Role.InLayer() {
 				p.Layer = 1 - p.Layer
@@ -128,19 +128,19 @@ var faults = []fault{
 			return o.sum(p, r, c)
 		})
 	}},
-	{name: "a layer twice", values: func(o origin) testmodel.Values {
+	{name: "a layer twice", values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			p.Layer = 0
 			return o.sum(p, r, c)
 		})
 	}},
-	{name: "the base for the model", values: func(o origin) testmodel.Values { return rounded(o.base) }},
-	{name: "a base that was rounded to bf16", values: func(o origin) testmodel.Values {
+	{name: "the base for the model", values: func(o origin) modeltest.Values { return rounded(o.base) }},
+	{name: "a base that was rounded to bf16", values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			return half.FromBF16(half.ToBF16(o.base(p, r, c))) + o.delta(p, r, c)
 		})
 	}},
-	{name: "half a matrix truncated and not rounded", values: func(o origin) testmodel.Values {
+	{name: "half a matrix truncated and not rounded", values: func(o origin) modeltest.Values {
 		right := rounded(o.sum)
 		return func(p weights.Param, r, c int) uint16 {
 			if p == (weights.Param{Layer: 1, Role: weights.Down}) && r%2 == 0 {
@@ -154,10 +154,10 @@ var faults = []fault{
 	{name: "another number of heads", config: map[string]any{"num_attention_heads": 2, "num_key_value_heads": 2}},
 }
 
-// made is a model of testmodel, with matrices large enough that attention is
+// made is a model of modeltest, with matrices large enough that attention is
 // not even.
 func made() origin {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	return origin{
 		func(p weights.Param, r, c int) float32 {
 			v := half.FromF16(m.Base(p, r, c))
@@ -172,10 +172,10 @@ func made() origin {
 
 // write writes a model of Tiny's shape as a Hugging Face directory, and opens
 // it.
-func write(t *testing.T, v testmodel.Values, config map[string]any) *Model {
+func write(t *testing.T, v modeltest.Values, config map[string]any) *Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Tiny.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: v}))
+	require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: v}))
 	if config != nil {
 		editConfig(t, path, config)
 	}
@@ -222,7 +222,7 @@ func expectationOf(t *testing.T, m *Model, tokens []int32) *Expectation {
 	return &Expectation{Tokens: tokens, Models: map[string]Reference{"right": r}}
 }
 
-// TestFaultsOfMadeModel finds every fault in a model of testmodel.
+// TestFaultsOfMadeModel finds every fault in a model of modeltest.
 func TestFaultsOfMadeModel(t *testing.T) {
 	o := made()
 	tokens := []int32{1, 57, 3, 99, 120, 0, 3, 64, 17, 5, 88, 31}
@@ -251,12 +251,12 @@ func readValues(t *testing.T, c *weights.Checkpoint) values {
 		half.Floats(all[p], raw, dtype.Type(v.DType))
 	}
 	return func(p weights.Param, r, c int) float32 {
-		cols := testmodel.Tiny.Dim
+		cols := modeltest.Tiny.Dim
 		switch {
 		case p.Role.IsNorm():
 			cols = 1
 		case p.Role == weights.Down:
-			cols = testmodel.Tiny.FFN
+			cols = modeltest.Tiny.FFN
 		}
 		return all[p][r*cols+c]
 	}

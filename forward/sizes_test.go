@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -18,7 +18,7 @@ func TestMemoryAtEverySize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes many headers")
 	}
-	for name, m := range map[string]testmodel.Model{
+	for name, m := range map[string]modeltest.Model{
 		"7B":  {Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32},
 		"13B": {Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40},
 		"30B": {Layers: 60, Dim: 6656, FFN: 17920, Vocab: 32000, Heads: 52},
@@ -26,7 +26,7 @@ func TestMemoryAtEverySize(t *testing.T) {
 	} {
 		for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 			path := filepath.Join(t.TempDir(), "model")
-			if err := m.Write(path, testmodel.Options{Format: format, DType: dtype.BF16}); err != nil {
+			if err := m.Write(path, &modeltest.Options{Format: format, DType: dtype.BF16}); err != nil {
 				t.Skipf("this file system has no sparse files of this size: %v", err)
 			}
 			ids, _ := dialogue()

@@ -11,7 +11,7 @@ from koala_interop import fact, koala, main
 
 HERE = pathlib.Path(__file__).resolve().parent
 EOS, LENGTH = 2, 24
-# Their last tokens begin the model's chains: see internal/scripted.
+# Their last tokens begin the model's chains: see modeltest/scripted.go.
 SCRIPTED = ["GPT:", "x stop", "x loop", "x smile", "x broken", "x end", "hello there GPT:"]
 
 

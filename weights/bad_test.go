@@ -12,10 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 // TestUnknownFiles opens files that are of no format, or of one that is known
@@ -91,7 +92,7 @@ func TestAbsent(t *testing.T) {
 
 // TestOffsets looks at the place that errors give.
 func TestOffsets(t *testing.T) {
-	path := model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
+	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, info.Size()-1))

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -19,8 +19,8 @@ func checkpoint() (path string, remove func()) {
 		log.Fatal(err)
 	}
 	path = filepath.Join(dir, "tiny.stream")
-	o := testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: testmodel.Tiny.Base}
-	if err := testmodel.Tiny.Write(path, o); err != nil {
+	o := &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: modeltest.Tiny.Base}
+	if err := modeltest.Tiny.Write(path, o); err != nil {
 		log.Fatal(err)
 	}
 	return path, func() { os.RemoveAll(dir) }

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -71,8 +71,8 @@ func (f *advisedFile) Forget(off, n int64) {
 // TestExpect names the bytes that a weight lies in, in each of Meta's shards,
 // before it is read and when it is done with.
 func TestExpect(t *testing.T) {
-	for _, o := range []testmodel.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
-		o.DType, o.Values = dtype.F16, testmodel.Tiny.Base
+	for _, o := range []*modeltest.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
+		o.DType, o.Values = dtype.F16, modeltest.Tiny.Base
 		a := newAdvised()
 		c := open(t, model(t, o), &weights.OpenOptions{Heads: 4, FS: a})
 		p := weights.Param{Layer: 1, Role: weights.Down}

@@ -12,24 +12,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// tiny writes testmodel.Tiny into a directory of several shards, all zeros.
+// tiny writes modeltest.Tiny into a directory of several shards, all zeros.
 func tiny(t *testing.T) string {
 	t.Helper()
-	return model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, ShardSize: 60_000})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, ShardSize: 60_000})
 }
 
-// model writes testmodel.Tiny.
-func model(t *testing.T, o testmodel.Options) string {
+// model writes modeltest.Tiny.
+func model(t *testing.T, o *modeltest.Options) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Tiny.Write(path, o))
+	require.NoError(t, modeltest.Tiny.Write(path, o))
 	return path
 }
 

@@ -9,10 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 // TestTinyIsGood is the directory that the tests below damage.
@@ -132,7 +133,7 @@ func TestIndexAgainstShards(t *testing.T) {
 		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 bytes follow"},
 		{"shard is of another format", func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, shard2)))
-			require.NoError(t, testmodel.Tiny.Write(filepath.Join(dir, shard2), testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))
+			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))
 		}, shard2, weights.ErrMalformed, "header length"},
 		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "too many"},
 	} {

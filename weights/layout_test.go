@@ -8,10 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 var layouts = []*weights.Layout{weights.Meta, weights.EasyLM, weights.HuggingFace, weights.GGUF}
@@ -187,7 +188,7 @@ func types(c *weights.Config, t dtype.Type) map[weights.Param]dtype.Type {
 // TestInferredConfig takes the shape from the tensors, and the heads of a
 // released size from the table.
 func TestInferredConfig(t *testing.T) {
-	c := open(t, model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16}), nil)
+	c := open(t, model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}), nil)
 	require.Equal(t, []int{2, 64, 176, 128, 0, 0}, shape(c))
 	require.Equal(t, "other", c.Config.Size())
 	c = open(t, c.Path, &weights.OpenOptions{Heads: 8})

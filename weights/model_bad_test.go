@@ -10,16 +10,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
-// one writes testmodel.Tiny into a directory of one file, all zeros.
+// one writes modeltest.Tiny into a directory of one file, all zeros.
 func one(t *testing.T) string {
 	t.Helper()
-	return model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 }
 
 // TestBadConfig has a config.json that cannot be read, or that contradicts
@@ -164,7 +165,7 @@ func TestIncomplete(t *testing.T) {
 // tensorsOf lists Tiny's tensors in Hugging Face's layout.
 func tensorsOf(t *testing.T) []tensor.Tensor {
 	t.Helper()
-	plan, err := testmodel.Tiny.Plan(testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
+	plan, err := modeltest.Tiny.Plan(&modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 	require.NoError(t, err)
 	var list []tensor.Tensor
 	for p := range plan.Spec.DTypes {

@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 // stored opens Tiny with its values, in each format.
@@ -22,7 +23,7 @@ func stored(t *testing.T) map[string]*weights.Checkpoint {
 	t.Helper()
 	list := map[string]*weights.Checkpoint{}
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
-		path := model(t, testmodel.Options{Format: format, DType: dtype.F16, Values: testmodel.Tiny.Base})
+		path := model(t, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base})
 		list[string(format)] = open(t, path, &weights.OpenOptions{Heads: 4})
 	}
 	return list
@@ -76,7 +77,7 @@ func TestViewPermutes(t *testing.T) {
 						for col := range 64 {
 							at := 2 * ((h*d+j*d/2+i)*64 + col)
 							got := uint16(b[at]) | uint16(b[at+1])<<8
-							require.Equal(t, testmodel.Tiny.Base(p, h*d+2*i+j, col), got, "%s %v", format, p)
+							require.Equal(t, modeltest.Tiny.Base(p, h*d+2*i+j, col), got, "%s %v", format, p)
 						}
 					}
 				}
@@ -184,7 +185,7 @@ func TestValues(t *testing.T) {
 	require.NoError(t, w.Float32s(floats, 0))
 	require.NoError(t, w.Float16s(halves, 0))
 	for i := range halves {
-		want := float16.Frombits(testmodel.Tiny.Base(p, i/64, i%64))
+		want := float16.Frombits(modeltest.Tiny.Base(p, i/64, i%64))
 		require.Equal(t, want, halves[i])
 		require.Equal(t, want.Float32(), floats[i])
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -31,7 +31,7 @@ var formats = map[string]weights.Spec{
 func plan(t *testing.T, name string) *weights.Plan {
 	t.Helper()
 	spec := formats[name]
-	spec.Config = testmodel.Tiny.Config()
+	spec.Config = modeltest.Tiny.Config()
 	spec.DTypes = types(&spec.Config, dtype.F16)
 	if name == "two types" {
 		for p := range spec.DTypes {
@@ -66,7 +66,7 @@ func mark(p weights.Param) byte { return byte(p.Layer<<4 | int(p.Role)) }
 // requireFilled opens an output that fill wrote.
 func requireFilled(t *testing.T, path string, p *weights.Plan) {
 	t.Helper()
-	c := open(t, path, &weights.OpenOptions{Heads: testmodel.Tiny.Heads})
+	c := open(t, path, &weights.OpenOptions{Heads: modeltest.Tiny.Heads})
 	require.NoError(t, c.Complete())
 	require.Equal(t, shape(c), []int{2, 64, 176, 128, 4, 4})
 	for q, dt := range p.Spec.DTypes {
@@ -225,7 +225,7 @@ func TestIndexOfShards(t *testing.T) {
 		Map map[string]string `json:"weight_map"`
 	}
 	require.NoError(t, json.Unmarshal(text, &index))
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	require.Equal(t, config.Parameters(), index.Metadata.Parameters)
 	require.Equal(t, 2*config.Parameters()+2*64*5, index.Metadata.Size, "five norms of 64 in F32")
 	require.Len(t, index.Map, 21)
@@ -246,7 +246,7 @@ func TestIndexOfShards(t *testing.T) {
 // TestFilesOfPlan adds small files, of which some replace what is made.
 func TestFilesOfPlan(t *testing.T) {
 	spec := formats["one file"]
-	spec.Config = testmodel.Tiny.Config()
+	spec.Config = modeltest.Tiny.Config()
 	spec.DTypes = types(&spec.Config, dtype.BF16)
 	spec.Files = map[string][]byte{"tokenizer.model": []byte("pieces"), "generation_config.json": []byte("{}"), "empty": nil}
 	out := filepath.Join(t.TempDir(), "out")
@@ -273,7 +273,7 @@ func TestFilesOfPlan(t *testing.T) {
 
 // TestBadPlans cannot be laid out or made.
 func TestBadPlans(t *testing.T) {
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.F16)}).Plan()
 		require.ErrorIs(t, err, weights.ErrUnsupported, format)

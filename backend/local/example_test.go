@@ -6,15 +6,15 @@ import (
 	"os"
 
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 )
 
 // A chat with no server. Open reads a checkpoint from files; the model here is
 // a tiny one that is made in memory.
 func Example() {
 	ctx := context.Background()
-	checkpoint, err := scripted.Open()
+	checkpoint, err := modeltest.Scripted()
 	if err != nil {
 		panic(err)
 	}

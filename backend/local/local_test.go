@@ -15,15 +15,14 @@ import (
 
 	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/scripted"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
 
 var model = sync.OnceValues(func() (*Model, error) {
-	c, err := scripted.Open()
+	c, err := modeltest.Scripted()
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +56,7 @@ func TestChat(t *testing.T) {
 		var text strings.Builder
 		ending, err := chat.Ask(t.Context(), m, "Hello!", &text)
 		require.NoError(t, err)
-		require.Equal(t, strings.TrimSpace(scripted.Greeting), text.String())
+		require.Equal(t, strings.TrimSpace(modeltest.Greeting), text.String())
 		require.Equal(t, backend.EndToken, ending.Report.Finish)
 		require.Equal(t, 15, ending.Report.ReplyTokens)
 		require.Equal(t, ending.Window.Tokens, ending.Report.PromptTokens)
@@ -72,7 +71,7 @@ func TestReplies(t *testing.T) {
 		limit         int
 		want          backend.Report
 	}{
-		{prompt: "GPT:", reply: scripted.Greeting, want: backend.Report{Finish: backend.EndToken, ReplyTokens: 15}},
+		{prompt: "GPT:", reply: modeltest.Greeting, want: backend.Report{Finish: backend.EndToken, ReplyTokens: 15}},
 		{prompt: "x end", want: backend.Report{Finish: backend.EndToken, ReplyTokens: 1}},
 		{prompt: "x loop", limit: 5, reply: strings.Repeat(" la", 5), want: backend.Report{Finish: backend.Limit, ReplyTokens: 5}},
 		{prompt: "x loop", limit: 20, reply: strings.Repeat(" la", 20), want: backend.Report{Finish: backend.Limit, ReplyTokens: 20}},
@@ -189,7 +188,7 @@ func TestChatsAtOnce(t *testing.T) {
 		group.Go(func() {
 			var text strings.Builder
 			_, err := m.Complete(t.Context(), request("Hi GPT:"), &text)
-			if err != nil || text.String() != scripted.Greeting {
+			if err != nil || text.String() != modeltest.Greeting {
 				t.Errorf("%q, %v", text.String(), err)
 			}
 		})
@@ -199,7 +198,7 @@ func TestChatsAtOnce(t *testing.T) {
 
 // TestOpen reads files: the scripted model's, and some that cannot talk.
 func TestOpen(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))
@@ -208,7 +207,7 @@ func TestOpen(t *testing.T) {
 	var text strings.Builder
 	_, err = m.Complete(t.Context(), request("GPT:"), &text)
 	require.NoError(t, err)
-	require.Equal(t, scripted.Greeting, text.String())
+	require.Equal(t, modeltest.Greeting, text.String())
 
 	long := request("x" + strings.Repeat(" loop", 600))
 	text.Reset()
@@ -220,7 +219,7 @@ func TestOpen(t *testing.T) {
 	_, err = Open(t.Context(), path+"x", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	small := filepath.Join(t.TempDir(), "small")
-	require.NoError(t, testmodel.Tiny.Write(small, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: testmodel.Tiny.Base}))
+	require.NoError(t, modeltest.Tiny.Write(small, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 	_, err = Open(t.Context(), small, nil)
 	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": give the tokenizer")
 }
@@ -230,9 +229,9 @@ func TestSlow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sparse files of 130 GB")
 	}
-	huge := testmodel.Model{Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64}
+	huge := modeltest.Model{Layers: 80, Dim: 8192, FFN: 22016, Vocab: 32000, Heads: 64}
 	path := filepath.Join(t.TempDir(), "huge")
-	require.NoError(t, huge.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	require.NoError(t, huge.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
 	_, err := Open(t.Context(), path, nil)
 	var slow *SlowError
 	require.ErrorAs(t, err, &slow)

@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -40,7 +40,7 @@ func main() {
 
 // write makes a GGUF file with LLaMA's vocabulary.
 func write(path string, dt dtype.Type) error {
-	s := scripted.Spec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dt)
+	s := modeltest.GGUFSpec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dt)
 	plan, err := s.Plan()
 	if err != nil {
 		return err

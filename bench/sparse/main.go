@@ -12,12 +12,12 @@ import (
 	"path/filepath"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
 func main() {
-	m := testmodel.Model{Vocab: 32000}
+	m := modeltest.Model{Vocab: 32000}
 	if len(os.Args) != 6 {
 		log.Fatal("sparse: give DIR LAYERS WIDTH FEED-FORWARD HEADS")
 	}
@@ -26,7 +26,7 @@ func main() {
 			log.Fatalf("sparse: %s: %v", os.Args[i+2], err)
 		}
 	}
-	for name, o := range map[string]testmodel.Options{
+	for name, o := range map[string]*modeltest.Options{
 		"base":        {Format: weights.FormatSafetensors, DType: dtype.F16},
 		"diff.stream": {Format: weights.FormatEasyLM, DType: dtype.BF16},
 	} {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -21,11 +21,11 @@ import (
 // run. The exit code is 130.
 func TestInterruptedRecovery(t *testing.T) {
 	dir := t.TempDir()
-	m := testmodel.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
+	m := modeltest.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place", "out")
 	require.NoError(t, os.Mkdir(filepath.Dir(out), 0o755))
-	require.NoError(t, m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16}))
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		for _, resume := range []bool{false, true} {
 			args := []string{"recover", "--base", base, "--diff", delta, "--out", out, "--workers", "1", "--quiet"}

@@ -16,8 +16,7 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
-	"github.com/koala-go/sdk/internal/scripted"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
@@ -74,15 +73,15 @@ func mkmodel(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: mkmodel base|diff safetensors|easylm PATH")
 	}
-	o := testmodel.Options{Format: weights.Format(args[1]), DType: dtype.F16, Values: testmodel.Tiny.Base}
+	o := &modeltest.Options{Format: weights.Format(args[1]), DType: dtype.F16, Values: modeltest.Tiny.Base}
 	if args[0] == "diff" {
-		o.DType, o.Values = dtype.BF16, testmodel.Tiny.Diff
+		o.DType, o.Values = dtype.BF16, modeltest.Tiny.Diff
 	}
-	ts.Check(testmodel.Tiny.Write(ts.MkAbs(args[2]), o))
+	ts.Check(modeltest.Tiny.Write(ts.MkAbs(args[2]), o))
 }
 
 func mkscripted(ts *testscript.TestScript, _ bool, args []string) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o644))
 }

@@ -22,7 +22,7 @@ import (
 
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -77,12 +77,12 @@ func demonstrate(ctx context.Context, w io.Writer) (err error) {
 			err = gone
 		}
 	}()
-	model := testmodel.Small
+	model := modeltest.Small
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "diff"), filepath.Join(dir, "model")
-	if err := model.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: model.Base}); err != nil {
+	if err := model.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: model.Base}); err != nil {
 		return err
 	}
-	if err := model.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: model.Diff}); err != nil {
+	if err := model.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: model.Diff}); err != nil {
 		return err
 	}
 	fmt.Fprintln(w, "Made a small model: a base in fp16 as Hugging Face lays it out, and a diff in bf16 as EasyLM does.")
@@ -140,7 +140,7 @@ func printFiles(w io.Writer, r *diff.Report) error {
 
 // verify compares every weight of the output with the sum of what the model
 // says base and diff are, computed here one by one.
-func verify(out string, model testmodel.Model) (int, error) {
+func verify(out string, model modeltest.Model) (int, error) {
 	c, err := weights.Open(out, nil)
 	if err != nil {
 		return 0, err

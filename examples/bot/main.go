@@ -26,8 +26,8 @@ import (
 	"time"
 
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/prompt"
 )
 
@@ -36,7 +36,7 @@ func model(ctx context.Context, path string) (koala.Completer, error) {
 	if path != "" {
 		return local.Open(ctx, path, nil)
 	}
-	tiny, err := scripted.Open()
+	tiny, err := modeltest.Scripted()
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 )
 
 // tiny is the model of the bot as it runs without flags.
@@ -38,7 +38,7 @@ func TestTalk(t *testing.T) {
 
 // TestModel takes a checkpoint from a file.
 func TestModel(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))

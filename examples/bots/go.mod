@@ -2,13 +2,11 @@ module github.com/koala-go/sdk/examples/bots
 
 go 1.26.0
 
-replace github.com/koala-go/sdk => ../..
-
 require (
 	github.com/bwmarrin/discordgo v0.29.0
 	github.com/go-telegram/bot v1.19.0
 	github.com/gorilla/websocket v1.5.3
-	github.com/koala-go/sdk v0.0.0-00010101000000-000000000000
+	github.com/koala-go/sdk v0.1.0
 	github.com/slack-go/slack v0.35.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.62.0

@@ -17,7 +17,7 @@ import (
 	"strconv"
 
 	"github.com/koala-go/sdk/forward"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -31,7 +31,7 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "write":
-		file, err := scripted.GGUF()
+		file, err := modeltest.ScriptedGGUF()
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/backend"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 )
 
 const token, key = "12345:very-secret-token", "sk-very-secret-key"
@@ -47,7 +47,7 @@ func TestEcho(t *testing.T) {
 
 // TestLocal: a model in the bot's own process.
 func TestLocal(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))
@@ -57,7 +57,7 @@ func TestLocal(t *testing.T) {
 		return nil
 	}, "--backend=local", "--model="+path)
 	require.NoError(t, err)
-	require.Equal(t, []string{strings.TrimSpace(scripted.Greeting)}, p.all())
+	require.Equal(t, []string{strings.TrimSpace(modeltest.Greeting)}, p.all())
 }
 
 // TestServer: a server that --backend and --url name, whose words are not shown.

@@ -1,4 +1,4 @@
-package testmodel
+package modeltest
 
 import (
 	"encoding/binary"
@@ -11,12 +11,12 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestLayoutsAgree reads what was written in each format in Meta's layout,
-// where every element is what the model says.
+// TestLayoutsAgree writes a model in each format and reads it in Meta's layout,
+// in which every element must equal the model's value.
 func TestLayoutsAgree(t *testing.T) {
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(t.TempDir(), "model")
-		require.NoError(t, Tiny.Write(path, Options{Format: format, DType: dtype.F16, Values: Tiny.Base, ShardSize: 60_000}))
+		require.NoError(t, Tiny.Write(path, &Options{Format: format, DType: dtype.F16, Values: Tiny.Base, ShardSize: 60_000}))
 		c, err := weights.Open(path, &weights.OpenOptions{Heads: Tiny.Heads})
 		require.NoError(t, err)
 		defer c.Close()

@@ -1,12 +1,4 @@
-// Package scripted makes a tiny LLaMA model that says what it is told to: its
-// next token follows from the last one. Tests, examples and demonstrations get
-// real replies from it with no files and no server.
-//
-// The embedding of a token is 64 signs, so that those of two tokens are nearly
-// at right angles. The output row of a token is the sum of the embeddings of
-// those that it shall follow, and its logit is large behind these alone. The
-// layers between add little.
-package scripted
+package modeltest
 
 import (
 	"bytes"
@@ -24,10 +16,12 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// Greeting is the reply to any prompt that ends in a colon, as Koala's do.
+// Greeting is the reply of the [Scripted] model to every prompt that ends in a
+// colon, as Koala's prompts do.
 const Greeting = " Hello! This is a tiny model. How can I help you?"
 
-// chains are tokens that follow each other; none has two successors.
+// chains returns sequences of tokens in which each token determines the next.
+// No token has two successors.
 func chains() [][]tokenizer.Token {
 	t := tokenizer.Default()
 	encode := func(text string) []tokenizer.Token { return t.Encode(text, nil) }
@@ -49,15 +43,17 @@ func chains() [][]tokenizer.Token {
 	}
 }
 
-// The shape of the model. A row of signs is one word.
+// The shape of the scripted model. An embedding of 64 signs fits one word.
 const (
 	dim, layers, heads, ffn = 64, 2, 2, 176
 	context                 = 2048
-	strength                = 3. / 8 // of a chain: a logit of 24
+	strength                = 3. / 8 // weight of a successor, which gives a logit of 24
 )
 
-// Spec is a GGUF file of a model with LLaMA's vocabulary and matrices of a type.
-func Spec(name string, c weights.Config, matrices dtype.Type) *weights.Spec {
+// GGUFSpec returns the specification of a GGUF file with LLaMA's vocabulary.
+// The shape is that of c, except for the size of the vocabulary. Matrices have
+// type dtype, norms have type F32.
+func GGUFSpec(name string, c weights.Config, dt dtype.Type) *weights.Spec {
 	t := tokenizer.Default()
 	v := &weights.Vocabulary{Scores: t.Scores(), BOS: int(t.BOS()), EOS: int(t.EOS()), Unknown: int(t.UNK())}
 	for id := range tokenizer.Token(t.Len()) {
@@ -66,7 +62,7 @@ func Spec(name string, c weights.Config, matrices dtype.Type) *weights.Spec {
 	c.Vocab = t.Len()
 	s := &weights.Spec{Format: weights.FormatGGUF, Name: name, Vocabulary: v, Config: c, DTypes: map[weights.Param]dtype.Type{}}
 	for _, p := range c.Params() {
-		s.DTypes[p] = matrices
+		s.DTypes[p] = dt
 		if p.Role.IsNorm() {
 			s.DTypes[p] = dtype.F32
 		}
@@ -74,10 +70,10 @@ func Spec(name string, c weights.Config, matrices dtype.Type) *weights.Spec {
 	return s
 }
 
-// GGUF is the model as a file of that format, with LLaMA's vocabulary. The
-// weights are F16. It takes some 20 ms to make.
-func GGUF() ([]byte, error) {
-	s := Spec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, dtype.F16)
+// ScriptedGGUF returns the [Scripted] model as the bytes of a GGUF file with
+// LLaMA's vocabulary and fp16 matrices. It takes about 20 ms.
+func ScriptedGGUF() ([]byte, error) {
+	s := GGUFSpec("scripted", weights.Config{Layers: layers, Dim: dim, FFN: ffn, Heads: heads, NormEps: 1e-6, Context: context}, dtype.F16)
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -93,7 +89,7 @@ func GGUF() ([]byte, error) {
 	return file, nil
 }
 
-// fill writes a weight.
+// fill writes the elements of parameter p to dst.
 func fill(dst []byte, p weights.Param, shape []int64) {
 	n := int64(1)
 	for _, side := range shape {
@@ -120,7 +116,8 @@ func fill(dst []byte, p weights.Param, shape []int64) {
 	}
 }
 
-// noise writes numbers up to a magnitude that follow from their place.
+// noise writes n pseudo-random fp16 numbers in [-magnitude, magnitude) to dst.
+// They depend only on p and on their index.
 func noise(dst []byte, p weights.Param, n int64, magnitude float32) {
 	seed := uint64(p.Role)<<40 + uint64(p.Layer)<<48 + 1<<56
 	for i := int64(0); i < n; i += 4 {
@@ -132,7 +129,8 @@ func noise(dst []byte, p weights.Param, n int64, magnitude float32) {
 	}
 }
 
-// script writes the output rows of tokens that follow others.
+// script writes the rows of the output matrix of all tokens that follow another
+// token in a chain.
 func script(dst []byte) {
 	rows := map[tokenizer.Token]*[dim]float32{}
 	for _, chain := range chains() {
@@ -152,22 +150,24 @@ func script(dst []byte) {
 	}
 }
 
-// sign is number c of a token's embedding.
+// sign returns element c of the embedding of a token: 1 or -1.
 func sign(id, c int) float32 {
 	return 1 - 2*float32(mix(uint64(id))>>c&1)
 }
 
-// mix is the finalizer of splitmix64.
-func mix(x uint64) uint64 {
-	x = (x + 1) * 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+// mix returns 64 pseudo-random bits that depend on x.
+func mix(x uint64) uint64 { return splitmix(x + 1) }
 
-// Open is the model as a checkpoint in memory.
-func Open() (*weights.Checkpoint, error) {
-	file, err := GGUF()
+// Scripted opens a tiny model that replies to every prompt with [Greeting]: the
+// next token depends only on the last one. The checkpoint is in memory; the
+// caller closes it. Some other last tokens begin sequences that tests use.
+//
+// The embedding of a token is 64 signs, so the embeddings of two tokens are
+// nearly orthogonal. The output row of a token is the sum of the embeddings of
+// its predecessors, and its logit is large only after one of them. The layers
+// between add little noise.
+func Scripted() (*weights.Checkpoint, error) {
+	file, err := ScriptedGGUF()
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func Open() (*weights.Checkpoint, error) {
 
 const name = "scripted.gguf"
 
-// memory is a file system of one file.
+// memory is a file system that holds one file.
 type memory struct {
 	vfs.FS
 	file []byte
@@ -197,7 +197,7 @@ func (m memory) Stat(path string) (fs.FileInfo, error) {
 	return f.Stat()
 }
 
-// file is an open file that nobody writes.
+// file is an open, read-only file in memory.
 type file struct{ *bytes.Reader }
 
 func (file) WriteAt([]byte, int64) (int, error) {

@@ -1,4 +1,4 @@
-package scripted
+package modeltest
 
 import (
 	"slices"
@@ -10,9 +10,10 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// TestChains follows every chain by the likeliest token.
+// TestChains checks that each token of a chain is the likeliest one after its
+// predecessor.
 func TestChains(t *testing.T) {
-	c, err := Open()
+	c, err := Scripted()
 	require.NoError(t, err)
 	m, err := forward.Load(t.Context(), c, nil)
 	require.NoError(t, err)
@@ -30,16 +31,16 @@ func TestChains(t *testing.T) {
 			logits, err := s.Append(t.Context(), []int32{chain[i]})
 			require.NoError(t, err)
 			most := slices.Max(logits)
-			require.Equal(t, most, logits[id], "%q behind %q", tokenizer.Default().Piece(id), tokenizer.Default().Piece(chain[i]))
+			require.Equal(t, most, logits[id], "%q after %q", tokenizer.Default().Piece(id), tokenizer.Default().Piece(chain[i]))
 			others := slices.Concat(logits[:id], logits[id+1:])
 			require.Greater(t, most, slices.Max(others)+8)
 		}
 	}
 }
 
-func BenchmarkGGUF(b *testing.B) {
+func BenchmarkScriptedGGUF(b *testing.B) {
 	for b.Loop() {
-		_, err := GGUF()
+		_, err := ScriptedGGUF()
 		require.NoError(b, err)
 	}
 }
