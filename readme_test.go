@@ -1,8 +1,11 @@
 package koalago
 
 import (
+	"debug/elf"
+	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -68,4 +71,38 @@ func headings(t *testing.T, page string) (anchors []string) {
 		}
 	}
 	return anchors
+}
+
+// TestReadmeBuildIsStatic runs the README's build command, with its output in
+// another folder. The binary must need neither a dynamic linker nor a shared
+// library, so that it runs on any Linux distribution and in an empty container.
+func TestReadmeBuildIsStatic(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	line := regexp.MustCompile(`(?m)^ {4}((?:\w+=\S+ )*)go (build -o )bin/( \./cmd/koala)\b`).FindStringSubmatch(string(readme))
+	require.NotNil(t, line, "README.md has no line that builds the command")
+	if testing.Short() {
+		t.Skip("it links the command: skipped by -short")
+	}
+	dir := t.TempDir()
+	build := exec.Command("go", strings.Fields(line[2]+dir+string(filepath.Separator)+line[3])...)
+	build.Env = append(os.Environ(), strings.Fields(line[1])...)
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	binary, err := filepath.Glob(filepath.Join(dir, "koala*")) // koala.exe on Windows
+	require.NoError(t, err)
+	require.Len(t, binary, 1)
+	f, err := elf.Open(binary[0])
+	if format := new(elf.FormatError); errors.As(err, &format) {
+		t.Skip("binaries of this system are not in ELF format: nothing to ask")
+	}
+	require.NoError(t, err)
+	defer f.Close()
+	for _, p := range f.Progs {
+		require.NotEqual(t, elf.PT_INTERP, p.Type, "the binary needs a dynamic linker")
+	}
+	libraries, err := f.DynString(elf.DT_NEEDED)
+	require.NoError(t, err)
+	require.Empty(t, libraries)
 }
