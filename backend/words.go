@@ -9,21 +9,23 @@ import (
 	"unicode"
 )
 
-// WordList flags texts that hold one of its words or phrases. It is a
-// koala.Moderator, and safe for concurrent use.
+// WordList flags texts that contain one of its words or phrases. It is a
+// koala.Moderator and is safe for concurrent use.
 //
-// It compares whole words, whatever the case, the spaces and the punctuation
-// between them; full-width letters are read as ASCII and characters of no
-// width are skipped. In scripts without spaces, like Chinese, each character is
-// a word.
-type WordList struct{ entries map[string][]entry } // by the first word
+// It compares whole words and ignores case, spaces and the punctuation between
+// words. It reads full-width letters as ASCII and skips characters of zero width.
+// In scripts without spaces, like Chinese, each character is a word.
+type WordList struct {
+	entries map[string][]entry // by their first word
+}
 
 type entry struct {
 	words []string
-	text  string // as it was given
+	text  string // the entry before it was split
 }
 
-// NewWordList makes a list. Entries without a letter or a digit are left out.
+// NewWordList returns a list of words and phrases. It skips entries without a
+// letter or a digit.
 func NewWordList(entries ...string) *WordList {
 	l := &WordList{make(map[string][]entry)}
 	for _, text := range entries {
@@ -34,8 +36,8 @@ func NewWordList(entries ...string) *WordList {
 	return l
 }
 
-// ReadWordList reads a list with an entry a line; lines that begin with # are
-// left out. The error is that of r, or bufio.ErrTooLong for a line over 64 KiB.
+// ReadWordList reads a list with one entry per line. It skips lines that begin with
+// #. The error is that of r, or bufio.ErrTooLong for a line over 64 KiB.
 func ReadWordList(r io.Reader) (*WordList, error) {
 	var entries []string
 	lines := bufio.NewScanner(r)
@@ -47,8 +49,8 @@ func ReadWordList(r io.Reader) (*WordList, error) {
 	return NewWordList(entries...), lines.Err()
 }
 
-// Moderate gives the first entry that a text holds, or "". The error is always
-// nil.
+// Moderate returns the first entry that the text contains, or "". The error is
+// always nil.
 func (l *WordList) Moderate(_ context.Context, text string) (string, error) {
 	words := split(text)
 	for i, word := range words {
@@ -61,11 +63,11 @@ func (l *WordList) Moderate(_ context.Context, text string) (string, error) {
 	return "", nil
 }
 
-// split gives the words of a text as they are compared.
+// split returns the words of a text in the form in which they are compared.
 func split(text string) []string {
 	var words []string
 	var word strings.Builder
-	end := func() {
+	endWord := func() {
 		if word.Len() > 0 {
 			words = append(words, word.String())
 			word.Reset()
@@ -76,16 +78,16 @@ func split(text string) []string {
 			r -= '！' - '!'
 		}
 		switch {
-		case unicode.Is(unicode.Cf, r): // of no width
+		case unicode.Is(unicode.Cf, r): // zero width
 		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar):
-			end()
+			endWord()
 			words = append(words, string(r))
 		case unicode.In(r, unicode.L, unicode.N, unicode.M):
 			word.WriteRune(unicode.ToLower(unicode.ToUpper(r)))
 		default:
-			end()
+			endWord()
 		}
 	}
-	end()
+	endWord()
 	return words
 }

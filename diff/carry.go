@@ -101,7 +101,7 @@ func (p *Plan) carryVocabulary(s *weights.Spec) error {
 	var t *tokenizer.Tokenizer
 	switch {
 	case text != nil:
-		if t, err = tokenizer.New(bytes.NewReader(text)); err != nil {
+		if t, err = tokenizer.NewReader(bytes.NewReader(text), int64(len(text))); err != nil {
 			return fmt.Errorf("%s beside an input: %w", tokenizerModel, err)
 		}
 	case isLLaMA(s):

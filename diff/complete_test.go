@@ -36,7 +36,7 @@ func TestTokenizerFiles(t *testing.T) {
 	const text = "BEGINNING OF CONVERSATION: USER: Hello! GPT:"
 	want := tokenizer.Default().Encode(text, nil)
 	for _, name := range []string{"tokenizer.model", "tokenizer.json"} {
-		got, err := tokenizer.Open(filepath.Join(x.out, name))
+		got, err := tokenizer.Open(t.Context(), filepath.Join(x.out, name), nil)
 		require.NoError(t, err)
 		require.Equal(t, want, got.Encode(text, nil), name)
 	}
@@ -58,7 +58,7 @@ func TestTokenizerInGGUF(t *testing.T) {
 	x := wordyTrial(t)
 	x.opts.Format = gguf
 	require.NoError(t, x.do(t, x))
-	got, err := tokenizer.Open(x.out)
+	got, err := tokenizer.Open(t.Context(), x.out, nil)
 	require.NoError(t, err)
 	require.Equal(t, tokenizer.KindGGUF, got.Kind())
 	require.Equal(t, tokenizer.Default().Len(), got.Len())
@@ -80,7 +80,7 @@ func TestTokenizerInGGUF(t *testing.T) {
 	put(t, filepath.Join(x.base, "tokenizer_config.json"), `{"chat_template": "another {{ one }}"}`)
 	x.do, x.out = convertIt, x.out+"2"
 	require.NoError(t, x.do(t, x))
-	got, err = tokenizer.Open(x.out)
+	got, err = tokenizer.Open(t.Context(), x.out, nil)
 	require.NoError(t, err)
 	require.Equal(t, "[PAD32000]", got.Piece(32000))
 	require.Equal(t, tokenizer.Unused, got.Type(32000))

@@ -27,7 +27,6 @@ func TestBadConversations(t *testing.T) {
 		{"unknown role", Conversation{u("x"), {Role: 7}}, nil, ErrRole, 1, -1},
 		{"unknown quality", Conversation{u("x"), {Role: Assistant, Quality: 2}}, nil, ErrMarker, 1, -1},
 		{"quality of a user", Conversation{{Quality: Unhelpful}}, nil, ErrMarker, 0, -1},
-		{"unknown next", Conversation{u("x")}, &Options{Next: 3}, ErrMarker, 0, -1},
 		{"</s>", Conversation{u("x"), a("y</s>")}, nil, ErrControl, 1, 1},
 		{"<s>", Conversation{u("</x> <s>")}, nil, ErrControl, 0, 5},
 		{"<unk>", Conversation{u("<unk>")}, nil, ErrControl, 0, 0},
@@ -65,7 +64,45 @@ func requireBad(t *testing.T, err, kind error, turn, offset int) {
 	require.ErrorAs(t, err, &e)
 	require.ErrorIs(t, err, kind)
 	require.Equal(t, []int{turn, offset}, []int{e.Turn, e.Offset}, "%v", err)
-	require.NotEmpty(t, e.cure(), "%v", err)
+	require.NotEmpty(t, remedyFor(e.Err), "%v", err)
+}
+
+// requireBadOption requires an option error of a kind.
+func requireBadOption(t *testing.T, err error, option string, kind error) {
+	var e *OptionError
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, ErrOptions)
+	require.ErrorIs(t, err, kind)
+	require.Equal(t, option, e.Option, "%v", err)
+	require.NotErrorAs(t, err, new(*TurnError))
+}
+
+// TestBadOptions: an option that cannot be used is no error of a turn.
+func TestBadOptions(t *testing.T) {
+	for _, c := range []Conversation{twoTurns[:1], twoTurns} {
+		for option, bad := range map[string]struct {
+			o    Options
+			kind error
+		}{
+			"Next":        {Options{Next: 3}, ErrMarker},
+			"InvalidUTF8": {Options{InvalidUTF8: 2}, ErrUTF8},
+		} {
+			_, err := FastChat.Text(c, &bad.o)
+			requireBadOption(t, err, option, bad.kind)
+			_, err = FastChat.AppendSegments(nil, c, &bad.o)
+			requireBadOption(t, err, option, bad.kind)
+		}
+		_, err := Beaver.Text(c, &Options{Next: Unhelpful})
+		requireBadOption(t, err, "Next", ErrMarker)
+	}
+	for option, bad := range map[string]Import{
+		"System": {System: Keep}, "Tool": {Tool: 9}, "Empty": {Empty: Fold}, "Repeated": {Repeated: Drop},
+	} {
+		_, _, err := FromMessages([]Message{{Role: "user", Content: "x"}}, &bad)
+		requireBadOption(t, err, option, ErrPolicy)
+	}
+	_, err := DialectNamed("vicuna")
+	requireBadOption(t, err, "dialect", ErrDialect)
 }
 
 func TestErrorText(t *testing.T) {
@@ -135,8 +172,6 @@ func TestParseFindsTheDialect(t *testing.T) {
 		require.NoError(t, err)
 		require.Same(t, d, found)
 	}
-	_, err := DialectNamed("vicuna")
-	requireBad(t, err, ErrDialect, -1, -1)
 }
 
 func TestBadDialects(t *testing.T) {
@@ -153,13 +188,13 @@ func TestBadDialects(t *testing.T) {
 	} {
 		d := good
 		spoil(&d)
-		requireBad(t, d.Check(), ErrDialect, -1, -1)
+		requireBadOption(t, d.Check(), "Dialect", ErrDialect)
 		_, err := d.Text(twoTurns, nil)
-		requireBad(t, err, ErrDialect, -1, -1)
+		requireBadOption(t, err, "Dialect", ErrDialect)
 		_, err = d.AppendSegments(nil, twoTurns, nil)
-		requireBad(t, err, ErrDialect, -1, -1)
+		requireBadOption(t, err, "Dialect", ErrDialect)
 		_, err = d.Parse("x")
-		requireBad(t, err, ErrDialect, -1, -1)
+		requireBadOption(t, err, "Dialect", ErrDialect)
 		require.NotEqual(t, good, d, name)
 	}
 	for _, d := range everyDialect {

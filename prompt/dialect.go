@@ -87,7 +87,7 @@ func DialectNamed(name string) (*Dialect, error) {
 			return d, nil
 		}
 	}
-	return nil, &TurnError{Turn: -1, Offset: -1, Err: reason(ErrDialect, "no dialect is called %.40q", name)}
+	return nil, optionError("dialect", ErrDialect, "unknown dialect %.40q", name)
 }
 
 // Check says why texts of a dialect could not be told apart: an empty End or
@@ -96,7 +96,7 @@ func DialectNamed(name string) (*Dialect, error) {
 // ErrDialect. All that renders or parses checks it.
 func (d *Dialect) Check() error {
 	if why := d.fault(); why != "" {
-		return &TurnError{Turn: -1, Offset: -1, Err: reason(ErrDialect, "dialect %.40q: %s", d.Name, why)}
+		return optionError("Dialect", ErrDialect, "dialect %.40q: %s", d.Name, why)
 	}
 	return nil
 }
@@ -139,11 +139,11 @@ func overlaps(a, b string) bool {
 	return false
 }
 
-// asks is the marker after which a reply of a quality is due. The error is of
-// the kind ErrMarker.
-func (d *Dialect) asks(q Quality) (string, error) {
-	if m := d.Markers.reply(q); m != "" {
-		return m, nil
+// checkMarker returns an error of the kind ErrMarker if the dialect has no
+// marker for replies of a quality.
+func (d *Dialect) checkMarker(q Quality) error {
+	if d.Markers.reply(q) != "" {
+		return nil
 	}
-	return "", reason(ErrMarker, "dialect %.40q has no marker for a reply of %s", d.Name, q)
+	return reason(ErrMarker, "dialect %.40q has no marker for replies of quality %s", d.Name, q)
 }

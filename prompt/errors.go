@@ -57,8 +57,8 @@ func (e *TurnError) Error() string {
 	case e.Offset >= 0:
 		text += fmt.Sprintf(": byte %d", e.Offset)
 	}
-	if cure := e.cure(); cure != "" {
-		text += ": " + cure
+	if remedy := remedyFor(e.Err); remedy != "" {
+		text += ": " + remedy
 	}
 	return text
 }
@@ -66,8 +66,8 @@ func (e *TurnError) Error() string {
 // Unwrap gives the cause, which is of one of the kinds.
 func (e *TurnError) Unwrap() error { return e.Err }
 
-// cures say what to do, by kind.
-var cures = []struct {
+// remedies say what to do about errors of each kind.
+var remedies = []struct {
 	kind error
 	text string
 }{
@@ -86,10 +86,11 @@ var cures = []struct {
 	{io.ErrUnexpectedEOF, "give the whole text: each reply ends with its end mark, and an open prompt with a reply marker"},
 }
 
-func (e *TurnError) cure() string {
-	for _, c := range cures {
-		if errors.Is(e.Err, c.kind) {
-			return c.text
+// remedyFor returns what to do about an error, or "" if its kind is unknown.
+func remedyFor(err error) string {
+	for _, r := range remedies {
+		if errors.Is(err, r.kind) {
+			return r.text
 		}
 	}
 	return ""

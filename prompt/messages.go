@@ -1,5 +1,7 @@
 package prompt
 
+import "slices"
+
 // Message is a turn as other programs have it: OpenAI's messages, and
 // ShareGPT's with From and Value for Role and Content.
 type Message struct {
@@ -40,6 +42,25 @@ type Import struct {
 	Repeated Policy // Refuse or Fold
 }
 
+// check reports a policy that its field does not know.
+func (o *Import) check() error {
+	for _, f := range [...]struct {
+		name   string
+		policy Policy
+		known  []Policy
+	}{
+		{"System", o.System, []Policy{Refuse, Fold, Drop}},
+		{"Tool", o.Tool, []Policy{Refuse, Fold, Drop}},
+		{"Empty", o.Empty, []Policy{Refuse, Drop, Keep}},
+		{"Repeated", o.Repeated, []Policy{Refuse, Fold}},
+	} {
+		if !slices.Contains(f.known, f.policy) {
+			return optionError(f.name, ErrPolicy, "policy %s: it must be one of %v", f.policy, f.known)
+		}
+	}
+	return nil
+}
+
 // Note tells of a message that did not become a turn of its own, or of an
 // empty one that did.
 type Note struct {
@@ -57,6 +78,9 @@ type Note struct {
 func FromMessages(messages []Message, o *Import) (Conversation, []Note, error) {
 	if o == nil {
 		o = &Import{}
+	}
+	if err := o.check(); err != nil {
+		return nil, nil, err
 	}
 	if len(messages) == 0 {
 		return nil, nil, &TurnError{Turn: -1, Offset: -1, Err: ErrEmpty}

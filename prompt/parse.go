@@ -40,6 +40,9 @@ func Parse(text string) (*Parsed, error) {
 // ErrUTF8, ErrEmpty, ErrDialect or, for a text that ends too early,
 // io.ErrUnexpectedEOF.
 func (d *Dialect) Parse(text string) (*Parsed, error) {
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
 	p, err := d.parse(text)
 	if err != nil {
 		return nil, err
@@ -48,9 +51,6 @@ func (d *Dialect) Parse(text string) (*Parsed, error) {
 }
 
 func (d *Dialect) parse(text string) (*Parsed, *TurnError) {
-	if err := d.Check(); err != nil {
-		return nil, err.(*TurnError)
-	}
 	switch at := badByte(text); {
 	case text == "":
 		return nil, &TurnError{-1, 0, reason(io.ErrUnexpectedEOF, "the text is empty")}

@@ -6,44 +6,6 @@ import (
 	"unicode/utf8"
 )
 
-// Options are the choices of rendering; nil means the zero value.
-type Options struct {
-	// Next is the quality of the reply that a prompt asks for.
-	Next Quality
-	// AllowControl lets <s>, </s>, <unk> and NUL stand in the content of a
-	// text. A server will read them as tokens, or as the text's end, and
-	// Parse </s> as the end of a reply. Segments may hold them anyhow.
-	AllowControl bool
-	// RejectForged refuses content that looks like a mark: see Inspect.
-	RejectForged bool
-	// InvalidUTF8 is what is done with content that is not UTF-8.
-	InvalidUTF8 UTF8Policy
-	// MaxContent is the longest content in bytes: 0 is DefaultMaxContent, and
-	// a negative number no limit.
-	MaxContent int
-}
-
-// DefaultMaxContent is a thousand times what Koala's context holds.
-const DefaultMaxContent = 16 << 20
-
-// tooLong is whether content is over the limit.
-func (o *Options) tooLong(content string) bool {
-	limit := o.MaxContent
-	if limit == 0 {
-		limit = DefaultMaxContent
-	}
-	return limit >= 0 && len(content) > limit
-}
-
-// UTF8Policy is what is done with bytes that are not UTF-8.
-type UTF8Policy uint8
-
-// The policies.
-const (
-	RefuseUTF8  UTF8Policy = iota // an error of the kind ErrUTF8
-	ReplaceUTF8                   // U+FFFD for each such byte
-)
-
 // AppendText appends the text of a conversation. It allocates nothing when dst
 // has room. An error is a *TurnError, and dst is as it was.
 func (d *Dialect) AppendText(dst []byte, c Conversation, o *Options) ([]byte, error) {
@@ -121,6 +83,9 @@ func (d *Dialect) check(c Conversation, o *Options, control bool) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -128,6 +93,11 @@ func (d *Dialect) check(c Conversation, o *Options, control bool) error {
 		at, err := d.checkTurn(c, i, o, control)
 		if err != nil {
 			return &TurnError{Turn: i, Offset: at, Err: err}
+		}
+	}
+	if c.Open() {
+		if err := d.checkMarker(o.Next); err != nil {
+			return &OptionError{Option: "Next", Err: err}
 		}
 	}
 	return nil
@@ -154,10 +124,8 @@ func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (in
 			return f.Offset, reason(ErrForged, "content holds what looks like %q", f.Mark)
 		}
 	}
-	if c[i].Role == User {
-		if _, err := d.asks(c.answer(i, o)); err != nil {
-			return -1, err
-		}
+	if i+1 < len(c) && c[i].Role == User {
+		return -1, d.checkMarker(c[i+1].Quality)
 	}
 	return -1, nil
 }

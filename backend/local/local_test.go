@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/modeltest"
@@ -38,11 +37,11 @@ func open(t *testing.T) *Model {
 }
 
 // request asks for what follows a text.
-func request(text string, stops ...string) *backend.Request {
+func request(text string, stops ...string) *koala.Request {
 	t := tokenizer.Default()
-	return &backend.Request{
+	return &koala.Request{
 		IDs: t.Encode(text, nil), Stops: stops, StopIDs: []tokenizer.Token{t.EOS()},
-		Sampling: backend.Sampling{TopP: 1, MaxTokens: 20},
+		Sampling: koala.Sampling{TopP: 1, MaxTokens: 20},
 	}
 }
 
@@ -57,7 +56,7 @@ func TestChat(t *testing.T) {
 		ending, err := chat.Ask(t.Context(), m, "Hello!", &text)
 		require.NoError(t, err)
 		require.Equal(t, strings.TrimSpace(modeltest.Greeting), text.String())
-		require.Equal(t, backend.EndToken, ending.Report.Finish)
+		require.Equal(t, koala.EndToken, ending.Report.Finish)
 		require.Equal(t, 15, ending.Report.ReplyTokens)
 		require.Equal(t, ending.Window.Tokens, ending.Report.PromptTokens)
 	}
@@ -69,19 +68,19 @@ func TestReplies(t *testing.T) {
 		prompt, reply string
 		stops         []string
 		limit         int
-		want          backend.Report
+		want          koala.Report
 	}{
-		{prompt: "GPT:", reply: modeltest.Greeting, want: backend.Report{Finish: backend.EndToken, ReplyTokens: 15}},
-		{prompt: "x end", want: backend.Report{Finish: backend.EndToken, ReplyTokens: 1}},
-		{prompt: "x loop", limit: 5, reply: strings.Repeat(" la", 5), want: backend.Report{Finish: backend.Limit, ReplyTokens: 5}},
-		{prompt: "x loop", limit: 20, reply: strings.Repeat(" la", 20), want: backend.Report{Finish: backend.Limit, ReplyTokens: 20}},
-		{prompt: "x smile", reply: " 🤗)", want: backend.Report{Finish: backend.EndToken, ReplyTokens: 7}},
-		{prompt: "x smile", limit: 3, reply: " \ufffd\ufffd", want: backend.Report{Finish: backend.Limit, ReplyTokens: 3}},
-		{prompt: "x broken", reply: "\ufffd~", want: backend.Report{Finish: backend.EndToken, ReplyTokens: 3}},
-		{prompt: "x stop", stops: []string{"USER:"}, reply: " well then; ", want: backend.Report{Finish: backend.StopText, Stop: "USER:", ReplyTokens: 6}},
-		{prompt: "x stop", stops: []string{"SER", "USE", "USER"}, reply: " well then; ", want: backend.Report{Finish: backend.StopText, Stop: "USER", ReplyTokens: 5}},
-		{prompt: "x stop", stops: []string{"then; x"}, limit: 3, reply: " well then;", want: backend.Report{Finish: backend.Limit, ReplyTokens: 3}},
-		{prompt: "x loop", stops: []string{"la la"}, reply: " ", want: backend.Report{Finish: backend.StopText, Stop: "la la", ReplyTokens: 2}},
+		{prompt: "GPT:", reply: modeltest.Greeting, want: koala.Report{Finish: koala.EndToken, ReplyTokens: 15}},
+		{prompt: "x end", want: koala.Report{Finish: koala.EndToken, ReplyTokens: 1}},
+		{prompt: "x loop", limit: 5, reply: strings.Repeat(" la", 5), want: koala.Report{Finish: koala.Limit, ReplyTokens: 5}},
+		{prompt: "x loop", limit: 20, reply: strings.Repeat(" la", 20), want: koala.Report{Finish: koala.Limit, ReplyTokens: 20}},
+		{prompt: "x smile", reply: " 🤗)", want: koala.Report{Finish: koala.EndToken, ReplyTokens: 7}},
+		{prompt: "x smile", limit: 3, reply: " \ufffd\ufffd", want: koala.Report{Finish: koala.Limit, ReplyTokens: 3}},
+		{prompt: "x broken", reply: "\ufffd~", want: koala.Report{Finish: koala.EndToken, ReplyTokens: 3}},
+		{prompt: "x stop", stops: []string{"USER:"}, reply: " well then; ", want: koala.Report{Finish: koala.StopText, Stop: "USER:", ReplyTokens: 6}},
+		{prompt: "x stop", stops: []string{"SER", "USE", "USER"}, reply: " well then; ", want: koala.Report{Finish: koala.StopText, Stop: "USER", ReplyTokens: 5}},
+		{prompt: "x stop", stops: []string{"then; x"}, limit: 3, reply: " well then;", want: koala.Report{Finish: koala.Limit, ReplyTokens: 3}},
+		{prompt: "x loop", stops: []string{"la la"}, reply: " ", want: koala.Report{Finish: koala.StopText, Stop: "la la", ReplyTokens: 2}},
 	} {
 		r := request(row.prompt, row.stops...)
 		if row.limit > 0 {
@@ -104,33 +103,33 @@ func TestContext(t *testing.T) {
 	r.Sampling.MaxTokens = 1000
 	report, err := m.Complete(t.Context(), r, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, backend.Limit, report.Finish)
+	require.Equal(t, koala.Limit, report.Finish)
 	require.Equal(t, 128-121+1, report.ReplyTokens) // the last is not put back
 
 	r = request("x" + strings.Repeat(" loop", 127))
 	_, err = m.Complete(t.Context(), r, io.Discard)
-	require.ErrorIs(t, err, backend.ErrContext)
-	var e *backend.Error
+	require.ErrorIs(t, err, koala.ErrContext)
+	var e *koala.ContextError
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, [2]int{128, 128}, [2]int{e.Prompt, e.Context})
 }
 
 func TestBadRequests(t *testing.T) {
 	m := open(t)
-	for name, change := range map[string]func(*backend.Request){
-		"no ids":        func(r *backend.Request) { r.IDs = nil },
-		"temperature":   func(r *backend.Request) { r.Sampling.Temperature = -1 },
-		"no number":     func(r *backend.Request) { r.Sampling.Temperature = math.NaN() },
-		"top-k":         func(r *backend.Request) { r.Sampling.TopK = -1 },
-		"top-p":         func(r *backend.Request) { r.Sampling.TopP = 0 },
-		"top-p above":   func(r *backend.Request) { r.Sampling.TopP = 1.5 },
-		"no tokens":     func(r *backend.Request) { r.Sampling.MaxTokens = 0 },
-		"id of nothing": func(r *backend.Request) { r.IDs[0] = 32000 },
+	for name, change := range map[string]func(*koala.Request){
+		"no ids":        func(r *koala.Request) { r.IDs = nil },
+		"temperature":   func(r *koala.Request) { r.Sampling.Temperature = -1 },
+		"no number":     func(r *koala.Request) { r.Sampling.Temperature = math.NaN() },
+		"top-k":         func(r *koala.Request) { r.Sampling.TopK = -1 },
+		"top-p":         func(r *koala.Request) { r.Sampling.TopP = 0 },
+		"top-p above":   func(r *koala.Request) { r.Sampling.TopP = 1.5 },
+		"no tokens":     func(r *koala.Request) { r.Sampling.MaxTokens = 0 },
+		"id of nothing": func(r *koala.Request) { r.IDs[0] = 32000 },
 	} {
 		r := request("GPT:")
 		change(r)
 		_, err := m.Complete(t.Context(), r, io.Discard)
-		require.ErrorIs(t, err, backend.ErrOptions, name)
+		require.ErrorIs(t, err, koala.ErrOptions, name)
 	}
 	report, err := m.Complete(t.Context(), request("GPT:"), io.Discard) // as if nothing had been
 	require.NoError(t, err)
@@ -164,7 +163,7 @@ func TestCancel(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, w.texts)
 	require.Equal(t, 1, report.ReplyTokens)
-	require.Equal(t, backend.Unfinished, report.Finish)
+	require.Equal(t, koala.Unfinished, report.Finish)
 
 	failed := errors.New("full")
 	_, err = m.Complete(t.Context(), r, failingWriter{failed})
@@ -177,7 +176,7 @@ func TestCancel(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	report, err = m.Complete(t.Context(), r, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, backend.Limit, report.Finish)
+	require.Equal(t, koala.Limit, report.Finish)
 }
 
 // TestChatsAtOnce has more chats than one.
@@ -221,7 +220,7 @@ func TestOpen(t *testing.T) {
 	small := filepath.Join(t.TempDir(), "small")
 	require.NoError(t, modeltest.Tiny.Write(small, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Tiny.Base}))
 	_, err = Open(t.Context(), small, nil)
-	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": give the tokenizer")
+	require.ErrorContains(t, err, "a tokenizer of 32000 tokens for a model of 128: "+small+": use the tokenizer")
 }
 
 // TestSlow: a sparse file of the size of 65B is refused before it is read.

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/forward"
+	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
@@ -62,6 +63,12 @@ func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error)
 	if o == nil {
 		o = new(Options)
 	}
+	switch {
+	case o.Workers < 0:
+		return nil, optionError("Workers", "%d is negative", o.Workers)
+	case o.Context < 0:
+		return nil, optionError("Context", "%d is negative", o.Context)
+	}
 	t := o.Tokenizer
 	if t == nil {
 		t = tokenizer.Default()
@@ -72,7 +79,7 @@ func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error)
 		return nil, err
 	}
 	if t.Len() > header.Config.Vocab {
-		return nil, fmt.Errorf("a tokenizer of %d tokens for a model of %d: %s: give the tokenizer of the model", t.Len(), header.Config.Vocab, c.Path)
+		return nil, optionError("Tokenizer", "a tokenizer of %d tokens for a model of %d: %s: use the tokenizer of the model", t.Len(), header.Config.Vocab, c.Path)
 	}
 	if err := checkSpeed(header, c.Path); err != nil && !o.Slow {
 		return nil, err
@@ -93,8 +100,8 @@ func New(ctx context.Context, c *weights.Checkpoint, o *Options) (*Model, error)
 // The error is an *backend.Error of the kind ErrContext for a prompt that leaves
 // no room for a token, or ErrOptions for a request that makes no sense; that of
 // the context, within one token; or that of w.
-func (m *Model) Complete(ctx context.Context, r *backend.Request, w io.Writer) (backend.Report, error) {
-	report := backend.Report{Model: m.name, PromptTokens: len(r.IDs), Tries: 1}
+func (m *Model) Complete(ctx context.Context, r *koala.Request, w io.Writer) (koala.Report, error) {
+	report := koala.Report{Model: m.name, PromptTokens: len(r.IDs), Tries: 1}
 	if err := m.check(r); err != nil {
 		return report, err
 	}
@@ -113,21 +120,25 @@ func (m *Model) Complete(ctx context.Context, r *backend.Request, w io.Writer) (
 }
 
 // check refuses what cannot be done.
-func (m *Model) check(r *backend.Request) error {
+func (m *Model) check(r *koala.Request) error {
 	s := r.Sampling
 	switch {
 	case len(r.IDs) == 0:
-		return optionError("a prompt of no ids")
-	case !(s.Temperature >= 0) || s.TopK < 0 || !(s.TopP > 0 && s.TopP <= 1):
-		return optionError("temperature %v, top-k %d, top-p %v", s.Temperature, s.TopK, s.TopP)
+		return optionError("Request.IDs", "there are none: make the request with Chat.Request")
+	case !(s.Temperature >= 0):
+		return optionError("Sampling.Temperature", "%v is not a number from 0", s.Temperature)
+	case s.TopK < 0:
+		return optionError("Sampling.TopK", "%d is negative", s.TopK)
+	case !(s.TopP > 0 && s.TopP <= 1):
+		return optionError("Sampling.TopP", "%v is not above 0 and at most 1", s.TopP)
 	case s.MaxTokens < 1:
-		return optionError("a reply of %d tokens", s.MaxTokens)
+		return optionError("Sampling.MaxTokens", "%d is not positive", s.MaxTokens)
 	case len(r.IDs) >= m.model.Context():
-		return &backend.Error{Kind: backend.ErrContext, Where: m.name, Prompt: len(r.IDs), Context: m.model.Context()}
+		return fmt.Errorf("%s: %w", m.name, &koala.ContextError{Prompt: len(r.IDs), Context: m.model.Context()})
 	}
 	return nil
 }
 
-func optionError(format string, args ...any) error {
-	return &backend.Error{Kind: backend.ErrOptions, Words: fmt.Sprintf(format, args...)}
+func optionError(option, format string, args ...any) error {
+	return &prompt.OptionError{Option: option, Err: fmt.Errorf(format, args...)}
 }

@@ -4,15 +4,15 @@ import (
 	"context"
 	"slices"
 
-	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
 // reply is one in the making.
 type reply struct {
 	*text
-	request *backend.Request
-	report  *backend.Report
+	request *koala.Request
+	report  *koala.Report
 	sampler *sampler
 	decoder *tokenizer.Decoder
 	out     stream
@@ -30,14 +30,14 @@ func (r *reply) run(ctx context.Context, size int) error {
 		id := r.sampler.next(logits[:r.pieces])
 		r.report.ReplyTokens++
 		if slices.Contains(r.request.StopIDs, id) {
-			return r.end(backend.EndToken)
+			return r.end(koala.EndToken)
 		}
 		ended, err := r.say(id)
 		if ended || err != nil {
 			return err
 		}
 		if r.report.ReplyTokens == r.request.Sampling.MaxTokens || len(r.ids) == size {
-			return r.end(backend.Limit)
+			return r.end(koala.Limit)
 		}
 		if logits, err = r.append(ctx, id); err != nil {
 			return err
@@ -61,7 +61,7 @@ func (r *reply) prompt(ctx context.Context) (logits []float32, err error) {
 	r.ids = r.ids[:same]
 	// What the decoder makes of a token depends on whether others stood before.
 	if r.buffer, err = r.decoder.Append(nil, ids); err != nil {
-		return nil, optionError("%v", err)
+		return nil, optionError("Request.IDs", "%w", err)
 	}
 	for part := range slices.Chunk(ids[same:], promptStep) {
 		if logits, err = r.append(ctx, part...); err != nil {
@@ -91,13 +91,13 @@ func (r *reply) say(id tokenizer.Token) (ended bool, err error) {
 func (r *reply) write(text []byte) (ended bool, err error) {
 	stop, err := r.out.write(text)
 	if err == nil && stop != "" {
-		r.report.Finish, r.report.Stop = backend.StopText, stop
+		r.report.Finish, r.report.Stop = koala.StopText, stop
 	}
 	return stop != "", err
 }
 
 // end writes what waits.
-func (r *reply) end(f backend.Finish) error {
+func (r *reply) end(f koala.Finish) error {
 	r.report.Finish = f
 	ended, err := r.write(r.decoder.Flush(r.buffer[:0]))
 	if ended || err != nil {

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
 )
 
 // sampler chooses tokens. In the order of transformers, with which Koala was
@@ -14,7 +14,7 @@ import (
 // kept, and of these as many of the likeliest as it takes for their
 // probabilities to reach TopP.
 type sampler struct {
-	backend.Sampling
+	koala.Sampling
 	random *rand.Rand
 	all    []candidate
 }
@@ -26,7 +26,7 @@ type candidate struct {
 	weight float64 // its probability, times that of the likeliest
 }
 
-func newSampler(s backend.Sampling) *sampler {
+func newSampler(s koala.Sampling) *sampler {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	if s.Seed != nil {
 		random = rand.New(rand.NewPCG(uint64(*s.Seed), 0))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ import (
 )
 
 type chatCmd struct {
-	Backend string `required:"" enum:"llamacpp,ollama,openai,easylm,easylm-chat,local" placeholder:"KIND" help:"The kind of server: ${enum}; local runs a model without one."`
+	Backend string `required:"" enum:"${backends},local" placeholder:"KIND" help:"The kind of server: ${enum}; local runs a model without one."`
 	URL     string `name:"url" help:"Where it is (default: where such servers are on this machine)."`
 	Name    string `name:"model-name" help:"The name of the model at the server; ollama needs it."`
 	IDs     bool   `name:"ids" xor:"form" help:"Send ids, the default where the server takes them."`
@@ -67,7 +68,7 @@ func (c *chatCmd) Validate() error {
 }
 
 func (c *chatCmd) Run(a *app) error {
-	o, err := c.options()
+	o, err := c.options(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -119,8 +120,8 @@ func (c *chatCmd) server() (*backend.Client, error) {
 }
 
 // options are those of the chat.
-func (c *chatCmd) options() (*koala.Options, error) {
-	t, err := (&modelFlag{c.Tokenizer}).open()
+func (c *chatCmd) options(ctx context.Context) (*koala.Options, error) {
+	t, err := (&modelFlag{c.Tokenizer}).open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/prompt"
 )
@@ -176,16 +176,28 @@ func (s *session) save(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".koala-chat-*")
+	// On a terminal, Ctrl-C ends the context of the program, but not the chat.
+	ctx := vfs.NewContext(context.WithoutCancel(s.ctx), privateFS{vfs.FromContext(s.ctx)})
+	return vfs.WriteFile(ctx, path, true, func(w io.Writer) error {
+		_, err := w.Write(append(data, '\n'))
+		return err
+	})
+}
+
+// privateFS creates files that only their owner can read, because chats are
+// private.
+type privateFS struct{ vfs.FS }
+
+// Create creates a file and changes its mode while it is empty.
+func (p privateFS) Create(path string, size int64) (vfs.File, error) {
+	f, err := p.FS.Create(path, size)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.Remove(f.Name()) // not there any more when all went well
-	_, err = f.Write(append(data, '\n'))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	return os.Rename(f.Name(), path)
+	return f, nil
 }
 
 // maxSaved bounds a saved chat, in bytes.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/koala-go/sdk/dataset"
@@ -30,8 +31,8 @@ func (f *tokenFlags) generation() dataset.Generation {
 }
 
 // processor makes what turns records into tokens.
-func (f *tokenFlags) processor(report *dataset.Report) (*dataset.Processor, error) {
-	t, err := f.open()
+func (f *tokenFlags) processor(ctx context.Context, report *dataset.Report) (*dataset.Processor, error) {
+	t, err := f.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func (c *datasetTokenizeCmd) Run(a *app) error {
 		return err
 	}
 	s.decisive = c.paths()
-	p, err := c.processor(s.report)
+	p, err := c.processor(a.ctx, s.report)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (c *datasetPackCmd) Run(a *app) error {
 		return err
 	}
 	s.decisive = c.paths()
-	p, err := c.processor(s.report)
+	p, err := c.processor(a.ctx, s.report)
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (c *datasetPackCmd) pack(s *step, p *dataset.Processor, at place) error {
 }
 
 func (c *datasetPackCmd) run(s *step, p *dataset.Processor, w *dataset.BatchWriter, at place) error {
-	t, err := c.open()
+	t, err := c.open(s.a.ctx)
 	if err != nil {
 		return err
 	}

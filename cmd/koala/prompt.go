@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func (c *promptCmd) Run(a *app) error {
 		_, err := io.WriteString(a.stdout, prompt.OllamaModelfile("./koala.gguf"))
 		return err
 	}
-	o, err := c.options()
+	o, err := c.options(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -91,8 +92,8 @@ func (c *promptCmd) printWindow(a *app, w koala.Window) {
 }
 
 // options returns the library's options for the flags.
-func (c *promptCmd) options() (*koala.Options, error) {
-	t, err := c.open()
+func (c *promptCmd) options(ctx context.Context) (*koala.Options, error) {
+	t, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -10,6 +11,7 @@ import (
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/prompt"
+	"github.com/koala-go/sdk/tokenizer"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -18,20 +20,25 @@ import (
 // them by enum:"${formats}".
 func vars() kong.Vars {
 	return kong.Vars{
-		"formats":  list([]weights.Format{weights.FormatSafetensors, weights.FormatEasyLM, weights.FormatGGUF, weights.FormatTorch}),
-		"dtypes":   list(dtypeNames()),
-		"digests":  list([]diff.Digests{diff.DigestNone, diff.DigestOutput, diff.DigestAll}),
-		"dialects": list(dialectNames()),
-		"sources":  list(dataset.Sources()),
-		"backends": list(backend.Kinds()),
+		"formats":  commaList(weights.FormatSafetensors, weights.FormatEasyLM, weights.FormatGGUF, weights.FormatTorch),
+		"dtypes":   commaList(dtypeNames()...),
+		"digests":  commaList(diff.DigestNone, diff.DigestOutput, diff.DigestAll),
+		"dialects": commaList(dialectNames()...),
+		"sources":  commaList(dataset.Sources()...),
+		"backends": commaList(backend.Kinds()...),
+
+		"tokenizer_formats": commaList(tokenizer.Formats()...),
+		"special_modes":     commaList(tokenizer.SpecialModes()...),
+		"text_inputs":       commaList(inputText, inputLines, inputJSONL),
+		"token_outputs":     commaList(outputIDs, outputPieces, outputCount, outputOffsets, outputNone),
 	}
 }
 
-// list joins names with commas, as an enum tag wants them.
-func list[T ~string](names []T) string {
-	words := make([]string, len(names))
-	for i, name := range names {
-		words[i] = string(name)
+// commaList joins values with commas, as an enum tag wants them.
+func commaList[T any](values ...T) string {
+	words := make([]string, len(values))
+	for i, v := range values {
+		words[i] = fmt.Sprint(v)
 	}
 	return strings.Join(words, ",")
 }

@@ -98,6 +98,6 @@ func TestModel(t *testing.T) {
 	require.Equal(t, []any{15043, true}, []any{id, ok})
 	folder := t.TempDir()
 	require.NoError(t, tk.GetModel().Save(folder, "my"))
-	_, err := tokenizer.Open(filepath.Join(folder, "my-tokenizer.json"))
+	_, err := tokenizer.Open(t.Context(), filepath.Join(folder, "my-tokenizer.json"), nil)
 	require.NoError(t, err)
 }

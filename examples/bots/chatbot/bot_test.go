@@ -274,7 +274,7 @@ func TestModelFails(t *testing.T) {
 	var chat koala.Chat
 	require.NoError(t, json.Unmarshal(saved, &chat))
 	require.Equal(t, prompt.Conversation{{Content: "Q"}, {Role: prompt.Assistant, Content: "Half"}, {Content: "Q5"}, {Role: prompt.Assistant}}, chat.Conversation())
-	require.Equal(t, " …", noteOn(koala.Ending{Report: koala.Report{Finish: backend.Limit}}, nil, "x"))
+	require.Equal(t, " …", noteOn(koala.Ending{Report: koala.Report{Finish: koala.Limit}}, nil, "x"))
 }
 
 // TestBrokenStore: without its file the bot says so and does not die.

@@ -177,7 +177,7 @@ func noteOn(ending koala.Ending, err error, shown string) string {
 		return "\n(" + sorry(err) + ")"
 	case strings.TrimSpace(shown) == "":
 		return noWords
-	case ending.Report.Finish == backend.Limit:
+	case ending.Report.Finish == koala.Limit:
 		return " …"
 	}
 	return ""
