@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -126,4 +127,17 @@ func TestInterrupted(t *testing.T) {
 	var stderr strings.Builder
 	require.Equal(t, 130, report(&stderr, "recover <path>", fmt.Errorf("reading: %w", context.Canceled)))
 	require.Equal(t, "koala recover: interrupted: nothing was written\n", stderr.String())
+}
+
+// TestHelp checks that the help of each command has an example, and that each
+// flag has a description that ends with a period.
+func TestHelp(t *testing.T) {
+	parser, err := kong.New(&cli{}, vars())
+	require.NoError(t, err)
+	for _, command := range parser.Model.Leaves(false) {
+		require.Contains(t, command.Detail, "Example:", command.Path())
+		for _, flag := range command.Flags {
+			require.Regexp(t, `\S\.$`, flag.Help, "%s --%s", command.Path(), flag.Name)
+		}
+	}
 }
