@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/koala-go/sdk/backend"
@@ -39,16 +38,6 @@ type chatCmd struct {
 	Quiet   bool          `help:"Print only errors on stderr."`
 
 	Tokenizer string `placeholder:"FILE" help:"Tokenizer: a tokenizer.model, tokenizer.json or GGUF file (default: LLaMA's vocabulary)."`
-}
-
-// backendNames is the value of ${backends} in the tags of flags: the kinds of
-// servers, separated by commas.
-func backendNames() string {
-	var names []string
-	for _, k := range backend.Kinds() {
-		names = append(names, string(k))
-	}
-	return strings.Join(names, ",")
 }
 
 func (c *chatCmd) Help() string {
@@ -103,7 +92,7 @@ func (c *chatCmd) completer(a *app, t *tokenizer.Tokenizer) (koala.Completer, er
 	if c.Backend != "local" {
 		return c.server()
 	}
-	bar := newProgress(a.stderr, c.Quiet)
+	bar := newProgressBar(a.stderr, c.Quiet)
 	defer bar.finish()
 	return local.Open(a.ctx, c.Model, &local.Options{
 		Tokenizer: t, Context: c.Context, Slow: c.Slow,

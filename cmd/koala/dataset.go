@@ -15,7 +15,7 @@ import (
 
 	"github.com/koala-go/sdk/dataset"
 	"github.com/koala-go/sdk/internal/vfs"
-	jobprogress "github.com/koala-go/sdk/progress"
+	"github.com/koala-go/sdk/progress"
 )
 
 // datasetCmd has the commands for training data.
@@ -42,11 +42,11 @@ func datasetVars() kong.Vars {
 		}
 	}
 	return kong.Vars{
-		"dataset_sources":          commaList(all),
-		"dataset_training_sources": commaList(training),
-		"dataset_generations":      commaList(dataset.Generations()),
-		"dataset_formats":          commaList(dataset.Formats()),
-		"dataset_bos_rules":        commaList(dataset.BOSRules()),
+		"dataset_sources":          commaList(all...),
+		"dataset_training_sources": commaList(training...),
+		"dataset_generations":      commaList(dataset.Generations()...),
+		"dataset_formats":          commaList(dataset.Formats()...),
+		"dataset_bos_rules":        commaList(dataset.BOSRules()...),
 	}
 }
 
@@ -66,7 +66,7 @@ type step struct {
 	a        *app
 	fs       vfs.FS
 	report   *dataset.Report
-	bar      *progress
+	bar      *progressBar
 	total    int64 // bytes of all inputs
 	start    time.Time
 	decisive []string // paths of the files that decide on the result of a unit
@@ -74,7 +74,7 @@ type step struct {
 
 // begin expands the patterns and begins the step.
 func (f *datasetFlags) begin(a *app) (*step, error) {
-	s := &step{datasetFlags: f, a: a, fs: vfs.FromContext(a.ctx), report: new(dataset.Report), bar: newProgress(a.stderr, f.Quiet), start: time.Now()}
+	s := &step{datasetFlags: f, a: a, fs: vfs.FromContext(a.ctx), report: new(dataset.Report), bar: newProgressBar(a.stderr, f.Quiet), start: time.Now()}
 	var err error
 	if f.In, err = expandPatterns(s.fs, f.In); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (s *step) inputs() []dataset.Input {
 // read returns the records of inputs, and shows the progress.
 func (s *step) read(inputs []dataset.Input, opts dataset.ReadOptions) iter.Seq2[dataset.Record, error] {
 	opts.SkipBad, opts.Workers, opts.Report = s.SkipBad, s.Workers, s.report
-	opts.Progress = func(p jobprogress.Progress) {
+	opts.Progress = func(p progress.Progress) {
 		// Total is of compressed files, Done is after decompression.
 		p.Total = max(p.Done, s.total)
 		s.bar.update(p)

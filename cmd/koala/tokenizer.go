@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"text/tabwriter"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/strictjson"
@@ -25,26 +22,6 @@ type tokenizerCmd struct {
 	Count   countCmd            `cmd:"" help:"Count the tokens of texts."`
 	Inspect tokenizerInspectCmd `cmd:"" help:"Show the properties of a tokenizer."`
 	Export  tokenizerExportCmd  `cmd:"" help:"Write a tokenizer in the format of SentencePiece or Hugging Face."`
-}
-
-// tokenizerVars returns the variables of the struct tags of tokenizer's verbs:
-// the values that a flag accepts.
-func tokenizerVars() kong.Vars {
-	return kong.Vars{
-		"tokenizer_formats": commaList(tokenizer.Formats()),
-		"special_modes":     commaList(tokenizer.SpecialModes()),
-		"text_inputs":       commaList([]string{inputText, inputLines, inputJSONL}),
-		"token_outputs":     commaList([]string{outputIDs, outputPieces, outputCount, outputOffsets, outputNone}),
-	}
-}
-
-// commaList joins values with commas, as an enum tag lists them.
-func commaList[T any](values []T) string {
-	words := make([]string, len(values))
-	for i, v := range values {
-		words[i] = fmt.Sprint(v)
-	}
-	return strings.Join(words, ",")
 }
 
 // modelFlag is the flag that chooses the tokenizer.
