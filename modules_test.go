@@ -239,7 +239,7 @@ func TestModulesAreListed(t *testing.T) {
 
 // checkoutFiles returns the regular files that git tracks or would track.
 func checkoutFiles(t *testing.T) (files []string) {
-	out, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	out, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate").Output()
 	require.NoError(t, err)
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() { // a deleted file is still listed

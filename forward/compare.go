@@ -28,9 +28,10 @@ type CompareReport struct {
 	Token int32 `json:"token"`
 }
 
-// ShapeError reports that two models have different shapes. A and B describe the
-// shapes in words.
-type ShapeError struct{ A, B string }
+// ShapeError reports that two models have different shapes.
+type ShapeError struct {
+	A, B string // the shapes in words
+}
 
 // Error returns a message of the form "what: where: what to do".
 func (e *ShapeError) Error() string {

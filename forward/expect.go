@@ -40,8 +40,8 @@ type Reference struct {
 // ExpectationError reports that reference logits are malformed or do not fit the
 // model.
 type ExpectationError struct {
-	Problem string
-	Path    string // Path is the path of the file, if there is one.
+	Problem string // what is wrong
+	Path    string // the file, or "" if there is none
 }
 
 // Error returns a message of the form "what: where: what to do".

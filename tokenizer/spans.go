@@ -3,7 +3,9 @@ package tokenizer
 import "unicode/utf8"
 
 // Span is the range of bytes of a text that a token covers: text[Begin:End].
-type Span struct{ Begin, End int }
+type Span struct {
+	Begin, End int // offsets in bytes
+}
 
 // AppendEncodeSpans is AppendEncode, and appends the span of each token to
 // spans.
