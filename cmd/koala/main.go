@@ -72,7 +72,6 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		vars(),
-		datasetVars(),
 	)
 	if err != nil {
 		panic(err) // a mistake in the struct tags, which every test would find

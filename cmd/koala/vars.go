@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,7 +20,7 @@ import (
 // accepts, as the libraries list them, separated by commas. A tag refers to
 // them by enum:"${formats}".
 func vars() kong.Vars {
-	return kong.Vars{
+	v := kong.Vars{
 		"formats":  commaList(writableFormats()...),
 		"dtypes":   commaList(dtypeNames()...),
 		"digests":  commaList(diff.DigestNone, diff.DigestOutput, diff.DigestAll),
@@ -31,6 +32,8 @@ func vars() kong.Vars {
 		"text_inputs":       commaList(inputText, inputLines, inputJSONL),
 		"token_outputs":     commaList(outputIDs, outputPieces, outputCount, outputOffsets, outputNone),
 	}
+	maps.Copy(v, datasetVars())
+	return v
 }
 
 // commaList joins values with commas, as an enum tag wants them.
