@@ -1,23 +1,15 @@
 package backend_test
 
 import (
-	"context"
 	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,9 +18,7 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-const key = "sk-very-secret-1234"
-
-// TestBadOptions: what cannot be used is refused before anything is sent.
+// TestBadOptions checks that New refuses options that cannot be used.
 func TestBadOptions(t *testing.T) {
 	for name, row := range map[string]struct {
 		kind backend.Kind
@@ -37,11 +27,11 @@ func TestBadOptions(t *testing.T) {
 	}{
 		"no URL":           {backend.LlamaCPP, backend.Options{}, "http://"},
 		"no scheme":        {backend.LlamaCPP, backend.Options{URL: "localhost:8080"}, "http://"},
-		"no scheme, IP":    {backend.LlamaCPP, backend.Options{URL: "127.0.0.1:8080"}, "none"},
+		"no scheme, IP":    {backend.LlamaCPP, backend.Options{URL: "127.0.0.1:8080"}, "cannot be parsed"},
 		"another scheme":   {backend.LlamaCPP, backend.Options{URL: "ftp://localhost"}, "http://"},
 		"no host":          {backend.LlamaCPP, backend.Options{URL: "http:///x"}, "host"},
 		"password":         {backend.LlamaCPP, backend.Options{URL: "http://me:" + key + "@localhost"}, "password"},
-		"broken, password": {backend.LlamaCPP, backend.Options{URL: "http://me:" + key + "@local host"}, "none"},
+		"broken, password": {backend.LlamaCPP, backend.Options{URL: "http://me:" + key + "@local host"}, "cannot be parsed"},
 		"query":            {backend.LlamaCPP, backend.Options{URL: "http://localhost?key=" + key}, "query"},
 		"fragment":         {backend.LlamaCPP, backend.Options{URL: "http://localhost#" + key}, "fragment"},
 		"unknown kind":     {"gpt", backend.Options{URL: "http://localhost"}, "gpt"},
@@ -51,15 +41,15 @@ func TestBadOptions(t *testing.T) {
 		"negative context": {backend.OpenAI, backend.Options{URL: "http://localhost", Context: -1}, "negative"},
 	} {
 		_, err := backend.New(row.kind, &row.o)
-		requireKind(t, err, backend.ErrOptions)
+		requireKind(t, err, koala.ErrOptions)
 		require.ErrorContains(t, err, row.says, name)
 		require.NotContains(t, err.Error(), key, name)
 	}
 	_, err := backend.New(backend.LlamaCPP, nil)
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 }
 
-// TestBadRequests are refused before anything is sent.
+// TestBadRequests checks that bad requests are refused before anything is sent.
 func TestBadRequests(t *testing.T) {
 	url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
 	control := prompt.Turn{Content: "x</s>y"}
@@ -78,19 +68,19 @@ func TestBadRequests(t *testing.T) {
 		"infinite":        {Temperature: 1, TopP: math.Inf(1), MaxTokens: 1},
 	} {
 		_, err := c.Complete(t.Context(), request(t, &koala.Options{Sampling: &s}, documented[0]), io.Discard)
-		require.ErrorIs(t, err, backend.ErrOptions, name)
+		require.ErrorIs(t, err, koala.ErrOptions, name)
 	}
 	r := request(t, nil, documented[0])
 	r.IDs = nil
 	_, err = c.Complete(t.Context(), r, io.Discard)
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 	unhelpful := request(t, &koala.Options{Render: prompt.Options{Next: prompt.Unhelpful}}, documented[0])
 	_, err = client(t, backend.EasyLMChat, backend.Options{URL: url}).Complete(t.Context(), unhelpful, io.Discard)
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 }
 
-// TestBadStreams: whatever a server sends, there is a typed error, and the text
-// before it was given out.
+// TestBadStreams checks that every bad stream gives a typed error, and that the
+// text before the error is written.
 func TestBadStreams(t *testing.T) {
 	long := strings.Repeat("x", 2<<20)
 	for _, s := range streams {
@@ -113,7 +103,7 @@ func TestBadStreams(t *testing.T) {
 			"null":              {[]string{one, frame(s, `null`)}, backend.ErrBroken, "Hi"},
 			"an error":          {[]string{one, frame(s, `{"error":{"message":"out of memory"}}`)}, backend.ErrBroken, "Hi"},
 			"an error, as text": {[]string{one, frame(s, `{"error":"out of memory"}`)}, backend.ErrBroken, "Hi"},
-			"context, late":     {[]string{one, frame(s, `{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}`)}, backend.ErrContext, "Hi"},
+			"context, late":     {[]string{one, frame(s, `{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}`)}, koala.ErrContext, "Hi"},
 			"a long line":       {[]string{one, frame(s, `{"content":"`+long+`"}`)}, backend.ErrBroken, "Hi"},
 		} {
 			text, _, err := ask(t, s.kind, backend.Options{URL: serve(t, s.says(row.pieces...))})
@@ -126,7 +116,7 @@ func TestBadStreams(t *testing.T) {
 	}
 }
 
-// frame is an event of a stream.
+// frame returns an event of a stream.
 func frame(s stream, event string) string {
 	if s.kind == backend.Ollama {
 		return event + "\n"
@@ -134,7 +124,7 @@ func frame(s stream, event string) string {
 	return "data: " + event + "\n\n"
 }
 
-// TestBadDocuments are those for replies that come whole.
+// TestBadDocuments checks bad replies of one document.
 func TestBadDocuments(t *testing.T) {
 	for body, kinds := range map[string][]backend.Kind{
 		"":                                   backend.Kinds(),
@@ -164,8 +154,8 @@ func TestBadDocuments(t *testing.T) {
 	}
 }
 
-// TestBadAnswers: a status that is none of a reply's.
-func TestBadAnswers(t *testing.T) {
+// TestBadResponses checks responses whose status is not 200.
+func TestBadResponses(t *testing.T) {
 	for _, row := range []struct {
 		status int
 		body   string
@@ -198,12 +188,13 @@ func TestBadAnswers(t *testing.T) {
 			require.Contains(t, err.Error(), row.says)
 			require.NotContains(t, err.Error(), key)
 			require.NotContains(t, err.Error(), "\x1b")
-			require.Equal(t, backend.Unfinished, rep.Finish)
+			require.Equal(t, koala.Unfinished, rep.Finish)
 		}
 	}
 }
 
-// TestRedirects: to another host, or with another method, no; else yes.
+// TestRedirects checks that redirects to another host or with another method are
+// refused, and others followed.
 func TestRedirects(t *testing.T) {
 	other := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the other host was asked") })
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -233,7 +224,7 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// TestConnections: what goes wrong below HTTP.
+// TestConnections checks errors below HTTP.
 func TestConnections(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
@@ -273,10 +264,10 @@ func TestConnections(t *testing.T) {
 	defer own.CloseIdleConnections()
 	_, rep, err := ask(t, backend.LlamaCPP, backend.Options{URL: secure.URL, Transport: own})
 	require.NoError(t, err)
-	require.Equal(t, backend.EndToken, rep.Finish)
+	require.Equal(t, koala.EndToken, rep.Finish)
 }
 
-// TestHugeLine: 100 MB in one line cost little memory.
+// TestHugeLine checks that a line of 100 MB takes little memory.
 func TestHugeLine(t *testing.T) {
 	for _, k := range backend.Kinds() {
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -297,7 +288,7 @@ func TestHugeLine(t *testing.T) {
 	}
 }
 
-// TestWrongModel: a server that answers for another model.
+// TestWrongModel checks the error for a server that answers for another model.
 func TestWrongModel(t *testing.T) {
 	for _, s := range streams {
 		url := serve(t, s.says(s.event("Hi"), s.end))
@@ -311,213 +302,8 @@ func TestWrongModel(t *testing.T) {
 	}
 }
 
-// TestTimeouts: before the first text, between texts, and with empty events that
-// go on for ever.
-func TestTimeouts(t *testing.T) {
-	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
-	for _, s := range streams {
-		for name, row := range map[string]struct {
-			first  []string
-			again  string
-			says   string
-			expect string
-		}{
-			"no headers":   {nil, "", "nothing within 60ms", ""},
-			"only headers": {[]string{""}, "", "nothing within 60ms", ""},
-			"one text":     {[]string{s.event("Hi")}, "", "nothing more within 90ms", "Hi"},
-			"empty events": {[]string{s.event("Hi")}, s.event(""), "nothing more within 90ms", "Hi"},
-		} {
-			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body) // else the server does not see that the client hangs up
-				if row.first != nil {
-					s.says(row.first...)(w, r)
-				}
-				for {
-					select {
-					case <-release:
-						return
-					case <-r.Context().Done():
-						return
-					case <-time.After(5 * time.Millisecond):
-						if row.again != "" {
-							s.says(row.again)(w, r)
-						}
-					}
-				}
-			})
-			text, _, err := ask(t, s.kind, backend.Options{URL: url, FirstToken: 60 * time.Millisecond, BetweenTokens: 90 * time.Millisecond})
-			requireKind(t, err, backend.ErrTimeout)
-			require.ErrorContains(t, err, row.says, name)
-			require.Equal(t, row.expect, text, name)
-		}
-	}
-}
-
-// TestWholeTimeouts: where the reply comes at once, the time is for all of it.
-func TestWholeTimeouts(t *testing.T) {
-	for _, k := range []backend.Kind{backend.EasyLM, backend.EasyLMChat} {
-		for _, begins := range []string{"", `{"output_text":["Hi`} {
-			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-				_, _ = io.WriteString(w, begins)
-				_ = http.NewResponseController(w).Flush()
-				<-r.Context().Done() // the client hangs up
-			})
-			text, _, err := ask(t, k, backend.Options{URL: url, FirstToken: 60 * time.Millisecond, BetweenTokens: time.Millisecond})
-			requireKind(t, err, backend.ErrTimeout)
-			require.ErrorContains(t, err, "nothing within 60ms")
-			require.Empty(t, text)
-		}
-	}
-}
-
-// TestSlowCaller: the time that the caller takes is not the server's.
-func TestSlowCaller(t *testing.T) {
-	for _, s := range streams {
-		var got strings.Builder
-		slow := func(p []byte) { time.Sleep(30 * time.Millisecond); got.Write(p) }
-		url := serve(t, s.says(s.event("a"), s.event("b"), s.event("c"), s.end))
-		c := client(t, s.kind, backend.Options{URL: url, FirstToken: 20 * time.Millisecond, BetweenTokens: 10 * time.Millisecond})
-		_, err := c.Complete(t.Context(), request(t, nil, documented[0]), writerFunc(slow))
-		require.NoError(t, err)
-		require.Equal(t, "abc", got.String())
-	}
-}
-
-// TestConnectTimeout: an address that does not answer.
-func TestConnectTimeout(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, does no handshake
-	require.NoError(t, err)
-	defer silent.Close()
-	_, _, err = ask(t, backend.LlamaCPP, backend.Options{URL: "https://" + silent.Addr().String(), Connect: 50 * time.Millisecond})
-	requireKind(t, err, backend.ErrUnreachable)
-}
-
-// TestRetries: only where nothing can have been generated.
-func TestRetries(t *testing.T) {
-	var calls atomic.Int32
-	busyTwice := func(then http.HandlerFunc) http.HandlerFunc {
-		calls.Store(0)
-		return func(w http.ResponseWriter, r *http.Request) {
-			if calls.Add(1) <= 2 {
-				http.Error(w, `{"error":{"message":"Loading model"}}`, http.StatusServiceUnavailable)
-				return
-			}
-			then(w, r)
-		}
-	}
-	for _, s := range streams {
-		o := backend.Options{URL: serve(t, busyTwice(s.says(s.event("Hi"), s.end))), Retries: 3, Backoff: time.Millisecond}
-		text, rep, err := ask(t, s.kind, o)
-		require.NoError(t, err)
-		require.Equal(t, "Hi", text)
-		require.Equal(t, 3, rep.Tries)
-
-		o.URL = serve(t, busyTwice(s.says(s.event("Hi"))))
-		_, rep, err = ask(t, s.kind, o)
-		requireKind(t, err, backend.ErrBroken)
-		require.EqualValues(t, 3, calls.Load(), "sent again after text had come")
-		require.Equal(t, 3, rep.Tries)
-
-		o.URL, o.Retries = serve(t, busyTwice(s.says(s.end))), 1
-		_, rep, err = ask(t, s.kind, o)
-		requireKind(t, err, backend.ErrOverloaded)
-		require.Equal(t, 2, rep.Tries)
-	}
-	for _, status := range []int{400, 401, 404, 500, 502} {
-		calls.Store(0)
-		url := serve(t, func(w http.ResponseWriter, _ *http.Request) { calls.Add(1); w.WriteHeader(status) })
-		_, _, err := ask(t, backend.LlamaCPP, backend.Options{URL: url, Retries: 3, Backoff: time.Millisecond})
-		require.Error(t, err)
-		require.EqualValues(t, 1, calls.Load(), status)
-	}
-}
-
-// TestRetryUntilItListens: a server that starts a little later.
-func TestRetryUntilItListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
-	s := &http.Server{Handler: streams[0].says(llamaEvent("Hi"), llamaEnd)}
-	t.Cleanup(func() { _ = s.Close() })
-	go func() {
-		time.Sleep(50 * time.Millisecond)
-		if l, err := net.Listen("tcp", address); err == nil {
-			_ = s.Serve(l)
-		}
-	}()
-	text, rep, err := ask(t, backend.LlamaCPP, backend.Options{URL: "http://" + address, Retries: 10, Backoff: 10 * time.Millisecond})
-	require.NoError(t, err)
-	require.Equal(t, "Hi", text)
-	require.Greater(t, rep.Tries, 1)
-}
-
-// TestRetryAfter: what the server asks for is kept, and cancelling ends the
-// pause.
-func TestRetryAfter(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "20")
-		w.WriteHeader(http.StatusTooManyRequests)
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	rep, err := client(t, backend.LlamaCPP, backend.Options{URL: url, Retries: 3, Backoff: time.Millisecond}).
-		Complete(ctx, request(t, nil, documented[0]), io.Discard)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Equal(t, 1, rep.Tries)
-	require.Less(t, time.Since(began), 5*time.Second)
-}
-
-// TestSecrets: no way of printing shows the key.
-func TestSecrets(t *testing.T) {
-	o := backend.Options{URL: "http://localhost:1", Key: key}
-	c, err := backend.New(backend.LlamaCPP, &o)
-	require.NoError(t, err)
-	m, err := backend.NewModeration(&o)
-	require.NoError(t, err)
-	asJSON, err := json.Marshal(o)
-	require.NoError(t, err)
-	for _, printed := range []string{
-		fmt.Sprintf("%v %+v %#v %s %q", o, o, o, o.Key, o.Key), string(asJSON),
-		fmt.Sprintf("%v %+v %#v", c, c, *c), fmt.Sprintf("%v %+v %#v", m, m, *m),
-		o.Key.String(), fmt.Sprint(slog.AnyValue(o.Key), slog.AnyValue(o)), wrongVerbs(o, o.Key),
-	} {
-		require.NotContains(t, printed, key)
-		require.NotContains(t, strings.ToLower(printed), hex.EncodeToString([]byte(key)))
-	}
-	// Nor does a server that says it, in whatever way.
-	for _, said := range []string{key, "Bearer " + key, key[:5] + "\x00" + key[5:], key[:5] + "\u200b" + key[5:], strings.Repeat("\x01", 4795) + key} {
-		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = io.WriteString(w, said)
-		})
-		_, _, err = ask(t, backend.LlamaCPP, backend.Options{URL: url, Key: key})
-		requireKind(t, err, backend.ErrRefused)
-		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), key)
-		require.Contains(t, err.Error(), "[secret]")
-	}
-	seen := ""
-	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Get("Authorization") })
-	_, _, err = ask(t, backend.LlamaCPP, backend.Options{URL: url, Key: key})
-	require.Error(t, err)
-	require.Equal(t, "Bearer "+key, seen)
-}
-
-// wrongVerbs prints values as nobody should. (%p asks no method.)
-func wrongVerbs(values ...any) string {
-	var b strings.Builder
-	for _, verb := range []string{"%d", "%x", "%X", "%z", "%U", "%08.3f"} {
-		for _, v := range values {
-			fmt.Fprintf(&b, verb, v)
-		}
-	}
-	return b.String()
-}
-
-// TestWriter: the error of the caller's writer ends the reply and comes back.
+// TestWriter checks that an error of the caller's writer ends the request and is
+// returned.
 func TestWriter(t *testing.T) {
 	broken := errors.New("the pipe is broken")
 	for _, s := range streams {

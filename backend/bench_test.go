@@ -17,11 +17,11 @@ import (
 )
 
 // BenchmarkChats runs chats at once against a server on loopback, in this process,
-// that sends 40 pieces of text each, one every 100 ms. What the client adds is
-// the time from the last byte that net/http gave it to the caller's writer, of
-// each piece of text. "late" is how much later than due a piece was with the
-// caller, which is the machine's and net/http's time too; the same of a plain
-// net/http client, which reads lines and nothing else, is in "plain".
+// that sends each of them 40 pieces of text, one every 100 ms. It reports what the
+// client adds: the time from the last byte of a piece that net/http returned to the
+// write to the caller. "late" is how much later than due a piece reached the caller,
+// which includes the time of the machine and of net/http. "plain" is the same for a
+// net/http client that only reads lines.
 func BenchmarkChats(b *testing.B) {
 	for _, row := range []struct {
 		name  string
@@ -52,7 +52,7 @@ func report(b *testing.B, spent []time.Duration, what string) {
 	b.ReportMetric(at(1), what+"-max-µs")
 }
 
-// paced sends pieces that say when they were due.
+// paced returns a handler that sends pieces with the times at which they are due.
 func paced(n int, every time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -68,8 +68,8 @@ func paced(n int, every time.Duration) http.HandlerFunc {
 	}
 }
 
-// chats runs chats at once. It gives what the client added, and how late pieces
-// were.
+// chats runs chats at once. It returns the time that the client added, and how late
+// the pieces were.
 func chats(b *testing.B, url string, n int, plain bool) (added, late []time.Duration) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -103,7 +103,7 @@ func chats(b *testing.B, url string, n int, plain bool) (added, late []time.Dura
 	return added, late
 }
 
-// readPlainly reads a stream with nothing but net/http.
+// readPlainly reads a stream with net/http alone.
 func readPlainly(ctx context.Context, url string, w io.Writer) error {
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/completion", strings.NewReader("{}"))
 	if err != nil {
@@ -129,7 +129,7 @@ func readPlainly(ctx context.Context, url string, w io.Writer) error {
 	}
 }
 
-// clockTransport remembers when bytes were last read.
+// clockTransport records when bytes were last read.
 type clockTransport struct {
 	t     http.RoundTripper
 	read  time.Time
@@ -155,8 +155,8 @@ func (b *clockBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// BenchmarkCancel is the time from the end of a context, while a reply comes, to
-// the return of Chat.Ask.
+// BenchmarkCancel measures the time from the end of a context, while a reply
+// arrives, to the return of Chat.Ask.
 func BenchmarkCancel(b *testing.B) {
 	s := streams[0]
 	url := serve(b, func(w http.ResponseWriter, r *http.Request) {

@@ -1,28 +1,30 @@
-// Package backend talks to servers that run Koala: llama.cpp, vLLM and others
-// with OpenAI's completions, Ollama, and EasyLM, which served Koala first.
+// Package backend has clients of servers that run Koala: llama.cpp, vLLM and
+// others with OpenAI's completions, Ollama, and EasyLM, which first served Koala.
+//
+// Begin with [New] and pass the [Client] to koala.Chat.Ask:
 //
 //	server, err := backend.New(backend.LlamaCPP, &backend.Options{URL: "http://localhost:8080"})
-//
-// A [Client] is a koala.Completer: a chat asks it for its replies. What goes to
-// the server is a [Request], which package koala makes; [Request] is defined
-// here because koala builds on this package.
+//	ending, err := chat.Ask(ctx, server, "Hello!", os.Stdout)
 //
 // # Ids and text
 //
-// llama.cpp and vLLM take the tokens of the prompt, so they get them: the same
-// as in Koala's training, no BOS unless the request has one. Ollama and EasyLM
-// take only text. They get the request's text, put a BOS before it (EasyLM only
-// where there is room), and read </s> in it as the end of a reply. Content that
-// holds such text is refused as prompt.ErrControl, unless the request's Render
-// allows it.
+// llama.cpp and vLLM take the tokens of the prompt. The client sends them the ids
+// of the request, which are those of Koala's training: without BOS unless the
+// chat's options ask for one. Ollama and EasyLM take only text. The client sends
+// them the text of the request. They put a BOS before it (EasyLM only if there is
+// room), and read </s> in it as the end of a reply. Therefore content with such
+// text is an error of the kind prompt.ErrControl, unless the chat's options allow
+// it.
 //
-// # What can go wrong
+// # Errors
 //
-// Errors are *[Error], of one of the kinds below it, with the server's own words.
-// A stream that ends without its end mark is an error, whatever it has sent.
-// Requests are sent again only when nothing can have been generated: the
-// connection could not be made, or the server answered that it is busy. The
-// error of a context that has ended is the context's.
+// Errors are *[Error] values with a kind and the server's own words. A stream that
+// ends without its end mark is an error, whatever text came before. The client
+// sends a request again only if nothing can have been generated: it could not make
+// a connection, or the server answered that it is busy. If the context ends, the
+// error is the cause of that.
 //
-// [Moderation] and [WordList] tell which texts shall not be shown.
+// # Moderation
+//
+// [Moderation] and [WordList] are moderators for koala.Options.
 package backend

@@ -6,69 +6,76 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/koala-go/sdk/koala"
 )
 
-// Kinds of Error, for errors.Is.
+// Kinds of Error, for errors.Is. Two more are in package koala: ErrOptions for
+// options or a request that cannot be used, and ErrContext for a prompt that is
+// longer than the server's context.
 var (
-	// ErrOptions: the options, or the request, cannot be used.
-	ErrOptions = errors.New("unusable options")
-	// ErrUnreachable: no connection could be made.
+	// ErrUnreachable reports that no connection could be made.
 	ErrUnreachable = errors.New("no connection to the server")
-	// ErrRedirect: the server sent the request elsewhere.
+	// ErrRedirect reports that the server redirected the request elsewhere.
 	ErrRedirect = errors.New("redirect refused")
-	// ErrRefused: the server refused the request, for one that it cannot do
-	// or for want of a key.
+	// ErrRefused reports that the server refused the request, because it
+	// cannot serve it or because the key is missing or wrong.
 	ErrRefused = errors.New("the server refused the request")
-	// ErrOverloaded: the server is busy, or loads its model.
+	// ErrOverloaded reports that the server is busy or is loading its model.
 	ErrOverloaded = errors.New("the server is busy")
-	// ErrContext: the prompt is longer than the server's context.
-	ErrContext = errors.New("the prompt is longer than the server's context")
-	// ErrModel: the server does not have the model, or answered for another.
+	// ErrModel reports that the server does not have the model, or answered
+	// for another one.
 	ErrModel = errors.New("wrong model")
-	// ErrServer: the server failed.
+	// ErrServer reports that the server failed.
 	ErrServer = errors.New("the server failed")
-	// ErrBroken: the reply ended without its end mark, or is not of the form
-	// that is due.
+	// ErrBroken reports a reply that ended without its end mark or that is not
+	// of the expected form.
 	ErrBroken = errors.New("broken stream")
-	// ErrTimeout: the first text, or the next, took too long.
+	// ErrTimeout reports that the first text or the next one took too long.
 	ErrTimeout = errors.New("the server takes too long")
 )
 
 // Error says what went wrong with a request.
 type Error struct {
-	Kind   error  // one of the kinds
-	Where  string // the URL, "" before there is one
-	Status int    // of HTTP, 0 when there was no answer
-	// Words are what the server said, or what is wrong: 300 bytes at most,
-	// without control characters, keys left out.
+	// Kind is one of the errors above, koala.ErrOptions or koala.ErrContext.
+	Kind error
+	// Where is the URL of the request, or "" if none was sent.
+	Where string
+	// Status is the HTTP status, or 0 if there was no response.
+	Status int
+	// Words are the server's words or the details: 300 bytes at most, without
+	// control characters and without the key.
 	Words string
-	// Prompt and Context are numbers of tokens, with ErrContext. What the
-	// server does not tell is the client's count, or 0.
-	Prompt, Context int
-	Cause           error // nil where the words say all
+	// Context has the numbers of tokens, if Kind is koala.ErrContext. Numbers
+	// that the server does not report are the client's. It is nil for other
+	// kinds.
+	Context *koala.ContextError
+	// Cause is the error below this one, or nil.
+	Cause error
 
-	retry bool // nothing can have been generated
-	after string
+	retry      bool   // nothing can have been generated
+	retryAfter string // of the response's header
 }
 
-var errorCures = map[error]string{
-	ErrOptions:     "change it",
-	ErrUnreachable: "check the URL and that the server runs",
-	ErrRedirect:    "give the URL that it leads to, if you trust it",
-	ErrRefused:     "check the key, the URL's path and the sampling",
-	ErrOverloaded:  "try again later",
-	ErrContext:     "lower the budget of the chat, or start the server with a longer context",
-	ErrModel:       "name a model that the server has",
-	ErrServer:      "see the server's log",
-	ErrBroken:      "ask again; if it stays so, check that the server is of this kind",
-	ErrTimeout:     "raise the timeouts, or see whether the server hangs",
+// remedies say what to do about errors of each kind.
+var remedies = map[error]string{
+	koala.ErrOptions: "change it",
+	koala.ErrContext: "lower the budget of the chat, or start the server with a longer context",
+	ErrUnreachable:   "check the URL and that the server runs",
+	ErrRedirect:      "use the URL that it leads to, if you trust it",
+	ErrRefused:       "check the key, the URL's path and the sampling",
+	ErrOverloaded:    "try again later",
+	ErrModel:         "name a model that the server has",
+	ErrServer:        "see the server's log",
+	ErrBroken:        "ask again; if it happens again, check that the server is of this kind",
+	ErrTimeout:       "raise the timeouts, or see whether the server hangs",
 }
 
-// Error reads "what: where: what to do".
+// Error returns "what: where: what to do".
 func (e *Error) Error() string {
 	text := e.Kind.Error()
-	if e.Kind == ErrContext && e.Prompt > 0 && e.Context > 0 {
-		text += fmt.Sprintf(" (%d tokens of %d)", e.Prompt, e.Context)
+	if c := e.Context; c != nil && c.Prompt > 0 && c.Context > 0 {
+		text += fmt.Sprintf(" (%d tokens of %d)", c.Prompt, c.Context)
 	}
 	if e.Words != "" {
 		text += ": " + e.Words
@@ -79,31 +86,37 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", e.Status)
 	}
-	return text + ": " + errorCures[e.Kind]
+	return text + ": " + remedies[e.Kind]
 }
 
-// Unwrap gives the kind and the cause.
+// Unwrap returns Kind, and Context and Cause if they are not nil.
 func (e *Error) Unwrap() []error {
-	if e.Cause == nil {
-		return []error{e.Kind}
+	all := []error{e.Kind}
+	if e.Context != nil {
+		all = append(all, e.Context)
 	}
-	return []error{e.Kind, e.Cause}
+	if e.Cause != nil {
+		all = append(all, e.Cause)
+	}
+	return all
 }
 
 func optionError(format string, args ...any) error {
-	return &Error{Kind: ErrOptions, Words: fmt.Sprintf(format, args...)}
+	return &Error{Kind: koala.ErrOptions, Words: fmt.Sprintf(format, args...)}
 }
 
-// broken is an error about the form of a stream; where is filled in later.
+// broken returns an error about the form of a reply. Client.complete adds the
+// URL.
 func broken(format string, args ...any) *Error {
 	return &Error{Kind: ErrBroken, Words: fmt.Sprintf(format, args...)}
 }
 
-// maxWords bounds what is kept of a server's words, in bytes.
+// maxWords bounds Error.Words in bytes.
 const maxWords = 300
 
-// clean makes a stranger's text fit for a log: without the key, also where
-// characters that are left out stood in it, in one line and short.
+// clean makes a text from the network fit for a log: one short line of
+// printable characters without the key. It removes the key after the other
+// characters, because the key could be interrupted by some of them.
 func clean(text string, key Secret) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {

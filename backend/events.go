@@ -11,23 +11,24 @@ import (
 // maxLine bounds a line of a stream and an event of several lines, in bytes.
 const maxLine = 1 << 20
 
-// lines reads lines that end in LF or CRLF.
+// lines reads lines that end with LF or CRLF.
 type lines struct {
 	r   *bufio.Reader
-	buf []byte // of a line that is longer than the reader's buffer
+	buf []byte // a line that is longer than the buffer of r
 }
 
 func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 4<<10)} }
 
-// next is the next line without its end, good until the next call. The error is
-// io.EOF at the end, io.ErrUnexpectedEOF in a line, ErrBroken for a line that is
-// too long, or that of the reader.
+// next returns the next line without its line ending. The line is valid until the
+// next call. The error is io.EOF at the end of the stream, io.ErrUnexpectedEOF at
+// its end within a line, of the kind ErrBroken for a line that is too long, or the
+// error of the reader.
 func (l *lines) next() ([]byte, error) {
 	l.buf = l.buf[:0]
 	for {
 		part, err := l.r.ReadSlice('\n')
 		if err == nil && len(l.buf) == 0 {
-			return chomp(part), nil
+			return trimLineEnd(part), nil
 		}
 		if len(l.buf)+len(part) > maxLine {
 			return nil, broken("a line over %d bytes", maxLine)
@@ -35,7 +36,7 @@ func (l *lines) next() ([]byte, error) {
 		l.buf = append(l.buf, part...)
 		switch {
 		case err == nil:
-			return chomp(l.buf), nil
+			return trimLineEnd(l.buf), nil
 		case errors.Is(err, bufio.ErrBufferFull):
 		case err == io.EOF && len(l.buf) > 0:
 			return nil, io.ErrUnexpectedEOF
@@ -45,18 +46,18 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-func chomp(line []byte) []byte {
+func trimLineEnd(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
 // events reads the events of a stream.
 type events interface {
-	// next is the JSON of the next event, good until the next call. The
-	// errors are those of lines.
+	// next returns the JSON of the next event, which is valid until the next
+	// call. The errors are those of lines.next.
 	next() ([]byte, error)
 }
 
-// ndjson reads an event a line. Empty lines are skipped.
+// ndjson reads a stream with one event per line. It skips empty lines.
 type ndjson struct{ *lines }
 
 func (n ndjson) next() ([]byte, error) {
@@ -68,9 +69,9 @@ func (n ndjson) next() ([]byte, error) {
 	}
 }
 
-// sse reads the data of server-sent events (WHATWG HTML, 9.2), where lines end
-// in LF or CRLF. Stricter than there, a line that is no field is an error. An
-// error: field, which older servers of llama.cpp sent, is taken for data.
+// sse reads the data of server-sent events (WHATWG HTML, 9.2) whose lines end with
+// LF or CRLF. Unlike the standard, it refuses a line that is not a field. It reads
+// the field error, which older servers of llama.cpp sent, like data.
 type sse struct {
 	*lines
 	data []byte
@@ -78,15 +79,15 @@ type sse struct {
 
 func (s *sse) next() ([]byte, error) {
 	s.data = s.data[:0]
-	begun := false
+	hasData := false
 	for {
 		line, err := s.lines.next()
 		switch {
-		case err == io.EOF && begun:
+		case err == io.EOF && hasData:
 			return nil, io.ErrUnexpectedEOF
 		case err != nil:
 			return nil, err
-		case len(line) == 0 && begun:
+		case len(line) == 0 && hasData:
 			return s.data[:len(s.data)-1], nil
 		case len(line) == 0 || line[0] == ':':
 			continue
@@ -94,20 +95,20 @@ func (s *sse) next() ([]byte, error) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		switch string(name) {
 		case "data", "error":
-			begun = true
+			hasData = true
 			s.data = append(append(s.data, bytes.TrimPrefix(value, []byte(" "))...), '\n')
 			if len(s.data) > maxLine {
 				return nil, broken("an event over %d bytes", maxLine)
 			}
 		case "event", "id", "retry":
 		default:
-			return nil, broken("no event of a stream: %.100q", line)
+			return nil, broken("a line that is not a field of an event: %.100q", line)
 		}
 	}
 }
 
-// valid has U+FFFD for each byte that is not UTF-8, and their number.
-func valid(text []byte) ([]byte, int) {
+// replaceInvalid returns text with U+FFFD for each byte that is not valid UTF-8,
+func replaceInvalid(text []byte) ([]byte, int) {
 	if utf8.Valid(text) {
 		return text, 0
 	}

@@ -7,6 +7,8 @@ import (
 	"testing/iotest"
 	"unicode/utf8"
 
+	"github.com/koala-go/sdk/koala"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -61,7 +63,7 @@ func all(e events) (list []string, err error) {
 	}
 }
 
-// FuzzSSE compares with a plain reading of whole streams.
+// FuzzSSE compares with a simple reader of whole streams.
 func FuzzSSE(f *testing.F) {
 	for _, seed := range []string{"data: a\n\n", "data: a\r\ndata:b\n\n: c\n\nevent: x\n\n", "data: a", "x\n", "error: {}\n\ndata: [DONE]\n\n"} {
 		f.Add(seed)
@@ -100,7 +102,7 @@ func FuzzSSE(f *testing.F) {
 	})
 }
 
-// FuzzNDJSON compares with a plain reading of whole streams.
+// FuzzNDJSON compares with a simple reader of whole streams.
 func FuzzNDJSON(f *testing.F) {
 	f.Add("{}\n\n{}\r\n")
 	f.Add("{}")
@@ -118,7 +120,7 @@ func FuzzNDJSON(f *testing.F) {
 	})
 }
 
-// FuzzTake gives any event to every protocol.
+// FuzzTake passes any event to every protocol.
 func FuzzTake(f *testing.F) {
 	for _, seed := range []string{
 		`{"content":"a","stop":true,"stop_type":"word","stopping_word":"x"}`, `{"choices":[{"text":"a","finish_reason":"stop","stop_reason":2}]}`,
@@ -128,16 +130,16 @@ func FuzzTake(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, event []byte) {
-		event, _ = valid(event)
+		event, _ = replaceInvalid(event)
 		require.True(t, utf8.Valid(event))
 		for _, k := range Kinds() {
-			var rep Report
-			text, _, err := protocols[k].take(event, &rep)
+			var rep koala.Report
+			text, _, err := k.row().protocol.take(event, &rep)
 			require.True(t, err == nil || text == "")
 			require.True(t, utf8.ValidString(text))
 		}
-		_, _, _ = moderationTake(event, new(Report))
-		words := clean(said(event).Words, "key")
+		_, _, _ = moderationTake(event, new(koala.Report))
+		words := clean(parseError(event).Words, "key")
 		require.True(t, utf8.ValidString(words))
 		require.LessOrEqual(t, len(words), maxWords)
 	})

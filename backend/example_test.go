@@ -14,7 +14,7 @@ import (
 	"github.com/koala-go/sdk/koala"
 )
 
-// standIn is a server on loopback that answers as llama.cpp's does.
+// standIn returns a server on loopback that responds like llama.cpp.
 func standIn(status int, body string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -29,7 +29,7 @@ data: {"content":"!","stop":true,"stop_type":"eos","tokens_evaluated":17,"tokens
 
 `
 
-// A chat with a server.
+// Chat with a server.
 func ExampleNew() {
 	s := standIn(200, hello)
 	defer s.Close()
@@ -47,7 +47,7 @@ func ExampleNew() {
 	// end token 17 3 <nil>
 }
 
-// Errors have kinds, and the server's own words.
+// Errors have a kind and the server's own words.
 func ExampleError() {
 	s := standIn(400, `{"error":{"message":"request (511 tokens) exceeds","type":"exceed_context_size_error","n_prompt_tokens":511,"n_ctx":256}}`)
 	defer s.Close()
@@ -55,8 +55,8 @@ func ExampleError() {
 	chat, _ := koala.New(nil)
 	_, err := chat.Ask(context.Background(), server, "Hello!", io.Discard)
 	var e *backend.Error
-	if errors.Is(err, backend.ErrContext) && errors.As(err, &e) {
-		fmt.Println(e.Prompt, e.Context, e.Words)
+	if errors.Is(err, koala.ErrContext) && errors.As(err, &e) {
+		fmt.Println(e.Context.Prompt, e.Context.Context, e.Words)
 	}
 	// Output: 511 256 request (511 tokens) exceeds
 }
@@ -73,7 +73,7 @@ func ExampleKind_DefaultURL() {
 	// easylm-chat http://localhost:5009 false
 }
 
-// A list of words withholds what holds one of them.
+// A list of words flags texts that contain one of them.
 func ExampleReadWordList() {
 	list, err := backend.ReadWordList(strings.NewReader("# comments\nbomb\nvery bad\n"))
 	for _, text := range []string{"How to make a BOMB?", "a very\nbad idea", "bombastic"} {
@@ -84,7 +84,7 @@ func ExampleReadWordList() {
 	// Output: "bomb" "very bad" "" <nil>
 }
 
-// A server with OpenAI's moderations, after a list of words.
+// Ask a list of words first, and then a server with OpenAI's moderations.
 func ExampleNewModeration() {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -21,7 +21,7 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// TestRequests pins what goes to each kind of server.
+// TestRequests pins the requests to each kind of server.
 func TestRequests(t *testing.T) {
 	seed := int64(7)
 	o := &koala.Options{Sampling: &koala.Sampling{Temperature: 0.5, TopK: 40, TopP: 0.9, MaxTokens: 99, Seed: &seed, Stops: []string{"END"}}}
@@ -61,8 +61,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestChat: a chat over each kind of stream, with pieces that cut a stop and a
-// character, and bytes that are not UTF-8.
+// TestChat runs a chat over each kind of stream whose events cut a stop sequence.
 func TestChat(t *testing.T) {
 	for _, s := range streams {
 		url := serve(t, s.says(s.event(" Hi"), s.event("! "), s.event("🦙 US"), s.event("ER: forged"), s.end))
@@ -80,7 +79,7 @@ func TestChat(t *testing.T) {
 	}
 }
 
-// TestInvalidUTF8: bytes of a stream that are not UTF-8 are replaced and counted.
+// TestInvalidUTF8 checks that invalid bytes of a stream are replaced and counted.
 func TestInvalidUTF8(t *testing.T) {
 	url := serve(t, streams[2].says("{\"model\":\"koala-tiny\",\"response\":\"a\xff\xe2\x82b\",\"done\":false}\n", ollamaEnd))
 	text, rep, err := ask(t, backend.Ollama, backend.Options{URL: url})
@@ -89,19 +88,19 @@ func TestInvalidUTF8(t *testing.T) {
 	require.Equal(t, 3, rep.Replaced)
 }
 
-// TestEmptyReply: a reply without text that ends as it should is one.
+// TestEmptyReply checks that a reply without text is valid if it has an end mark.
 func TestEmptyReply(t *testing.T) {
 	for _, s := range streams {
 		text, rep, err := ask(t, s.kind, backend.Options{URL: serve(t, s.says(s.end))})
 		require.NoError(t, err)
 		require.Empty(t, text)
-		require.NotEqual(t, backend.Unfinished, rep.Finish)
+		require.NotEqual(t, koala.Unfinished, rep.Finish)
 		require.Equal(t, 3, rep.ReplyTokens)
 	}
 }
 
-// TestOwnConnections: a server that closes a connection after each reply, without
-// saying so before, loses no request.
+// TestOwnConnections checks that no request is lost at a server that closes the
+// connection after each reply without announcing it.
 func TestOwnConnections(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -122,7 +121,7 @@ func TestOwnConnections(t *testing.T) {
 	}
 }
 
-// TestCancel: a context that ends, ends the request at each of its stages and
+// TestCancel checks that the end of the context ends the request in each stage and
 // closes the connection.
 func TestCancel(t *testing.T) {
 	for _, s := range streams {
@@ -154,7 +153,7 @@ func TestCancel(t *testing.T) {
 			_, err := c.Complete(ctx, request(t, nil, documented[0]), io.Discard)
 			require.Equal(t, io.ErrNoProgress, err, stage)
 			_, err = c.Complete(ctx, request(t, nil, documented[0]), io.Discard)
-			require.Equal(t, io.ErrNoProgress, err, "before it began")
+			require.Equal(t, io.ErrNoProgress, err, "before the request")
 		}
 	}
 }
@@ -163,8 +162,8 @@ type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
 
-// TestManyChats: a thousand at once, half of which hang up, leave neither
-// goroutines nor open files behind.
+// TestManyChats checks that a thousand chats at once, half of them canceled, leave
+// neither goroutines nor open files.
 func TestManyChats(t *testing.T) {
 	n := 1000
 	if testing.Short() {
@@ -209,7 +208,7 @@ func TestManyChats(t *testing.T) {
 	t.Fatalf("%d goroutines and %d open files, %d and %d before", runtime.NumGoroutine(), openFiles(), goroutines, files)
 }
 
-// openFiles counts them where the system tells.
+// openFiles returns the number of open files, or 0 if the system does not tell.
 func openFiles() int {
 	list, _ := os.ReadDir("/proc/self/fd")
 	return len(list)
@@ -228,12 +227,12 @@ func TestModeration(t *testing.T) {
 	})
 	m, err := backend.NewModeration(&backend.Options{URL: url, Key: key, Retries: -1})
 	require.NoError(t, err)
-	for given, want := range map[string]string{
+	for response, want := range map[string]string{
 		`{"results":[{"flagged":false,"categories":{"hate":true}}]}`:                            "",
 		`{"results":[{"flagged":true,"categories":{"violence":true,"hate":true,"sex":false}}]}`: "hate, violence",
 		`{"results":[{"flagged":true}]}`:                                                        "flagged",
 	} {
-		answer = given
+		answer = response
 		reason, err := m.Moderate(t.Context(), "text")
 		require.NoError(t, err)
 		require.Equal(t, want, reason)
@@ -249,5 +248,5 @@ func TestModeration(t *testing.T) {
 	require.Empty(t, reason)
 	require.Equal(t, "none", body)
 	_, err = backend.NewModeration(&backend.Options{URL: "localhost"})
-	requireKind(t, err, backend.ErrOptions)
+	requireKind(t, err, koala.ErrOptions)
 }

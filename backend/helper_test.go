@@ -25,7 +25,7 @@ func serve(t testing.TB, handler http.HandlerFunc) string {
 	return s.URL
 }
 
-// client makes a client that does not try again, unless the options say so.
+// client returns a client without retries, unless the options ask for them.
 func client(t testing.TB, k backend.Kind, o backend.Options) *backend.Client {
 	t.Helper()
 	if o.Retries == 0 {
@@ -39,15 +39,15 @@ func client(t testing.TB, k backend.Kind, o backend.Options) *backend.Client {
 	return c
 }
 
-// documented is the conversation of prompt.md and of the recorded traffic.
+// documented is the conversation of the specification and the recordings.
 var documented = prompt.Conversation{
 	{Content: "Hello!"},
 	{Role: prompt.Assistant, Content: "Hi! How can I help you?"},
 	{Content: "What is the largest animal on earth?"},
 }
 
-// request is what a chat asks for.
-func request(t testing.TB, o *koala.Options, turns ...prompt.Turn) *backend.Request {
+// request returns the request of a chat with some turns.
+func request(t testing.TB, o *koala.Options, turns ...prompt.Turn) *koala.Request {
 	t.Helper()
 	chat, err := koala.New(o)
 	require.NoError(t, err)
@@ -59,8 +59,8 @@ func request(t testing.TB, o *koala.Options, turns ...prompt.Turn) *backend.Requ
 	return r
 }
 
-// ask asks a server of a kind for a reply to a greeting.
-func ask(t testing.TB, k backend.Kind, o backend.Options) (string, backend.Report, error) {
+// ask requests the reply to a greeting.
+func ask(t testing.TB, k backend.Kind, o backend.Options) (string, koala.Report, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -69,7 +69,7 @@ func ask(t testing.TB, k backend.Kind, o backend.Options) (string, backend.Repor
 	return text.String(), rep, err
 }
 
-// requireKind checks an error's kind and its form.
+// requireKind requires an error of a kind and checks its form.
 func requireKind(t testing.TB, err, kind error) *backend.Error {
 	t.Helper()
 	require.ErrorIs(t, err, kind)
@@ -81,7 +81,7 @@ func requireKind(t testing.TB, err, kind error) *backend.Error {
 	return e
 }
 
-// Streams of our own, in each server's form.
+// The functions below return events in the form of each server.
 
 func llamaEvent(text string) string {
 	return fmt.Sprintf("data: {\"content\":%q,\"stop\":false,\"tokens_evaluated\":17,\"tokens_predicted\":1}\n\n", text)
@@ -102,7 +102,7 @@ func ollamaEvent(text string) string {
 
 const ollamaEnd = `{"model":"koala-tiny","response":"","done":true,"done_reason":"stop","prompt_eval_count":18,"eval_count":3}` + "\n"
 
-// stream is how a kind of server streams.
+// stream describes the streams of a kind of server.
 type stream struct {
 	kind        backend.Kind
 	contentType string
@@ -116,7 +116,7 @@ var streams = []stream{
 	{backend.Ollama, "application/x-ndjson", ollamaEvent, ollamaEnd},
 }
 
-// says is a handler that streams pieces, each at once.
+// says returns a handler that streams pieces without delay.
 func (s stream) says(pieces ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

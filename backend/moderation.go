@@ -6,28 +6,34 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/koala-go/sdk/koala"
 )
 
 // Moderation asks a server with OpenAI's /v1/moderations about texts. It is a
-// koala.Moderator, and safe for concurrent use.
-type Moderation struct{ c *Client }
+// koala.Moderator and is safe for concurrent use.
+type Moderation struct{ client *Client }
 
-// NewModeration makes a client. Of the options, Text and Context say nothing
-// here; FirstToken is for the whole answer. The error is that of New.
+// NewModeration returns a client of a moderation server. Options.Text and
+// Options.Context have no effect, and FirstToken limits the time of the whole
+// answer. The error is that of New.
 func NewModeration(o *Options) (*Moderation, error) {
-	c, err := New(OpenAI, o)
+	resolved, err := o.resolve(OpenAI)
 	if err != nil {
 		return nil, err
 	}
-	c.url = strings.TrimSuffix(c.url, c.p.path) + moderations.path
-	c.p = moderations
+	c, err := newClient(OpenAI, resolved, &moderations)
+	if err != nil {
+		return nil, err
+	}
 	return &Moderation{c}, nil
 }
 
-var moderations = &protocol{path: "/v1/moderations", take: moderationTake}
+// moderations is the protocol of /v1/moderations. Moderate makes the body.
+var moderations = protocol{path: "/v1/moderations", take: moderationTake}
 
-// Moderate gives the names of the categories under which the server flagged a
-// text, and "" for a text that is fine. The errors are those of
+// Moderate returns the names of the categories under which the server flagged
+// a text, or "" for a text that is fine. The errors are those of
 // Client.Complete.
 func (m *Moderation) Moderate(ctx context.Context, text string) (string, error) {
 	if text == "" {
@@ -36,16 +42,16 @@ func (m *Moderation) Moderate(ctx context.Context, text string) (string, error) 
 	body, err := json.Marshal(struct {
 		Input string `json:"input"`
 		Model string `json:"model,omitempty"`
-	}{text, m.c.o.Model})
+	}{text, m.client.o.Model})
 	if err != nil {
 		return "", err
 	}
 	var flagged strings.Builder
-	_, err = m.c.send(ctx, body, &flagged, 0)
-	return m.c.clean(flagged.String()), err
+	_, err = m.client.send(ctx, body, &flagged, 0)
+	return m.client.clean(flagged.String()), err
 }
 
-func moderationTake(event []byte, rep *Report) (string, bool, error) {
+func moderationTake(event []byte, rep *koala.Report) (string, bool, error) {
 	var e struct {
 		Error   json.RawMessage `json:"error"`
 		Results []struct {
@@ -53,13 +59,13 @@ func moderationTake(event []byte, rep *Report) (string, bool, error) {
 			Categories map[string]bool `json:"categories"`
 		} `json:"results"`
 	}
-	if err := object(event, &e, &e.Error); err != nil {
+	if err := unmarshalEvent(event, &e, &e.Error); err != nil {
 		return "", false, err
 	}
 	if len(e.Results) != 1 || e.Results[0].Flagged == nil {
-		return "", false, broken("no single result")
+		return "", false, broken("%d results, want 1 with the member flagged", len(e.Results))
 	}
-	rep.Finish = Stopped
+	rep.Finish = koala.Stopped
 	if !*e.Results[0].Flagged {
 		return "", true, nil
 	}

@@ -21,11 +21,11 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// TestRealLlamaCPP runs on llama.cpp's server at KOALA_LLAMACPP, whose key is
-// KOALA_API_KEY, as interop/check_servers.py starts it: the model's next token is
-// a function of the last one, so that a prompt chooses its reply
-// (../shared/vectors/servers/mkgguf.py); it has 256 tokens of context for each
-// chat, and four places.
+// TestRealLlamaCPP uses the llama.cpp server at KOALA_LLAMACPP with the key
+// KOALA_API_KEY, as interop/check_servers.py starts it. The next token of its model
+// is a function of the last one, so that a prompt chooses its reply
+// (../shared/vectors/servers/mkgguf.py). It has four slots of 256 tokens of
+// context.
 func TestRealLlamaCPP(t *testing.T) {
 	url := os.Getenv("KOALA_LLAMACPP")
 	if url == "" {
@@ -33,7 +33,7 @@ func TestRealLlamaCPP(t *testing.T) {
 	}
 	for _, k := range []backend.Kind{backend.LlamaCPP, backend.OpenAI} {
 		for _, text := range []bool{false, true} {
-			r := real{k, backend.Options{URL: url, Text: text, Key: backend.Secret(os.Getenv("KOALA_API_KEY"))}}
+			r := realServer{k, backend.Options{URL: url, Text: text, Key: backend.Secret(os.Getenv("KOALA_API_KEY"))}}
 			t.Run(fmt.Sprintf("%s,%s", k, map[bool]string{false: "ids", true: "text"}[text]), func(t *testing.T) {
 				t.Run("same ids", r.sameIDs)
 				t.Run("ends", r.ends)
@@ -46,27 +46,27 @@ func TestRealLlamaCPP(t *testing.T) {
 	}
 }
 
-// real is a way to ask the real server.
-type real struct {
+// realServer is a client of the real server.
+type realServer struct {
 	kind backend.Kind
 	o    backend.Options
 }
 
-// greedy takes the likeliest tokens.
+// greedy chooses the most probable tokens.
 func greedy(tokens int, stops ...string) *koala.Sampling {
 	return &koala.Sampling{TopP: 1, MaxTokens: tokens, Stops: stops}
 }
 
-// ending is a dialect whose prompts end in a word, which chooses the reply.
+// ending returns a dialect whose prompts end with a word, which chooses the reply.
 func ending(word string) *prompt.Dialect {
 	d := prompt.FastChat
 	d.Markers.Helpful = "GPT: x " + word
 	return &d
 }
 
-// sameIDs: the server counts the tokens of the training, and takes the text,
-// where it puts a BOS before it, for the same ids.
-func (s real) sameIDs(t *testing.T) {
+// sameIDs checks that the server counts the tokens of the training, and encodes the
+// text, before which it puts a BOS, to the same ids.
+func (s realServer) sameIDs(t *testing.T) {
 	r := request(t, &koala.Options{Sampling: greedy(20)}, documented...)
 	require.Len(t, r.IDs, 40)
 	bos := map[bool]int{true: 1}[s.o.Text]
@@ -92,7 +92,7 @@ func (s real) sameIDs(t *testing.T) {
 	require.Equal(t, r.IDs, read.Tokens)
 }
 
-// pieces counts the pieces of a reply.
+// pieces is a writer that counts the pieces of a reply.
 type pieces struct {
 	text strings.Builder
 	n    int
@@ -103,17 +103,17 @@ func (p *pieces) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// ends: every way in which a reply can end.
-func (s real) ends(t *testing.T) {
-	eos, word := backend.EndToken, backend.StopText
+// ends checks every reason for which a reply can end.
+func (s realServer) ends(t *testing.T) {
+	eos, word := koala.EndToken, koala.StopText
 	if s.kind == backend.OpenAI { // does not say which
-		eos, word = backend.Stopped, backend.Stopped
+		eos, word = koala.Stopped, koala.Stopped
 	}
 	for _, row := range []struct {
 		ends     string
 		sampling *koala.Sampling
 		text     string
-		finish   backend.Finish
+		finish   koala.Finish
 		stop     string
 		tokens   int
 	}{
@@ -123,8 +123,8 @@ func (s real) ends(t *testing.T) {
 		{"broken", greedy(20), "\ufffd~", eos, "", 3},
 		{"stop", greedy(20), " well then. ", word, "USER:", 6},
 		{"round", greedy(20, "blue"), " red green ", word, "blue", 3},
-		{"loop", greedy(3), " la la la", backend.Limit, "", 3},
-		{"loop", greedy(1), " la", backend.Limit, "", 1},
+		{"loop", greedy(3), " la la la", koala.Limit, "", 3},
+		{"loop", greedy(1), " la", koala.Limit, "", 1},
 	} {
 		var got strings.Builder
 		r := request(t, &koala.Options{Dialect: ending(row.ends), Sampling: row.sampling}, documented[0])
@@ -138,23 +138,23 @@ func (s real) ends(t *testing.T) {
 		require.Equal(t, row.stop, rep.Stop, row.ends)
 		require.Equal(t, row.tokens, rep.ReplyTokens, row.ends)
 	}
-	// The end of the context is a limit too.
+	// The end of the context is also a limit.
 	r := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(2000)}, documented[0])
 	rep, err := client(t, s.kind, s.o).Complete(t.Context(), r, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, backend.Limit, rep.Finish)
+	require.Equal(t, koala.Limit, rep.Finish)
 	require.InDelta(t, 256, rep.PromptTokens+rep.ReplyTokens, 1)
 }
 
-// errors: a prompt over the context, a wrong key, a path that is none.
-func (s real) errors(t *testing.T) {
+// errors checks a prompt over the context, a wrong key, and an unknown path.
+func (s realServer) errors(t *testing.T) {
 	long := request(t, &koala.Options{Sampling: greedy(20)}, prompt.Turn{Content: strings.Repeat("hello ", 400)})
 	_, err := client(t, s.kind, s.o).Complete(t.Context(), long, io.Discard)
-	e := requireKind(t, err, backend.ErrContext)
-	require.Equal(t, 256, e.Context)
-	require.Equal(t, len(long.IDs)+map[bool]int{true: 1}[s.o.Text], e.Prompt)
+	e := requireKind(t, err, koala.ErrContext)
+	require.Equal(t, 256, e.Context.Context)
+	require.Equal(t, len(long.IDs)+map[bool]int{true: 1}[s.o.Text], e.Context.Prompt)
 
-	// A chat whose budget is the server's context is never too long.
+	// The prompt of a chat whose budget is the server's context always fits.
 	chat, err := koala.New(&koala.Options{Sampling: greedy(20), Budget: 235})
 	require.NoError(t, err)
 	for range 30 {
@@ -176,20 +176,20 @@ func (s real) errors(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, e.Status)
 }
 
-// cancel: a context that ends while the text comes.
-func (s real) cancel(t *testing.T) {
+// cancel ends the context while text arrives.
+func (s realServer) cancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(200)}, documented[0])
 	n := 0
 	rep, err := client(t, s.kind, s.o).Complete(ctx, r, writerFunc(func([]byte) { n++; cancel() }))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, n, "text after the context had ended")
-	require.Equal(t, backend.Unfinished, rep.Finish)
+	require.Equal(t, koala.Unfinished, rep.Finish)
 }
 
-// busy: while all places are taken, and others wait for them, there is a wait;
-// who does not want to wait gets an error, and the others their replies.
-func (s real) busy(t *testing.T) {
+// busy asks while all slots are taken and other requests wait for them. A request
+// with a short timeout gets an error, and the others get their replies.
+func (s realServer) busy(t *testing.T) {
 	loop := request(t, &koala.Options{Dialect: ending("loop"), Sampling: greedy(200)}, documented[0])
 	c := client(t, s.kind, s.o)
 	hasty := s.o
@@ -214,8 +214,8 @@ func (s real) busy(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// manyChats: 32 at once, of three turns each.
-func (s real) manyChats(t *testing.T) {
+// manyChats runs 32 chats of three turns at once.
+func (s realServer) manyChats(t *testing.T) {
 	c := client(t, s.kind, s.o)
 	var all sync.WaitGroup
 	errs := make([]error, 32)

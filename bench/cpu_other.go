@@ -6,5 +6,6 @@ import "time"
 
 var begin = time.Now()
 
-// cpuTime is the time since the start where that of the processor is not told.
+// cpuTime returns the time since the start: this system does not report processor
+// time.
 func cpuTime() time.Duration { return time.Since(begin) }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time of this process: other work on the machine
-// does not count.
+// cpuTime returns the processor time of this process, which does not include other
+// work on the machine.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	check(syscall.Getrusage(syscall.RUSAGE_SELF, &u))

@@ -1,15 +1,14 @@
-"""Measures koala's way from conversations in HH's form to packed batches beside
-a Python pipeline in the manner of the original: json, rules, sentencepiece,
-numpy.
+"""Compares koala with a Python pipeline like the original (json, rules,
+sentencepiece, numpy) on the work from HH conversations to packed batches.
 
-    python3 bench/dataset.py PROSE [MB]      prose: any text; MB of JSON lines to make of it (default 100)
+    python3 bench/dataset.py PROSE [MB]      PROSE: any text; MB: size of the JSON lines made from it (default 100)
 
 Makes a virtual environment outside the checkout (~/.cache/koala-bench-dataset,
-or KOALA_BENCH_VENV) with pinned peers. Both write the same batches, which is
-checked. They run one after the other in each round; medians count. MB are of
-raw JSON lines and of the whole process. The Python side reads only the first
-tenth, as it is slow. In the same rounds one process does the work in two units
-(--count 1), and two do it at once, a unit each.
+or KOALA_BENCH_VENV) with pinned peers, and checks that both write the same
+batches. They run one after the other in each round; the result is the median.
+Speeds are MB of raw JSON lines per second of the whole process. The Python side
+is slow and reads only the first tenth. The same rounds compare one process that
+does two units of work (--count 1) with two processes that do one unit each.
 """
 
 import filecmp
@@ -29,8 +28,8 @@ PEERS = ["sentencepiece==0.2.3", "numpy==2.4.6"]
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 here = pathlib.Path(__file__).resolve().parent
 
-# The rules for HH, EasyLM's TextProcessor of 2024 without its last EOS, and
-# its packing, written anew for this measurement.
+# The rules for HH, EasyLM's TextProcessor of 2024 without its last EOS, and its
+# packing, reimplemented for this measurement.
 REFERENCE = r"""
 import json, sys
 import numpy as np
@@ -112,7 +111,7 @@ def environment():
 
 
 def conversations(prose, path, size):
-    """Writes JSON lines in the form of Anthropic's HH: one to three turns, two last replies."""
+    """Writes JSON lines in the format of Anthropic's HH: one to three turns, two last replies."""
     rng = random.Random(7)
     text = pathlib.Path(prose).read_text(encoding="utf-8", errors="replace")
     sentences = [s.strip() for s in re.split(r"(?<=[.?!])\s+|\n\n+", text) if 10 < len(s.strip()) < 400]
@@ -131,7 +130,7 @@ def conversations(prose, path, size):
 
 
 def timed(*commands):
-    """Seconds of wall clock and of processor time, on all cores together, of commands that run at once."""
+    """Runs commands concurrently; returns elapsed seconds and processor seconds of all cores."""
     start, before = time.perf_counter(), os.times()
     for process in [subprocess.Popen(command) for command in commands]:
         if process.wait():

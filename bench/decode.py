@@ -1,11 +1,11 @@
-"""Measures how fast a model in memory reads prompts and makes replies beside
-llama.cpp (its HTTP server, from the pinned wheel xllamacpp), and prints a table.
+"""Compares the speed of prompts and replies with llama.cpp (its HTTP server, from the
+pinned wheel xllamacpp) on a model in memory, and prints a table.
 
     $(interop/python) bench/decode.py [bf16|fp16 …]
 
-The model has 1.26 G random weights (2048 x 22 layers, ffn 5632). Both have read
-the same GGUF file, and take turns; the medians of all rounds count, and the
-quotient is that of a round's two turns.
+The model has 1.26 G random weights (2048 x 22 layers, ffn 5632). Both run
+the same GGUF file and alternate. The results are medians of all rounds; a ratio
+compares the two runs of one round.
 """
 
 import json
@@ -65,7 +65,7 @@ def compare(binary, path, dtype):
             for name, peer in ("koala", koala), ("llama", llama):
                 first, rest = peer.measure(prompt, reply)
                 if round == 0:
-                    continue  # to warm up
+                    continue  # a warm-up run
                 rates.setdefault((f"prompt of {prompt}", name), []).append(prompt / first)
                 if reply:
                     rates.setdefault(("decode", name), []).append(reply / rest)

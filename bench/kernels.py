@@ -1,6 +1,6 @@
-"""The sums and conversions of internal/half in numpy with ml_dtypes and in
-torch, on arrays of the same size, one thread. Prints Go benchmark lines, so
-that they stand beside ours: see bench/kernels."""
+"""Measures the sums and conversions of internal/half in numpy with ml_dtypes and in
+torch, on arrays of the same size, in one thread. Prints lines in Go's benchmark
+format, which can be compared with those of the Go benchmark: see bench/kernels."""
 
 import time
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-BYTES = 256 << 20  # of a 16-bit array
+BYTES = 256 << 20  # size of a 16-bit array
 N = BYTES // 2
 
 

@@ -1,6 +1,6 @@
-// Command bench measures the tokenizer and its Go peers on one goroutine and
-// prints one JSON object: seconds of the processor by "WHAT CORPUS". run.py
-// starts it beside the Python peers and prints the table.
+// Command bench measures the tokenizer and its Go peers on one goroutine. It prints
+// a JSON object of processor seconds, whose keys are "MEASUREMENT CORPUS". run.py
+// runs it together with the Python peers and prints the table.
 //
 //	bench -model tokenizer.model NAME=FILE…
 package main
@@ -47,27 +47,27 @@ func check(err error) {
 	}
 }
 
-// timed notes the processor time of f.
+// timed records the processor time of f.
 func timed(what, corpus string, f func()) {
 	start := cpuTime()
 	f()
 	seconds[what+" "+corpus] = (cpuTime() - start).Seconds()
 }
 
-// clocked notes the time of f on the clock.
+// clocked records the elapsed time of f.
 func clocked(what, corpus string, f func()) {
 	start := time.Now()
 	f()
 	seconds[what+" "+corpus] = time.Since(start).Seconds()
 }
 
-// fresh is a tokenizer that has not encoded anything yet.
+// fresh returns a tokenizer with empty caches.
 func fresh() *tokenizer.Tokenizer {
 	var b bytes.Buffer
 	check(tokenizer.Default().Export(&b, tokenizer.FormatSPM))
-	t, err := tokenizer.New(&b)
+	t, err := tokenizer.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	check(err)
-	runtime.GC() // what loading left is no part of what is measured
+	runtime.GC() // so that garbage of the load is not collected during a measurement
 	return t
 }
 
@@ -81,9 +81,9 @@ func koala(corpus string, lines []string, whole string) {
 	}
 	timed("cold", corpus, pass)
 	timed("warm", corpus, pass)
-	ids = t.AppendEncode(ids[:0], whole, nil) // touches the memory
+	ids = t.AppendEncode(ids[:0], whole, nil) // page faults happen here
 	timed("document", corpus, func() { ids = t.AppendEncode(ids[:0], whole, nil) })
-	timed("lines", corpus, func() { // into one slice, as the document
+	timed("lines", corpus, func() { // into one slice, like the document
 		ids = ids[:0]
 		for _, line := range lines {
 			ids = t.AppendEncode(ids, line, nil)
@@ -108,7 +108,7 @@ func koala(corpus string, lines []string, whole string) {
 	timed("decode", corpus, decode)
 }
 
-// goPeers measures 20 kB: the peers need no more to show what they are.
+// goPeers measures the Go peers on the first 20 kB, because they are slow.
 func goPeers(corpus string, lines []string) {
 	n := 0
 	for i, line := range lines {

@@ -1,21 +1,21 @@
-"""Measures `koala recover` beside the floor and its peers: one table with
+"""Compares `koala recover` with the floor and with its peers, and prints a table of
 seconds, ratios and peak memory.
 
     python3 bench/recover.py [--size 0.6] [--rounds 3] [--easylm DIR] [--only NAME,…] [--cold] [--keep DIR]
 
-The pair is made here: a base (fp16, Hugging Face's layout) and a diff (bf16,
-an EasyLM stream) of 0.1, 0.6, 1.1 or 3.4 G parameters, in the forms that the
-peers read. Each recovers into Hugging Face's layout, in a process of its own.
-The floor reads both inputs and writes and syncs as many bytes as come out;
-quotients are against the floor right before, and medians of all rounds count.
-FastChat, mergekit and EasyLM run once. --cold drops the inputs from the page
-cache before each run. --keep holds the pair for the next run.
+The script makes a base (fp16, Hugging Face's layout) and a diff (bf16, EasyLM
+stream) of 0.1, 0.6, 1.1 or 3.4 G parameters, in the formats that the peers read.
+Each program recovers to Hugging Face's layout in its own process. The floor
+reads both inputs, and writes and syncs as many bytes as the output has. A ratio
+compares a run with the floor right before it; the results are medians of all
+rounds. FastChat, mergekit and EasyLM run once. --cold drops the inputs from the
+page cache before each run. --keep keeps the pair for the next run.
 
-EasyLM is not on PyPI: DIR is a checkout (fe5b2c3 of its repository is the last
-one); its steps are convert_hf_to_easylm, diff_checkpoint and
+EasyLM is not on PyPI: DIR is a checkout of its repository, whose last commit is
+fe5b2c3; its steps are convert_hf_to_easylm, diff_checkpoint and
 convert_easylm_to_hf. Virtual environments are made outside the checkout, in
-~/.cache/koala-bench-recover or KOALA_BENCH_VENV, on that of interop/python. It
-takes 6 × the size of a model in disk space, 8 GB for 0.6 G parameters.
+~/.cache/koala-bench-recover or KOALA_BENCH_VENV, and extend that of
+interop/python. The disk needs room for six models: 8 GB for 0.6 G parameters.
 """
 
 import argparse
@@ -42,7 +42,7 @@ here = pathlib.Path(__file__).resolve().parent
 
 
 def environment(name, packages, options):
-    """A virtual environment that stands on the one of interop/python."""
+    """Returns a virtual environment that extends that of interop/python."""
     below = subprocess.run([here.parent / "interop/python"], check=True, capture_output=True, text=True).stdout.strip()
     cache = pathlib.Path(os.environ.get("KOALA_BENCH_VENV", pathlib.Path.home() / ".cache/koala-bench-recover"))
     python = cache / name / "bin/python"
@@ -110,7 +110,7 @@ class Bench:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
     def make(self):
-        """Writes the pair in every form: directories of safetensors and of .bin, and streams."""
+        """Writes the pair in every format: directories of safetensors and of .bin, and streams."""
         config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": self.dim, "intermediate_size": self.ffn,
                   "num_attention_heads": self.heads, "num_key_value_heads": self.heads, "num_hidden_layers": self.layers, "vocab_size": VOCABULARY,
                   "rms_norm_eps": 1e-6, "max_position_embeddings": 2048, "hidden_act": "silu", "tie_word_embeddings": False, "torch_dtype": "float16"}
@@ -133,7 +133,7 @@ class Bench:
             "models": [{"model": self.path(n), "parameters": {"weight": 1.0}} for n in ("base", "delta")]}))
 
     def commands(self):
-        """By name, the commands of a recovery, and whether it is repeated."""
+        """Returns for each name the commands of a recovery and whether it is repeated."""
         peers = [self.python, str(here / "recover_peers.py")]
 
         def koala(digests):
@@ -180,7 +180,7 @@ class Bench:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def drop(self):
-        """Takes the inputs out of the page cache."""
+        """Drops the inputs from the page cache."""
         for path in (p for p in self.folder.rglob("*") if p.is_file()):
             fd = os.open(path, os.O_RDONLY)
             os.fsync(fd)
@@ -188,7 +188,7 @@ class Bench:
             os.close(fd)
 
     def measure(self, commands):
-        """Seconds, and the peak memory of the largest process in bytes."""
+        """Returns seconds and the peak memory in bytes of the largest process."""
         environ = dict(os.environ, PYTHONPATH=self.easylm or "", TOKENIZERS_PARALLELISM="false", JAX_PLATFORMS="cpu", HF_HUB_OFFLINE="1", WANDB_MODE="disabled",
                        TMPDIR=str(self.folder))
         log, peak, start = self.path("log"), 0, time.perf_counter()
@@ -199,7 +199,7 @@ class Bench:
             if status != 0:
                 sys.exit(f"{' '.join(command)} failed:\n{pathlib.Path(log).read_text()[-3000:]}")
             peak = max(peak, usage.ru_maxrss * 1024)
-        # What a program leaves for the system to write is its own affair to wait for.
+        # The time includes writing back the pages that a program left dirty.
         for path in self.folder.glob("out*/*.*"):
             fd = os.open(path, os.O_RDONLY)
             os.fsync(fd)
@@ -212,7 +212,7 @@ class Bench:
         return float(child.stdout)
 
     def run(self, names, rounds, cold):
-        """By name, a list of (seconds, quotient of the floor, peak)."""
+        """Returns for each name a list of (seconds, ratio to the floor, peak memory)."""
         all, results, floors = self.commands(), {}, []
         for round in range(rounds):
             for name in names:
@@ -234,7 +234,7 @@ class Bench:
         return results, statistics.median(floors)
 
     def check(self, name):
-        """Requires an output, and of those with the same arithmetic the same weights as koala's."""
+        """Checks that there is an output, and that programs with koala's arithmetic wrote koala's weights."""
         if not name.startswith(("koala", "numpy", "torch")):
             if not any(os.path.getsize(p) > self.output_bytes // 100 for p in self.folder.glob("out/*")):
                 sys.exit(f"{name} wrote no weights")

@@ -1,14 +1,14 @@
-"""What bench/recover.py measures koala against: the floor, and one-pass scripts
-with numpy and with torch.
+"""The floor and the one-pass scripts, with numpy and with torch, that
+bench/recover.py compares koala with.
 
     python recover_peers.py floor OUT SIZE FILE…
     python recover_peers.py numpy|torch OUT BASE.json DIFF.json [sha256]
 
 The floor reads the files and writes and syncs SIZE bytes, on all cores and
-without arithmetic, as the floor of `go test ./diff -bench Recover` does; it
-prints its seconds. The scripts add a base in Hugging Face's layout (fp16) to a
-diff in EasyLM's (bf16) and write one safetensors file. The json files are
-`koala inspect --json`: where each tensor lies.
+without arithmetic, like the floor of `go test ./diff -bench Recover`. It prints
+its seconds. The scripts add a base in Hugging Face's layout (fp16) and a diff in
+EasyLM's (bf16), and write one safetensors file. The JSON files are the output of
+`koala inspect --json`, which has the offset of each tensor.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def floor(out, size, *files):
 
 
 class Pair:
-    """Both inputs' tensors, by what they are."""
+    """The tensors of both inputs, by the weight that they store."""
 
     def __init__(self, base, diff):
         self.base, self.diff = (json.load(open(path)) for path in (base, diff))
@@ -57,12 +57,12 @@ class Pair:
         self.by_param = {t["param"]: t for t in self.diff["tensors"]}
 
     def __iter__(self):
-        """Tensors of the base and their partners, in the base's order."""
+        """Yields each tensor of the base with that of the diff, in the base's order."""
         for t in sorted(self.base["tensors"], key=lambda t: t["offset"]):
             yield t, self.by_param[t["param"]]
 
     def read(self, side, tensor, np):
-        """The tensor's bits, as 16-bit words."""
+        """Returns the bits of a tensor as 16-bit words."""
         root = side["path"] if os.path.isfile(side["path"]) else os.path.join(side["path"], tensor["file"])
         if root not in self.files:
             self.files[root] = open(root, "rb", buffering=0)
@@ -74,7 +74,7 @@ class Pair:
 
 
 class Output:
-    """A safetensors file of the base's names and shapes in bf16."""
+    """A safetensors file in bf16 with the names and shapes of the base."""
 
     def __init__(self, path, pair, digest):
         header, at = {"__metadata__": {"format": "pt"}}, 0
@@ -113,7 +113,7 @@ def with_numpy(pair, out):
         turned = ".kernel" in d["name"].replace("/", ".") and base.shape[0] > 1
         rotary = d["name"].endswith(("wq/kernel", "wk/kernel"))
         order = np.arange(base.shape[0])
-        if rotary:  # Hugging Face's rows of a head: first the even ones, then the odd
+        if rotary:  # within a head, Hugging Face stores the even rows first, then the odd ones
             order = order.reshape(pair.heads, -1, 2).transpose(0, 2, 1).reshape(-1)
         for r in range(0, base.shape[0], rows):
             for c in range(0, base.shape[1], cols):
@@ -123,7 +123,7 @@ def with_numpy(pair, out):
                     other = diff[at[1]][:, order[at[0]]].T
                 else:
                     other = diff[at[1], at[0]].T if turned else diff[at]
-                # The bits of a bf16 number are the upper half of an fp32 number's.
+                # A bf16 number is the upper half of an fp32 number.
                 other = np.left_shift(other, 16, dtype=np.uint32, order="C").view(np.float32)
                 other += tile.view(np.float16)
                 result[at] = other.astype(ml_dtypes.bfloat16).view(np.uint16)

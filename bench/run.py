@@ -1,13 +1,13 @@
-"""Measures koala's tokenizer beside its peers and prints one table of ratios.
+"""Compares koala's tokenizer with its peers and prints a table of ratios.
 
     python3 bench/run.py NAME=FILE…        for example  chat=chat.txt code=code.txt multi=multi.txt
 
 Makes a virtual environment outside the checkout (~/.cache/koala-bench, or
-KOALA_BENCH_VENV) with pinned peers. All run one after the other in each round,
-so that the ratios compare like with like; the least time of all rounds counts,
-to which other work on the machine adds least. What is measured is the
-processor's time, except for two workers against one.
-Each corpus is encoded line by line on one thread.
+KOALA_BENCH_VENV) with pinned peers. All run one after the other in each
+round, so that the conditions are the same. The result is the shortest time of
+all rounds, which other work on the machine disturbs least. Times are processor
+times, except for the comparison of two workers with one. Each corpus is encoded
+line by line in one thread.
 """
 
 import json

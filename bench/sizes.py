@@ -1,15 +1,15 @@
-"""Measures how recovery scales: seconds a GB of output and peak memory from 0.1
-to 13 G parameters, and what looking at headers costs.
+"""Measures how recovery scales from 0.1 to 13 G parameters: seconds per GB of output
+and peak memory. It also measures the time to read headers.
 
     python3 bench/sizes.py [--folder DIR] [SIZE…]      sizes 0.1 0.6 1.1 3.4 7 13; default all
 
-The inputs are sparse files of zeros, which cost no disk; the output is written
-and synced, 26 GB of it for 13 G parameters, and removed. Nothing of the inputs
-is in memory when a run begins, so that small sizes do what large ones must.
-Each size runs without digests and with sha256 of the output, right after the
-floor of bench/recover.py; below 3 G parameters the best of two counts. Then
-`koala recover --plan` of a 13B pair and `koala inspect` of a 65B stream, the
-best of five.
+The inputs are sparse files of zeros, which take no room on the disk. The output,
+26 GB for 13 G parameters, is written, synced and removed. The inputs are dropped
+from the page cache before each run, so that small sizes read them like large ones.
+Each size runs without digests and with SHA-256 of the output, right after the
+floor of bench/recover.py; below 3 G parameters the result is the better of two
+runs. `koala recover --plan` of a 13B pair and `koala inspect` of a 65B stream
+follow, the best of five runs each.
 """
 
 import argparse
@@ -29,7 +29,7 @@ here = pathlib.Path(__file__).resolve().parent
 
 
 def call(*command):
-    """Seconds, and the peak memory of the process in bytes."""
+    """Returns seconds and the peak memory of the process in bytes."""
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
@@ -39,7 +39,7 @@ def call(*command):
 
 
 def forget(*files):
-    """Takes files out of the page cache."""
+    """Drops files from the page cache."""
     for path in files:
         fd = os.open(path, os.O_RDONLY)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

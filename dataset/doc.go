@@ -1,41 +1,55 @@
 // Package dataset turns the public data sets that Koala was trained on into
-// training records, tokens and batches, exactly as Koala's pipeline does.
+// training records, tokens and batches, exactly as Koala's data pipeline does.
 //
-// # The way of a record
+// # From files to batches
 //
-// Read gives the training records of files (JSON lines, JSON arrays, Parquet):
-// of one of the public sources, by its rule, or of files that were written
-// before. Each step takes a sequence
-// of records and gives one: Dedup, Filter, Leaks, Split, Shuffle; Mix joins
-// several. Tokenize makes tokens and loss masks of records, Pack makes batches
-// of those. All are iterators, so that nothing is held in memory but what is
-// on its way, and what they give never depends on the number of goroutines.
+// Call Read first. It reads files of JSON lines, JSON arrays or Parquet and
+// yields training records: a public data set by the rule of its Source, or
+// records that were written before. Each step takes a sequence of records and
+// returns another: Dedup, Filter, WithoutLeaks, Shuffle. Mix joins several
+// sequences. Tokenize turns records into tokens and loss masks, and Pack turns
+// those into batches. All of them are iterators, so memory holds only a few
+// records at a time, and their results never depend on the number of
+// goroutines.
 //
 //	records := dataset.Read(ctx, dataset.Files("hh.jsonl.gz"), &dataset.ReadOptions{Source: dataset.HH})
-//	examples := dataset.Tokenize(ctx, records, processor, nil)
+//	processor, err := dataset.NewProcessor(tokenizer.Default(), nil)
+//	…
+//	examples := dataset.Tokenize(ctx, records, processor, 0)
 //	for batch, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 2048, Batch: 8}) {
 //		…
 //	}
 //
-// Several runs can share a step: EachUnit for those that look at one record at
-// a time, DedupUnits and MixUnits, and CollectUnits for those with one result.
+// Inputs are local files (Files), files of a source.Source (SourceFiles), or
+// readers (FromReader, FromReaderAt).
 //
-// An error is the last thing that a sequence gives. What is wrong with a
-// record is an *Error, which names file, line and field. With SkipBad such
-// records are counted in the Report instead.
+// Several runs, also on several machines, can share one step: EachUnit does a
+// step that looks at one record at a time, DedupUnits and MixUnits do those two
+// steps, and CollectUnits does a step with one result for all records.
+//
+// A sequence ends after its first error. An error about a record is an *Error,
+// which names the file, the line and the field. With SkipBad such records are
+// counted in the Report instead.
 //
 // # What is exact
 //
-// A training record is an object of texts and a text "fields" that says how to
-// put them together: see Processor. The rules are those of the Koala data
-// pipeline, the fields and the packing those of EasyLM, of which two
-// generations are offered: Gen2023, with which Koala was trained, and Gen2024.
-// Output lines are those of Python's json.dumps, byte for byte.
+// A training record is an object of texts. Its text "fields" lists the others in
+// the order in which they are tokenized: see Processor. The rules of the sources
+// are those of the Koala data pipeline. Tokens and batches are those of EasyLM,
+// in two generations: Gen2023, with which Koala was trained and which is the
+// default, and Gen2024. Output lines are those of Python's json.dumps, byte for
+// byte.
 //
-// The reference trains on some things that nobody wants: empty replies, turns
-// of a person as replies, the word None. These are errors of kind ErrDefect
-// unless Compat is set. In a few places reading is stricter than the reference
-// even then: a name twice in an object, a lone surrogate, nesting deeper than
-// 64, NaN, and values of other types than text where the reference passes any
-// on, are refused.
+// The reference trains on some records that nobody wants: empty replies, user
+// turns taken for replies, the word None. They are errors of kind ErrDefect
+// unless Compat is set. In a few cases this package is stricter than the
+// reference even with Compat: it refuses duplicate names in an object, lone
+// surrogates, nesting deeper than 64, NaN, and values that are not texts where
+// the reference passes on any value.
+//
+// # Where to find what
+//
+// The files of the package begin with the name of their part: input_ reads
+// files, source_ holds the rules of the data sets, step_ the steps, token_ the
+// tokenization, batch_ the batches, and shared_ the work of several runs.
 package dataset

@@ -9,10 +9,11 @@ import (
 	"strings"
 
 	"github.com/koala-go/sdk/dataset"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// alpaca are raw records of a source, one a line.
+// alpaca has raw records of a source, one on each line.
 const alpaca = `{"instruction": "Name a bird.", "input": "", "output": "A wren."}
 {"instruction": "Name a bird.", "input": "", "output": "An owl."}
 {"instruction": "Translate.", "input": "Vogel", "output": "Bird."}
@@ -20,12 +21,12 @@ const alpaca = `{"instruction": "Name a bird.", "input": "", "output": "A wren."
 {"instruction": "Say nothing.", "input": "", "output": ""}
 `
 
-// records reads them, without the one that is bad.
+// records reads the raw records and skips the bad one.
 func records() iter.Seq2[dataset.Record, error] {
 	return dataset.Read(context.Background(), []dataset.Input{dataset.Text("alpaca", alpaca)}, &dataset.ReadOptions{Source: dataset.Alpaca, SkipBad: true})
 }
 
-// show prints what the person says in each record.
+// show prints the query of each record.
 func show(records iter.Seq2[dataset.Record, error]) {
 	for r, err := range records {
 		if err != nil {
@@ -51,8 +52,8 @@ func ExampleRead() {
 	// {"marker_gpt": "GPT:", "marker_user": "USER:", "human_0": "Name a bird.", "gpt_1": "A wren.", "fields": "[marker_user+human_0+marker_gpt],gpt_1,<|eos|>"}
 }
 
-// What is wrong with a record is an error that names it, and with SkipBad is
-// counted in the report.
+// An error names the record. With SkipBad, bad records are counted in the
+// report instead.
 func ExampleReport() {
 	report := new(dataset.Report)
 	in := []dataset.Input{dataset.Text("alpaca", alpaca)}
@@ -66,11 +67,11 @@ func ExampleReport() {
 	n := report.Counts()
 	fmt.Println(n.In, n.Made, n.Bad, n.Errors[0].Line, n.Errors[0].Field)
 	// Output:
-	// the reply is empty: alpaca, line 5, field "output": mend or skip bad records, or accept what the reference does (compat)
+	// the reply is empty: alpaca, line 5, field "output": correct the record, skip bad records, or accept what the reference does (compat)
 	// 5 4 1 5 output
 }
 
-// Parquet files are read like others; what is in them tells.
+// Parquet files are recognized by their content.
 func ExampleFiles() {
 	for r, err := range dataset.Read(context.Background(), dataset.Files("testdata/hh.parquet"), &dataset.ReadOptions{Source: dataset.HH}) {
 		if err != nil {
@@ -84,15 +85,44 @@ func ExampleFiles() {
 	// Hi 0 1 1
 }
 
+// Inputs can come from anything that implements source.Source: here, a map of
+// readers.
+func ExampleSourceFiles() {
+	src := source.Map{"train/alpaca.jsonl": strings.NewReader(alpaca)}
+	in := dataset.SourceFiles(src, "train/alpaca.jsonl")
+	show(dataset.Read(context.Background(), in, &dataset.ReadOptions{Source: dataset.Alpaca, SkipBad: true}))
+	// Output:
+	// Name a bird.
+	// Name a bird.
+	// Translate. Vogel
+	// Show a loop.
+}
+
+func ExampleFromReader() {
+	in := dataset.FromReader("standard input", strings.NewReader(`{"human_0": "Hi", "gpt_1": "Yo"}`))
+	show(dataset.Read(context.Background(), []dataset.Input{in}, nil))
+	// Output:
+	// Hi
+}
+
+func ExampleSources() {
+	for _, s := range dataset.Sources()[5:7] {
+		fmt.Println(s.Name, s.Fields)
+	}
+	// Output:
+	// alpaca [instruction input output]
+	// hh [chosen rejected]
+}
+
 func ExampleDedup() {
-	show(dataset.Dedup(records(), nil))
+	show(dataset.Dedup(context.Background(), records(), nil))
 	// Output:
 	// Name a bird.
 	// Translate. Vogel
 	// Show a loop.
 }
 
-// Filter takes any judgement: here, whether there is code in a reply.
+// Filter takes any predicate: here, whether a reply has no code.
 func ExampleFilter() {
 	code := func(r *dataset.Record) bool {
 		reply, _ := r.Get("gpt_1")
@@ -105,8 +135,8 @@ func ExampleFilter() {
 	// Translate. Vogel
 }
 
-// QueryFilter makes a filter of a judgement on what the person says, such as a
-// language detector: see the module dataset/lang.
+// QueryFilter turns a predicate on texts into one on the queries of records. The
+// module dataset/lang has such a predicate for languages.
 func ExampleQueryFilter() {
 	short := dataset.QueryFilter(func(text string) bool { return len(text) < 15 })
 	show(dataset.Filter(records(), "long", short, nil))
@@ -166,7 +196,7 @@ func ExampleMix() {
 }
 
 func ExampleShuffle() {
-	show(dataset.Shuffle(records(), &dataset.ShuffleOptions{Seed: 2}))
+	show(dataset.Shuffle(context.Background(), records(), &dataset.ShuffleOptions{Seed: 2}))
 	// Output:
 	// Name a bird.
 	// Show a loop.
@@ -189,7 +219,7 @@ func ExampleStats() {
 }
 
 func ExampleProcessor() {
-	p, err := dataset.NewProcessor(tokenizer.Default(), &dataset.ProcessorOptions{Fields: "[a+b],c,<|eos|>"})
+	p, err := dataset.NewProcessor(tokenizer.Default(), &dataset.ProcessorOptions{Fields: "[a+b],c,<|eos|>", NoPrepend: true})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -201,15 +231,15 @@ func ExampleProcessor() {
 	// [6324 727 3869 2] [0 0 1 1] <nil>
 }
 
-// The way from raw records to batches.
+// Pack is the last step from raw records to the batches of Koala's training.
 func ExamplePack() {
-	p, err := dataset.NewProcessor(tokenizer.Default(), dataset.KoalaOptions(dataset.Gen2023))
+	p, err := dataset.NewProcessor(tokenizer.Default(), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	examples := dataset.Tokenize(context.Background(), records(), p, 0)
-	for b, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 12, Batch: 2, Generation: dataset.Gen2023}) {
+	for b, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 12, Batch: 2}) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -225,8 +255,8 @@ func ExamplePack() {
 	// [0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1 1 1 1 1]
 }
 
-// A run that was stopped goes on where its last file ended: what stands in the
-// directory then says where.
+// A run that was stopped resumes after the last whole file. The directory holds
+// what it needs.
 func ExampleCreateBatches() {
 	dir, err := os.MkdirTemp("", "batches")
 	if err != nil {
@@ -234,7 +264,7 @@ func ExampleCreateBatches() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	w, err := dataset.CreateBatches(dir, &dataset.BatchOptions{SeqLength: 4, Batch: 1, FileBatches: 2, Fingerprint: "of inputs and options"})
+	w, err := dataset.CreateBatches(context.Background(), dir, &dataset.BatchOptions{SeqLength: 4, Batch: 1, FileBatches: 2, Generation: dataset.Gen2024, Fingerprint: "of inputs and options"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -258,7 +288,7 @@ func ExampleCreateBatches() {
 func ExampleCreateLines() {
 	path := filepath.Join(os.TempDir(), "koala-example.jsonl")
 	defer os.Remove(path)
-	w, err := dataset.CreateLines(path, true)
+	w, err := dataset.CreateLines(context.Background(), path, true)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -280,106 +310,4 @@ func ExampleAppendEval() {
 	fmt.Printf("%s\n", dataset.AppendEvalJSON(nil, pairs))
 	// Output:
 	// {"prefix": ["BEGINNING OF CONVERSATION: USER: Hi GPT:"], "text": ["Yo</s>"]}
-}
-
-// shared is a directory with a file of records, and its units of two lines.
-func shared() (dir string, units []dataset.Unit) {
-	dir, err := os.MkdirTemp("", "shared")
-	if err != nil {
-		panic(err)
-	}
-	path := filepath.Join(dir, "in.jsonl")
-	text := strings.Repeat(`{"human_0": "a"}`+"\n"+`{"human_0": "b"}`+"\n", 2)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		panic(err)
-	}
-	if units, err = dataset.Units([]string{path}, 34); err != nil {
-		panic(err)
-	}
-	return dir, units
-}
-
-// unit reads a unit's records.
-func unit(u dataset.Unit) iter.Seq2[dataset.Record, error] {
-	return dataset.Read(context.Background(), dataset.Files(u.Path), &dataset.ReadOptions{Start: u.Start})
-}
-
-// Two runs share the units; each does those of its index.
-func ExampleEachUnit() {
-	dir, units := shared()
-	defer os.RemoveAll(dir)
-	for index := range 2 {
-		o := dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}
-		err := dataset.EachUnit(context.Background(), dir, ".jsonl", units, o, func(u dataset.Unit, path string) error {
-			fmt.Println("run", index, "makes", filepath.Base(path))
-			return os.WriteFile(path, nil, 0o600)
-		})
-		fmt.Println(err)
-	}
-	// Output:
-	// run 0 makes unit-00000.jsonl
-	// <nil>
-	// run 1 makes unit-00001.jsonl
-	// <nil>
-}
-
-func ExampleCollectUnits() {
-	dir, units := shared()
-	defer os.RemoveAll(dir)
-	for index := range 2 {
-		o := dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}
-		parts, err := dataset.CollectUnits(context.Background(), dir, units, o, func(u dataset.Unit) (*dataset.Stats, error) {
-			var s dataset.Stats
-			for r := range unit(u) {
-				s.Add("all", &r)
-			}
-			return &s, nil
-		})
-		var all dataset.Stats
-		for _, part := range parts {
-			all.Join(part)
-		}
-		fmt.Println("run", index, "has all parts:", parts != nil, len(all.Sources), err)
-	}
-	// Output:
-	// run 0 has all parts: false 0 <nil>
-	// run 1 has all parts: true 1 <nil>
-}
-
-func ExampleDedupUnits() {
-	dir, units := shared()
-	defer os.RemoveAll(dir)
-	for index := range 2 {
-		o := dataset.DedupUnitOptions{UnitOptions: dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}}
-		err := dataset.DedupUnits(context.Background(), dir, units, o, unit, func(u dataset.Unit, path string, records iter.Seq2[dataset.Record, error]) error {
-			n := 0
-			for range records {
-				n++
-			}
-			fmt.Println("run", index, "keeps", n, "records of unit", u.Number)
-			return os.WriteFile(path, nil, 0o600)
-		})
-		fmt.Println(err)
-	}
-	// Output:
-	// run 0 keeps 2 records of unit 0
-	// <nil>
-	// run 1 keeps 0 records of unit 1
-	// <nil>
-}
-
-func ExampleMixUnits() {
-	dir, units := shared()
-	defer os.RemoveAll(dir)
-	sources := []dataset.MixUnitSource{{Name: "in", Weight: 1, Paths: []string{units[0].Path}}}
-	for index := range 2 {
-		o := dataset.MixUnitOptions{UnitOptions: dataset.UnitOptions{Index: index, Count: 2, Fingerprint: "of inputs and options"}, Shuffle: true, Size: 34}
-		fmt.Println(dataset.MixUnits(context.Background(), filepath.Join(dir, "out"), sources, o, unit))
-	}
-	names, err := filepath.Glob(dir + "/out/*.jsonl")
-	fmt.Println(len(names), err)
-	// Output:
-	// <nil>
-	// <nil>
-	// 2 <nil>
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// allocated is what f allocates in bytes.
+// allocated returns the number of bytes that f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -20,9 +20,9 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// FuzzRead: any bytes give records or a typed error, from every source, and
-// memory stays in proportion. What comes out as a training record is read
-// again as the same.
+// FuzzRead reads any bytes as every source. The result must be records or an
+// *Error, the memory must be in proportion, and training records must be the
+// same when they are written and read again.
 func FuzzRead(f *testing.F) {
 	for _, text := range []string{
 		goodHH, "[" + goodHH + "]", `{"train":[{"human_0":"a","gpt_1":"b"}],"eval":[]}`, "\xef\xbb\xbf", "PAR1", "\x1f\x8b", "\x28\xb5\x2f\xfd",
@@ -31,7 +31,7 @@ func FuzzRead(f *testing.F) {
 		`{"question":{"full_text":"q"},"quotes_0":{"title":["t"],"extract":["e"]},"answer_0":"a","quotes_1":{"title":[],"extract":[]},"answer_1":"b","score_0":1,"score_1":0}`,
 		packed(f, goodHH+"\n", false), packed(f, goodHH+"\n", true), "\r\n\n{}\n{\"a\":null}",
 	} {
-		for i := range Sources() {
+		for i := range sourceNames() {
 			f.Add([]byte(text), uint8(i), true)
 		}
 		f.Add([]byte(text), uint8(255), false)
@@ -39,12 +39,12 @@ func FuzzRead(f *testing.F) {
 	for name, source := range releases {
 		data, err := os.ReadFile("testdata/" + name + ".parquet")
 		require.NoError(f, err)
-		f.Add(data, uint8(slices.Index(Sources(), source)), true)
+		f.Add(data, uint8(slices.Index(sourceNames(), source)), true)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, source uint8, compat bool) {
 		opts := ReadOptions{Compat: compat, Workers: 1, Report: new(Report)}
-		if int(source) < len(Sources()) {
-			opts.Source = Sources()[source]
+		if int(source) < len(sourceNames()) {
+			opts.Source = sourceNames()[source]
 		}
 		size := uint64(0)
 		used := allocated(func() { size = readAll(t, data, opts) })
@@ -57,7 +57,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// readAll reads everything and gives the bytes of what it wrote.
+// readAll reads everything, and returns the approximate size of the records in
+// memory.
 func readAll(t *testing.T, data []byte, opts ReadOptions) (size uint64) {
 	for r, err := range Read(t.Context(), []Input{Text("input", string(data))}, &opts) {
 		if err != nil {
@@ -80,8 +81,8 @@ func readAll(t *testing.T, data []byte, opts ReadOptions) (size uint64) {
 	return size
 }
 
-// FuzzFields: any list of fields and any record give tokens with a mask each,
-// or a typed error.
+// FuzzFields tokenizes any record by any list of fields. The result must be
+// tokens and as many masks, or an *Error.
 func FuzzFields(f *testing.F) {
 	for _, fields := range []string{"a", "[a+b],<|eos|>", "{b},<|7|>,[<|bos|>]", "[[a]]", "<|+1_0|>", ",", "[", "<||>", "{}", "<|>"} {
 		f.Add(fields, "AQAAAA==", "i4", false, true)
@@ -92,7 +93,7 @@ func FuzzFields(f *testing.F) {
 		if old {
 			gen = Gen2023
 		}
-		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{FieldsFromExample: "fields", Base64Type: idType, Generation: gen, Compat: compat})
+		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{NoPrepend: true, Base64Type: idType, Generation: gen, Compat: compat})
 		if err != nil {
 			return
 		}
@@ -112,8 +113,8 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
-// FuzzCheckpoint: any checkpoint is refused, or packing goes on from it to the
-// end or to a typed error.
+// FuzzCheckpoint resumes at any checkpoint. It must be refused, or packing must
+// go on to the end or to an *Error.
 func FuzzCheckpoint(f *testing.F) {
 	f.Add([]byte(`{"epoch":0,"input":0,"offset":15,"line":2,"index":1,"skip":3,"tokens":4,"batches":1}`))
 	f.Add([]byte(`{"offset":9223372036854775807}`))
@@ -125,11 +126,11 @@ func FuzzCheckpoint(f *testing.F) {
 		if json.Unmarshal(data, &c) != nil || c.Check() != nil {
 			return
 		}
-		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text"})
+		p, err := NewProcessor(byteEncoder{}, &ProcessorOptions{Fields: "text", NoPrepend: true, Generation: Gen2024})
 		require.NoError(t, err)
 		records := Read(t.Context(), []Input{Text("input", text)}, &ReadOptions{Start: c.Start, SkipBadJSON: true, Workers: 1})
 		n := 0
-		for b, err := range Pack(Tokenize(t.Context(), records, p, 1), &PackOptions{SeqLength: 4, Batch: 1, Start: &c, Flush: true}) {
+		for b, err := range Pack(Tokenize(t.Context(), records, p, 1), &PackOptions{SeqLength: 4, Batch: 1, Start: &c, Flush: true, Generation: Gen2024}) {
 			if err != nil {
 				var e *Error
 				require.ErrorAs(t, err, &e)

@@ -1,35 +1,34 @@
 package dataset
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
-	"errors"
+	"context"
+	"fmt"
 	"io"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
-	"github.com/koala-go/sdk/internal/parquet"
-	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/source"
 )
 
-// Input is a file to read: JSON lines or a JSON array, as it is or compressed
-// with gzip or zstd, or Parquet; its content tells which.
+// Input is a file to read: JSON lines, a JSON array or Parquet. JSON may be
+// compressed with gzip or zstd. The content decides which of them it is, not the
+// name.
 type Input struct {
-	Name string // for errors
-	// Open begins to read. A Parquet file must be an io.ReaderAt with a Size
-	// too; what is also an io.Seeker is gone on in at once.
-	Open func() (io.ReadCloser, error)
+	// Name is the name of the input in positions, errors and fingerprints.
+	Name string
+	// Open begins to read from the beginning. If the result has the methods
+	// ReadAt and Size of a source.ReaderAtSizer too, then Parquet can be read
+	// and the input can be divided into units. If it is an io.Seeker, reading
+	// can begin in the middle without reading what comes before.
+	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
-// Files are inputs by their paths.
+// Files returns the inputs of local files.
 func Files(paths ...string) []Input {
 	inputs := make([]Input, len(paths))
 	for i, path := range paths {
-		inputs[i] = Input{path, func() (io.ReadCloser, error) {
-			f, err := vfs.OS.Open(path)
+		inputs[i] = Input{path, func(ctx context.Context) (io.ReadCloser, error) {
+			f, err := vfs.FromContext(ctx).Open(path)
 			if err != nil {
 				return nil, err
 			}
@@ -39,96 +38,61 @@ func Files(paths ...string) []Input {
 	return inputs
 }
 
+// SourceFiles returns the inputs of files that are read through a
+// source.Source.
+func SourceFiles(src source.Source, names ...string) []Input {
+	inputs := make([]Input, len(names))
+	for i, name := range names {
+		inputs[i] = Input{name, func(ctx context.Context) (io.ReadCloser, error) {
+			f, err := src.Open(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			info, err := f.Stat()
+			if err != nil {
+				_ = f.Close() // the other error says more
+				return nil, err
+			}
+			return &openFile{io.NewSectionReader(f, 0, info.Size), f}, nil
+		}}
+	}
+	return inputs
+}
+
+// openFile is an open file of known size.
 type openFile struct {
 	*io.SectionReader
 	io.Closer
 }
 
-// Text is an input in memory.
-func Text(name, text string) Input {
-	return Input{name, func() (io.ReadCloser, error) {
-		return memory{strings.NewReader(text)}, nil
+// FromReaderAt returns the input of the first size bytes of r.
+func FromReaderAt(name string, r io.ReaderAt, size int64) Input {
+	return Input{name, func(context.Context) (io.ReadCloser, error) {
+		return &openFile{io.NewSectionReader(r, 0, size), io.NopCloser(nil)}, nil
 	}}
 }
 
-type memory struct{ *strings.Reader }
-
-func (memory) Close() error { return nil }
-
-// maxWindow is the largest window of a zstd frame that is read, which is the
-// memory that it costs.
-const maxWindow = 32 << 20
-
-// opened is an input that is being read, decompressed.
-type opened struct {
-	*bufio.Reader
-	raw        io.Reader
-	compressed bool
-	table      *parquet.File // what a Parquet file has instead
-	close      []func() error
+// FromReader returns the input of a stream, which can be read once: a second
+// epoch finds nothing more. A stream cannot be Parquet.
+func FromReader(name string, r io.Reader) Input {
+	return Input{name, func(context.Context) (io.ReadCloser, error) { return io.NopCloser(r), nil }}
 }
 
-func (o *opened) Close() error {
-	var err error
-	for _, f := range o.close {
-		err = errors.Join(err, f())
-	}
-	return err
+// Text returns the input of a text.
+func Text(name, text string) Input {
+	return FromReaderAt(name, strings.NewReader(text), int64(len(text)))
 }
 
-// open opens an input.
-func (in *Input) open() (*opened, error) {
-	raw, err := in.Open()
+// openSized opens an input in which any place can be read.
+func (in *Input) openSized(ctx context.Context) (source.ReaderAtSizer, io.Closer, error) {
+	f, err := in.Open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	o := &opened{Reader: bufio.NewReaderSize(raw, 1<<16), raw: raw, close: []func() error{raw.Close}}
-	if err := o.decompress(); err != nil {
-		return nil, errors.Join(err, o.Close())
+	r, ok := f.(source.ReaderAtSizer)
+	if !ok {
+		_ = f.Close() // nothing was read
+		return nil, nil, fmt.Errorf("a stream cannot be divided or compared: %s: save it to a file", in.Name)
 	}
-	return o, nil
-}
-
-// decompress finds out what the input is by its first bytes.
-func (o *opened) decompress() (err error) {
-	head, _ := o.Peek(4) // a shorter input is none of these
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(o.Reader)
-		if err != nil {
-			return refusal.Reason(ErrMalformed, "not a gzip file after all: %v", err)
-		}
-		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
-	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(o.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return err
-		}
-		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
-		o.close = append(o.close, func() error { z.Close(); return nil })
-	case string(head) == parquet.Magic:
-		o.table, err = openTable(o.raw)
-	}
-	return err
-}
-
-// seek goes to an offset of what the file holds, decompressed: at once in a
-// plain file, by reading otherwise.
-func (o *opened) seek(offset int64) error {
-	if s, ok := o.raw.(io.Seeker); ok && !o.compressed {
-		end, err := s.Seek(0, io.SeekEnd)
-		if err == nil && offset > end {
-			err = io.ErrUnexpectedEOF
-		}
-		if err == nil {
-			_, err = s.Seek(offset, io.SeekStart)
-		}
-		o.Reset(o.raw)
-		return err
-	}
-	n, err := io.CopyN(io.Discard, o, offset)
-	if n < offset && err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return r, f, nil
 }

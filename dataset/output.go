@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,67 +10,58 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
 )
 
-// ErrExists: an output stands there already that is not this run's.
-var ErrExists = errors.New("the output exists")
-
-// partialEnd ends the names of files in the making.
-const partialEnd = ".koala-partial"
-
-// partial is the name under which a file is made.
-func partial(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+partialEnd)
+// LineWriter writes lines to a file that appears whole when it is published.
+type LineWriter struct {
+	*bufio.Writer
+	file *vfs.FileWriter
 }
 
-// replaceFile puts a file in its place in one step: whoever sees it sees it
-// whole, also after a crash.
-func replaceFile(path string, data []byte) error { return replaceVia(partial(path), path, data) }
-
-// replaceVia is replaceFile by way of a name that no other run uses.
-func replaceVia(temp, path string, data []byte) error {
-	if err := replaceSoon(temp, path, data); err != nil {
-		return err
+// CreateLines begins a file of lines. It returns ErrExists if the path exists
+// and force is false, and ErrBusy if another run is writing the same path. With
+// force, Publish replaces the file. What a killed run left is overwritten.
+func CreateLines(ctx context.Context, path string, force bool) (*LineWriter, error) {
+	f, err := vfs.CreateFile(ctx, path, force)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, fmt.Errorf("%w: %s: remove it, or force", ErrExists, path)
+	case err != nil:
+		return nil, busyAdvice(err, path)
 	}
-	return vfs.OS.SyncDir(filepath.Dir(path))
+	return &LineWriter{bufio.NewWriterSize(f, 1<<20), f}, nil
 }
 
-// replaceSoon leaves it to the next SyncDir that the name lasts.
-func replaceSoon(temp, path string, data []byte) error {
-	if err := vfs.OS.RemoveAll(temp); err != nil {
-		return err
+// busyAdvice adds the path and what to do to an error of kind ErrBusy.
+func busyAdvice(err error, path string) error {
+	if errors.Is(err, ErrBusy) {
+		return fmt.Errorf("%w: %s: wait for the other run to end", err, path)
 	}
-	f, err := vfs.OS.Create(temp, int64(len(data)))
-	if err != nil {
-		return err
-	}
-	if len(data) > 0 {
-		_, err = f.WriteAt(data, 0)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = vfs.OS.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, vfs.OS.RemoveAll(temp))
-	}
-	return nil
+	return err
 }
 
-// Fingerprint is a digest of what decides on an output: the inputs' names,
-// sizes and first and last MiB, and whatever else is given, as JSON. A change
-// in the middle of a large file that leaves its size is not seen.
-func Fingerprint(paths []string, settings ...any) (string, error) {
+// Publish makes the file durable and visible.
+func (w *LineWriter) Publish() error {
+	if err := w.Flush(); err != nil {
+		return errors.Join(err, w.file.Discard())
+	}
+	return w.file.Publish()
+}
+
+// Discard removes what was written. An existing file at the path is unchanged.
+func (w *LineWriter) Discard() error { return w.file.Discard() }
+
+// Fingerprint returns a digest of everything that decides on an output: the base
+// names, sizes, and first and last MiB of the inputs, and the settings as JSON.
+// It does not notice a change in the middle of a large file that keeps the size.
+func Fingerprint(ctx context.Context, inputs []Input, settings ...any) (string, error) {
 	h := sha256.New()
-	for _, path := range paths {
-		if err := fingerprintFile(h, path); err != nil {
+	for i := range inputs {
+		if err := fingerprintInput(ctx, h, &inputs[i]); err != nil {
 			return "", err
 		}
 	}
@@ -81,27 +73,29 @@ func Fingerprint(paths []string, settings ...any) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// fingerprintEnds is how much of each end of a file goes into a fingerprint.
-const fingerprintEnds = 1 << 20
+// fingerprintEnd is the length of each end of a file that goes into a
+// fingerprint.
+const fingerprintEnd = 1 << 20
 
-func fingerprintFile(w io.Writer, path string) error {
-	f, err := vfs.OS.Open(path)
+func fingerprintInput(ctx context.Context, w io.Writer, in *Input) error {
+	f, closer, err := in.openSized(ctx)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	fmt.Fprintf(w, "%q %d\n", filepath.Base(path), f.Size())
-	for _, from := range []int64{0, max(fingerprintEnds, f.Size()-fingerprintEnds)} {
-		if _, err := io.Copy(w, io.NewSectionReader(f, from, fingerprintEnds)); err != nil {
+	defer closer.Close()
+	fmt.Fprintf(w, "%q %d\n", filepath.Base(in.Name), f.Size())
+	for _, from := range []int64{0, max(fingerprintEnd, f.Size()-fingerprintEnd)} {
+		if _, err := io.Copy(w, io.NewSectionReader(f, from, fingerprintEnd)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readJSON reads a small file of ours; false when there is none.
-func readJSON(path string, v any) (bool, error) {
-	data, err := os.ReadFile(path)
+// readJSON reads a small file that this package wrote. It reports whether the
+// file exists.
+func readJSON(fsys vfs.FS, path string, v any) (bool, error) {
+	data, err := vfs.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -113,54 +107,8 @@ func readJSON(path string, v any) (bool, error) {
 	return err == nil, err
 }
 
-// writeJSON puts such a file in its place.
-func writeJSON(path string, v any) error {
+// marshalFile returns the text of such a file.
+func marshalFile(v any) ([]byte, error) {
 	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return replaceFile(path, append(text, '\n'))
-}
-
-// LineWriter writes lines to a file that appears whole, when it is published.
-type LineWriter struct {
-	*bufio.Writer
-	file vfs.File
-	path string
-}
-
-// CreateLines begins a file of lines. What a killed run left is written over;
-// a file that stands there is replaced only with force, and only in the end.
-func CreateLines(path string, force bool) (*LineWriter, error) {
-	if _, err := os.Stat(path); err == nil && !force {
-		return nil, fmt.Errorf("%w: %s: remove it, or force", ErrExists, path)
-	}
-	if err := vfs.OS.RemoveAll(partial(path)); err != nil {
-		return nil, err
-	}
-	f, err := vfs.OS.Create(partial(path), 0)
-	if err != nil {
-		return nil, err
-	}
-	return &LineWriter{bufio.NewWriterSize(io.NewOffsetWriter(f, 0), 1<<20), f, path}, nil
-}
-
-// Publish puts the file in its place.
-func (w *LineWriter) Publish() error {
-	err := w.Flush()
-	if err == nil {
-		err = w.file.Sync()
-	}
-	if err = errors.Join(err, w.file.Close()); err == nil {
-		err = vfs.OS.Rename(partial(w.path), w.path)
-	}
-	if err != nil {
-		return errors.Join(err, vfs.OS.RemoveAll(partial(w.path)))
-	}
-	return vfs.OS.SyncDir(filepath.Dir(w.path))
-}
-
-// Discard leaves what stood there as it was.
-func (w *LineWriter) Discard() error {
-	return errors.Join(w.file.Close(), vfs.OS.RemoveAll(partial(w.path)))
+	return append(text, '\n'), err
 }

@@ -2,43 +2,42 @@ package dataset
 
 import (
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/strictjson"
 )
 
-// Position is where a record stands in the inputs.
+// Position is where a record stands in the inputs. In a Parquet file, rows
+// replace bytes and lines.
 type Position struct {
-	File   string
+	File   string // name of the input
 	Epoch  int    // how often all inputs were read before
-	Input  int    // place of the file among the inputs, from 0
-	Offset int64  // of the record's first byte, in the decompressed file; in Parquet files its row, from 0
-	End    int64  // just past the record and its newline
-	Line   int64  // from 1; in Parquet files its row
-	Group  int    // row group in a Parquet file, from 1; 0 in others
-	Index  int64  // of the record in its file, from 0; blank and bad lines count too
-	Part   string // "train" or "eval" in files that have such parts
+	Input  int    // number of the input, from 0
+	Offset int64  // offset of the record's first byte after decompression, or number of its row, from 0
+	End    int64  // offset just past the record and its newline
+	Line   int64  // line or row, from 1
+	Group  int    // row group in a Parquet file, from 1; 0 in other files
+	Index  int64  // number of the record in its file, from 0; blank and bad lines count too
+	Part   string // "train" or "eval" in a file with such parts, else empty
 }
 
 // Field is a member of a record.
 type Field struct {
-	Key  string
-	Text string
-	JSON bool // Text is not the text but the JSON of a value that is none: null, a number, …
+	Key  string // name
+	Text string // value
+	JSON bool   // Text is the JSON of a value that is not a text, such as null or a number
 }
 
-// Record is a training record: texts in order, the last of which is "fields".
+// Record is a training record: texts in order. The last one is "fields".
 type Record struct {
-	At     Position
-	Fields []Field
-	// Line is the record as it was read, where Read found it written as a
-	// training record; nil for one that a source's rule made.
+	At     Position // where the record was read
+	Fields []Field  // members in order
+	// Line is the record as it was read, if it was read as a training record.
+	// It is nil if the rule of a source made the record.
 	Line []byte
 }
 
-// Get finds a field's text.
+// Get returns the text of a field.
 func (r *Record) Get(key string) (text string, ok bool) {
 	for i := range r.Fields {
 		if f := &r.Fields[i]; f.Key == key && !f.JSON {
@@ -48,9 +47,8 @@ func (r *Record) Get(key string) (text string, ok bool) {
 	return "", false
 }
 
-// Query is what the person says in all turns, with newlines between them: the
-// texts of fields whose names begin with "human", or with "prompt" in a test
-// set.
+// Query returns the text of all user turns, joined by newlines: the fields
+// whose names begin with "human", and "prompt" in a test set.
 func (r *Record) Query() string {
 	query, found := "", false
 	for i := range r.Fields {
@@ -66,8 +64,21 @@ func (r *Record) Query() string {
 	return query
 }
 
+// requireText returns the text of a field, or an error if there is none.
+func (r *Record) requireText(key string) (string, error) {
+	for i := range r.Fields {
+		if f := &r.Fields[i]; f.Key == key {
+			if f.JSON {
+				return "", wrongKind(key, f.Text[0], "a text")
+			}
+			return f.Text, nil
+		}
+	}
+	return "", wrongKind(key, 0, "a text")
+}
+
 // AppendJSON appends the record as it was read, or else as Python's json.dumps
-// writes it. There is no newline at the end.
+// writes it. It appends no newline.
 func (r *Record) AppendJSON(dst []byte) []byte {
 	if r.Line != nil {
 		return append(dst, r.Line...)
@@ -88,7 +99,7 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-var errNoObject = refusal.Reason(ErrMalformed, "the record is no JSON object")
+var errNotObject = refusal.Reason(ErrMalformed, "the record is not a JSON object")
 
 // parseRecord reads a line as a training record.
 func parseRecord(line []byte) ([]Field, error) {
@@ -97,7 +108,7 @@ func parseRecord(line []byte) ([]Field, error) {
 		if err := j.Skip(); err != nil {
 			return nil, err
 		}
-		return nil, errNoObject
+		return nil, errNotObject
 	}
 	fields := make([]Field, 0, 8)
 	err := j.Object(func(name string) error {
@@ -119,51 +130,4 @@ func parseField(j *strictjson.Reader, line []byte, name string) (Field, error) {
 	start := j.Offset()
 	err := j.Skip()
 	return Field{Key: name, Text: string(line[start:j.Offset()]), JSON: true}, err
-}
-
-const hexDigits = "0123456789abcdef"
-
-// plain marks the bytes that json.dumps writes as they are.
-var plain = func() (t [256]bool) {
-	for c := ' '; c <= '~'; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
-// appendString appends a text as Python's json.dumps does: all but ASCII
-// escaped.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for i := 0; i < len(s); {
-		start := i
-		for i < len(s) && plain[s[i]] {
-			i++
-		}
-		if dst = append(dst, s[start:i]...); i == len(s) {
-			break
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		dst = appendEscape(dst, r)
-		i += n
-	}
-	return append(dst, '"')
-}
-
-// short are the escapes of two characters.
-var short = map[rune]byte{'"': '"', '\\': '\\', '\n': 'n', '\r': 'r', '\t': 't', '\b': 'b', '\f': 'f'}
-
-func appendEscape(dst []byte, r rune) []byte {
-	if c, ok := short[r]; ok {
-		return append(dst, '\\', c)
-	}
-	if r < 0x10000 {
-		return appendHex(dst, r)
-	}
-	high, low := utf16.EncodeRune(r)
-	return appendHex(appendHex(dst, high), low)
-}
-
-func appendHex(dst []byte, r rune) []byte {
-	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }

@@ -6,11 +6,13 @@ import (
 	"sync"
 )
 
-// keptErrors is how many errors of skipped records a Report holds.
-const keptErrors = 100
+// maxReportErrors is the number of errors about skipped records that a Report
+// keeps.
+const maxReportErrors = 100
 
-// Report counts what happened to records on their way. One Report may be given
-// to all steps of a run. Its methods may be called at any time.
+// Report counts what happened to the records of a run. One Report may be given
+// to all steps of the run. Its methods may be called at any time, by several
+// goroutines. Methods of a nil Report do nothing.
 type Report struct {
 	mu sync.Mutex
 	n  Counts
@@ -18,19 +20,19 @@ type Report struct {
 
 // Counts are the numbers of a Report.
 type Counts struct {
-	Bytes   int64            `json:"bytes"`             // of input read, decompressed
-	In      int64            `json:"in"`                // records read
-	Made    int64            `json:"made"`              // training records that the source's rule made of them
+	Bytes   int64            `json:"bytes"`             // bytes of input read, after decompression
+	In      int64            `json:"in"`                // raw records read
+	Made    int64            `json:"made"`              // training records made by the rule of the source
 	Out     int64            `json:"out"`               // records written
-	Dropped map[string]int64 `json:"dropped,omitempty"` // by reason
-	Bad     int64            `json:"bad"`               // records skipped because something is wrong with them
-	Errors  []*Error         `json:"errors,omitempty"`  // what was wrong with the first of them
-	Tokens  int64            `json:"tokens,omitempty"`  // made
-	Batches int64            `json:"batches,omitempty"` // packed
+	Dropped map[string]int64 `json:"dropped,omitempty"` // records left out, by reason
+	Bad     int64            `json:"bad"`               // records skipped because of an error
+	Errors  []*Error         `json:"errors,omitempty"`  // errors of the first records skipped
+	Tokens  int64            `json:"tokens,omitempty"`  // tokens made
+	Batches int64            `json:"batches,omitempty"` // batches packed
 	Left    int64            `json:"left,omitempty"`    // tokens at the end that fill no batch
 }
 
-// Counts gives the numbers so far.
+// Counts returns the numbers so far.
 func (r *Report) Counts() Counts {
 	if r == nil {
 		return Counts{}
@@ -43,8 +45,8 @@ func (r *Report) Counts() Counts {
 	return n
 }
 
-// count changes the numbers. A nil Report counts nothing.
-func (r *Report) count(f func(*Counts)) {
+// update changes the numbers under the lock.
+func (r *Report) update(f func(*Counts)) {
 	if r == nil {
 		return
 	}
@@ -54,11 +56,11 @@ func (r *Report) count(f func(*Counts)) {
 }
 
 // Written counts records that were written.
-func (r *Report) Written(records int64) { r.count(func(n *Counts) { n.Out += records }) }
+func (r *Report) Written(records int64) { r.update(func(n *Counts) { n.Out += records }) }
 
-// drop counts a record that is left out for a reason.
-func (r *Report) drop(reason string) {
-	r.count(func(n *Counts) {
+// addDropped counts a record that is left out for a reason.
+func (r *Report) addDropped(reason string) {
+	r.update(func(n *Counts) {
 		if n.Dropped == nil {
 			n.Dropped = make(map[string]int64)
 		}
@@ -66,16 +68,16 @@ func (r *Report) drop(reason string) {
 	})
 }
 
-// bad counts a record that is skipped because of an error.
-func (r *Report) bad(err *Error) {
-	r.count(func(n *Counts) {
-		if n.Bad++; len(n.Errors) < keptErrors {
+// addBad counts a record that is skipped because of an error.
+func (r *Report) addBad(err *Error) {
+	r.update(func(n *Counts) {
+		if n.Bad++; len(n.Errors) < maxReportErrors {
 			n.Errors = append(n.Errors, err)
 		}
 	})
 }
 
-// MarshalJSON writes the error as its sentence and its place.
+// MarshalJSON writes the cause and the position, without the advice.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		File  string `json:"file"`

@@ -1,181 +1,102 @@
 package dataset
 
 import (
-	"strconv"
-
-	"github.com/koala-go/sdk/internal/strictjson"
+	"slices"
+	"strings"
 )
 
-// Source is a public data set, in the form in which it was released, or one
-// of the forms that people pass on.
+// Source is the name of a public data set whose records Read can turn into
+// training records. The zero value means training records, as this package and
+// the reference write them.
 type Source string
 
-// The sources. The zero value stands for training records as they are written
-// here and by the reference.
+// The sources. SourceInfo describes each of them.
 const (
-	// ShareGPT has records of human_0, gpt_1, …, in {"train":[…],"eval":[…]}
-	// (chat_data_v3.json), or the dumps' {"id","conversations":[{"from","value"}]}.
+	// ShareGPT has records of human_0, gpt_1, … in {"train":[…],"eval":[…]}
+	// (chat_data_v3.json), or {"id","conversations":[{"from","value"}]} as in
+	// the public dumps.
 	ShareGPT Source = "sharegpt"
-	// ShareGPTEval is the same for an evaluation: turns are kept as they are.
+	// ShareGPTEval has the same records, read for an evaluation: turns stay as
+	// they are, and there is no list of fields.
 	ShareGPTEval Source = "sharegpt-eval"
-	// HC3 has a question, human_answers[] and chatgpt_answers[]; each answer
-	// makes a record.
+	// HC3 has question, human_answers[] and chatgpt_answers[]. Each answer makes
+	// a record.
 	HC3 Source = "hc3"
-	// OIG is the unified_*.jsonl files but for one: turns after <human>: and
-	// <bot>: in a text.
+	// OIG is unified_*.jsonl except unified_basic.jsonl: a text with turns after
+	// <human>: and <bot>:.
 	OIG Source = "oig"
 	// OIGBasic is unified_basic.jsonl, which has a rule of its own.
 	OIGBasic Source = "oig-basic"
 	// Alpaca has instruction, input and output.
 	Alpaca Source = "alpaca"
-	// HH is Anthropic's: chosen and rejected conversations.
+	// HH is Anthropic's: a chosen and a rejected conversation.
 	HH Source = "hh"
-	// WebGPT has two answers with quotes and scores; ties are dropped.
+	// WebGPT has two answers with quotes and scores. Ties are dropped.
 	WebGPT Source = "webgpt"
-	// Summary is OpenAI's summarize_from_feedback: a post and two summaries,
-	// of which one was chosen.
+	// Summary is OpenAI's summarize_from_feedback: a post and two summaries, one
+	// of them chosen.
 	Summary Source = "summary"
 )
 
-// Sources lists the sources' names.
-func Sources() []Source {
-	return []Source{ShareGPT, ShareGPTEval, HC3, OIG, OIGBasic, Alpaca, HH, WebGPT, Summary}
+// SourceInfo describes a Source.
+type SourceInfo struct {
+	Name        Source   // value of ReadOptions.Source
+	Description string   // data set and shape of its records, in one line
+	Fields      []string // fields that the rule reads; a star at the end matches any ending
+	Eval        bool     // records are for an evaluation: they have no list of fields and are not for training
+
+	rule   rule
+	sparse bool // a field that is null in a table is left out of the record
 }
 
-// The markers that stand before turns. Source: create_hf_data_v2.py.
-const (
-	MarkerUser   = "USER:"
-	MarkerGPT    = "GPT:"
-	MarkerGPTBad = "An Unhelpful Answer:"
-)
-
-// rule makes training records of a raw record, or gives the reason for which
-// there is none.
-type rule func(o *output, data []byte) (drop string, err error)
-
-var rules = map[Source]rule{
-	"": trainingRecord, ShareGPT: sharegpt, ShareGPTEval: sharegptEval, HC3: hc3, OIG: oig, OIGBasic: oigBasic,
-	Alpaca: alpaca, HH: hh, WebGPT: webgpt, Summary: summary,
+// sourceTable has a row for each source. To add a source, add a constant, a row
+// and a file source_NAME.go with its rule.
+var sourceTable = []SourceInfo{
+	{Name: ShareGPT, Description: "ShareGPT conversations: turns are numbered fields or a list", Fields: []string{"conversations", "human*", "gpt*"}, rule: shareGPTRecord, sparse: true},
+	{Name: ShareGPTEval, Description: "ShareGPT conversations for an evaluation", Fields: []string{"conversations", "human*", "gpt*"}, Eval: true, rule: shareGPTEvalRecord, sparse: true},
+	{Name: HC3, Description: "HC3: questions with answers of people and of ChatGPT", Fields: []string{"question", "human_answers", "chatgpt_answers"}, rule: hc3Records},
+	{Name: OIG, Description: "OIG's unified_*.jsonl, except unified_basic.jsonl", Fields: []string{"text"}, rule: oigRecord},
+	{Name: OIGBasic, Description: "OIG's unified_basic.jsonl", Fields: []string{"text"}, rule: oigBasicRecord},
+	{Name: Alpaca, Description: "Alpaca: instructions with an optional input, and outputs", Fields: []string{"instruction", "input", "output"}, rule: alpacaRecord},
+	{Name: HH, Description: "Anthropic's HH: a chosen and a rejected conversation", Fields: []string{"chosen", "rejected"}, rule: hhRecords},
+	{Name: WebGPT, Description: "WebGPT comparisons: two answers with quotes and scores", Fields: []string{"question", "quotes_0", "quotes_1", "answer_0", "answer_1", "score_0", "score_1"}, rule: webGPTRecords},
+	{Name: Summary, Description: "OpenAI's summarize_from_feedback: a post and two summaries", Fields: []string{"info", "summaries", "choice"}, rule: summaryRecords},
 }
 
-// output takes the records that a rule makes.
-type output struct {
-	r       *ReadOptions
-	at      *Position
-	raw     []byte
-	records []Record
-}
+// trainingRecords is the row of the empty Source.
+var trainingRecords = SourceInfo{Description: "training records", Fields: []string{"*"}, rule: trainingRecord, sparse: true}
 
-// add ends a record: its fields, and how they go together.
-func (o *output) add(fields []Field, spec string) {
-	o.records = append(o.records, Record{At: *o.at, Fields: append(fields, Field{Key: "fields", Text: spec})})
-}
+// Sources returns the descriptions of all sources.
+func Sources() []SourceInfo { return slices.Clone(sourceTable) }
 
-// defect is an error unless the reference's behaviour is asked for.
-func (o *output) defect(field, format string, args ...any) error {
-	if o.r.Compat {
-		return nil
+// info returns the row of a source.
+func (s Source) info() (*SourceInfo, bool) {
+	if s == "" {
+		return &trainingRecords, true
 	}
-	return badField(ErrDefect, field, format, args...)
+	i := slices.IndexFunc(sourceTable, func(row SourceInfo) bool { return row.Name == s })
+	if i < 0 {
+		return nil, false
+	}
+	return &sourceTable[i], true
 }
 
-// phrase chooses one of a task's phrases: by the seed, the record and the
-// place of the choice in it.
-func (o *output) phrase(list []string, place int) string {
-	if o.r.Phrase > 0 {
-		return list[min(o.r.Phrase, len(list))-1]
+// sourceNames returns the names of all sources.
+func sourceNames() []Source {
+	names := make([]Source, len(sourceTable))
+	for i := range sourceTable {
+		names[i] = sourceTable[i].Name
 	}
-	return list[hash64(o.r.Seed+uint64(place)<<32, o.raw)%uint64(len(list))]
+	return names
 }
 
-// trainingRecord reads what was written before.
-func trainingRecord(o *output, data []byte) (string, error) {
-	fields, err := parseRecord(data)
-	if err != nil {
-		return "", err
-	}
-	if o.at.Group > 0 { // a row of a table was no line
-		data = nil
-	}
-	o.records = append(o.records, Record{At: *o.at, Fields: fields, Line: data})
-	return "", nil
-}
-
-// ordinal is a name with a number, as in gpt_1.
-func ordinal(name string, i int) string { return name + "_" + strconv.Itoa(i) }
-
-// reply refuses an empty reply.
-func (o *output) reply(field, text string) error {
-	if text == "" {
-		return o.defect(field, "the reply is empty")
-	}
-	return nil
-}
-
-// texts reads the values of some names of an object, which must be texts. In
-// the result ok is false for what is missing.
-func texts(data []byte, names ...string) ([]value, error) {
-	j := strictjson.New(data, 0)
-	if j.Peek() != '{' {
-		if err := j.Skip(); err != nil {
-			return nil, err
+// reads reports whether the rule reads a field. Other columns of a Parquet file
+// are not decoded.
+func (s *SourceInfo) reads(name string) bool {
+	return slices.ContainsFunc(s.Fields, func(field string) bool {
+		if prefix, ok := strings.CutSuffix(field, "*"); ok {
+			return strings.HasPrefix(name, prefix)
 		}
-		return nil, errNoObject
-	}
-	list := make([]value, len(names))
-	err := j.Object(func(name string) error {
-		for i, n := range names {
-			if n == name {
-				return list[i].read(j)
-			}
-		}
-		return j.Skip()
+		return name == field
 	})
-	if err == nil {
-		err = j.End()
-	}
-	return list, err
-}
-
-// value is a text, or the first byte of what stands in its place; 0 when
-// nothing does.
-type value struct {
-	kind byte
-	text string
-}
-
-func (v *value) read(j *strictjson.Reader) (err error) {
-	if v.kind = j.Peek(); v.kind == '"' {
-		v.text, err = j.String()
-		return err
-	}
-	return j.Skip()
-}
-
-// must is the text of a field, or what is wrong with it.
-func (v *value) must(field string) (string, error) {
-	if v.kind == '"' {
-		return v.text, nil
-	}
-	return "", wrongKind(field, v.kind, "a text")
-}
-
-// wrongKind says what stands where something else is due.
-func wrongKind(field string, kind byte, due string) error {
-	is := "a number stands"
-	switch kind {
-	case 0:
-		return badField(ErrMalformed, field, "the field is missing")
-	case 'n':
-		is = "null stands"
-	case 't', 'f':
-		is = "true or false stands"
-	case '[':
-		is = "an array stands"
-	case '{':
-		is = "an object stands"
-	case '"':
-		is = "a text stands"
-	}
-	return badField(ErrMalformed, field, "%s where %s is due", is, due)
 }

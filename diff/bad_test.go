@@ -9,29 +9,30 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
-// TestTrialIsGood is what the tests below damage.
+// TestTrialIsGood runs each operation on the inputs that the tests below damage.
 func TestTrialIsGood(t *testing.T) {
 	for name, do := range map[string]operator{"recover": recoverIt, "convert": convertIt} {
 		x := newTrial(t)
 		require.NoError(t, do(t, x), name)
 	}
 	x := newTrial(t)
-	require.NoError(t, makeIt(t, &trial{base: x.base, delta: target(t, x), out: x.out}), "make")
+	require.NoError(t, makeIt(t, &trial{base: x.base, delta: target(t, x), out: x.out, ctx: t.Context()}), "make")
 }
 
-// target writes a whole model to make a difference of.
+// target writes a whole model to make a diff of.
 func target(t *testing.T, x *trial) string {
 	t.Helper()
 	path := x.delta + ".target"
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	m.Seed++
-	write(t, m, path, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, path, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
 	return path
 }
 
@@ -42,7 +43,7 @@ const (
 	layer2HF, layer2LM = "model.layers.2.mlp.gate_proj.weight", "transformer/h/2/feed_forward/w1/kernel"
 )
 
-// TestWhole has an input that is not one whole model.
+// TestWhole has inputs that are not one whole model.
 func TestWhole(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage func(t *testing.T, x *trial)
@@ -59,8 +60,8 @@ func TestWhole(t *testing.T) {
 		"base has another shape":  {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "F16", 177, 64)) }, "has shape"},
 		"diff has another shape":  {func(t *testing.T, x *trial) { editStream(t, x.delta, with(gateLM, "BF16", 176, 64)) }, "has shape"},
 		"diff's norm is a scalar": {func(t *testing.T, x *trial) { editStream(t, x.delta, with(normLM, "BF16")) }, "has shape"},
-		"base of integers":        {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "I64", 176, 64)) }, `"` + gateHF + `" is of type I64`},
-		"base of doubles":         {func(t *testing.T, x *trial) { edit(t, x.base, with(normHF, "F64", 64)) }, `"` + normHF + `" is of type F64`},
+		"base of integers":        {func(t *testing.T, x *trial) { edit(t, x.base, with(gateHF, "I64", 176, 64)) }, `"` + gateHF + `" has type I64`},
+		"base of doubles":         {func(t *testing.T, x *trial) { edit(t, x.base, with(normHF, "F64", 64)) }, `"` + normHF + `" has type F64`},
 		"base is another model": {func(t *testing.T, x *trial) {
 			edit(t, x.base, func([]tensor.Tensor) []tensor.Tensor { return with("wte.weight", "F16", 2)(nil) })
 		}, "no tensor has the name"},
@@ -71,8 +72,8 @@ func TestWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
 			c.damage(t, x)
-			removeConfig(t, x.base) // which might see it first
-			x.opts.Heads = testmodel.Tiny.Heads
+			removeConfig(t, x.base) // its check might come first
+			x.opts.Heads = modeltest.Tiny.Heads
 			requireCheck(t, x, CheckWhole, c.says)
 			x.opts.Allow = everyCheck
 			requireCheck(t, x, CheckWhole, c.says)
@@ -84,16 +85,16 @@ func TestWhole(t *testing.T) {
 	requireCheck(t, x, CheckWhole, "input "+x.base)
 }
 
-// everyCheck are the names of all checks; only two may be overridden.
-var everyCheck = []string{CheckWhole, CheckSize, CheckSwapped, CheckRounded, CheckOutput, CheckSpace, CheckMemory}
+// everyCheck has the names of all checks. Three of them can be overridden.
+var everyCheck = []string{CheckWhole, CheckSize, CheckSwapped, CheckRounded, CheckOutput, CheckSpace}
 
 func removeConfig(t *testing.T, dir string) {
 	t.Helper()
 	require.NoError(t, os.Remove(filepath.Join(dir, "config.json")))
 }
 
-// cutLastRecord cuts the diff where its last record begins: each record that
-// is left is whole.
+// cutLastRecord cuts the diff where its last record begins. All other records are
+// whole.
 func cutLastRecord(t *testing.T, x *trial) {
 	t.Helper()
 	list, done := tensors(t, x.delta, true)
@@ -104,7 +105,7 @@ func cutLastRecord(t *testing.T, x *trial) {
 	require.NoError(t, os.Truncate(x.delta, before.Offset+before.Bytes()))
 }
 
-// TestCutStream cuts the diff anywhere else.
+// TestCutStream cuts the diff within and between other records.
 func TestCutStream(t *testing.T) {
 	x := newTrial(t)
 	list, done := tensors(t, x.delta, true)
@@ -133,7 +134,7 @@ func requireFormatError(t *testing.T, x *trial, kind error) *weights.FormatError
 	return bad
 }
 
-// TestRecordTwice has a second record of one name, in front or behind.
+// TestRecordTwice has two records of one name, next to each other or not.
 func TestRecordTwice(t *testing.T) {
 	for _, front := range []bool{false, true} {
 		x := newTrial(t)
@@ -155,24 +156,24 @@ func TestRecordTwice(t *testing.T) {
 	requireFormatError(t, x, io.ErrUnexpectedEOF)
 }
 
-// TestSizes has two whole models that are not of one shape.
+// TestSizes has two whole models of different shapes.
 func TestSizes(t *testing.T) {
-	stream := testmodel.Options{Format: easylm, DType: dtype.BF16, Values: testmodel.Tiny.Diff}
-	directory := testmodel.Options{Format: hf, DType: dtype.BF16, Values: testmodel.Tiny.Diff}
+	stream := &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: modeltest.Tiny.Diff}
+	directory := &modeltest.Options{Format: hf, DType: dtype.BF16, Values: modeltest.Tiny.Diff}
 	for name, c := range map[string]struct {
-		change func(m *testmodel.Model)
-		o      testmodel.Options
+		change func(m *modeltest.Model)
+		o      *modeltest.Options
 		says   []string
 	}{
-		"layers":              {func(m *testmodel.Model) { m.Layers++ }, stream, []string{"has layers 2", "has 3"}},
-		"width":               {func(m *testmodel.Model) { m.Dim = 32 }, stream, []string{"has a width of 64", "has 32"}},
-		"feed-forward":        {func(m *testmodel.Model) { m.FFN++ }, stream, []string{"has a feed-forward width of 176", "has 177"}},
-		"one more vocabulary": {func(m *testmodel.Model) { m.Vocab++ }, stream, []string{"has a vocabulary of 128", "has 129"}},
-		"heads":               {func(m *testmodel.Model) { m.Heads = 8 }, directory, []string{"has 4 attention heads", "has 8"}},
+		"layers":              {func(m *modeltest.Model) { m.Layers++ }, stream, []string{"has layers 2", "has 3"}},
+		"width":               {func(m *modeltest.Model) { m.Dim = 32 }, stream, []string{"has a width of 64", "has 32"}},
+		"feed-forward":        {func(m *modeltest.Model) { m.FFN++ }, stream, []string{"has a feed-forward width of 176", "has 177"}},
+		"one more vocabulary": {func(m *modeltest.Model) { m.Vocab++ }, stream, []string{"has a vocabulary of 128", "has 129"}},
+		"heads":               {func(m *modeltest.Model) { m.Heads = 8 }, directory, []string{"has 4 attention heads", "has 8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
-			m := testmodel.Tiny
+			m := modeltest.Tiny
 			c.change(&m)
 			write(t, m, x.delta, c.o)
 			for _, do := range []operator{recoverIt, makeIt} {
@@ -199,18 +200,18 @@ func TestReleasedSizes(t *testing.T) {
 	}
 	x := newTrial(t)
 	require.NoError(t, os.RemoveAll(x.base))
-	seven := testmodel.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
-	thirteen := testmodel.Model{Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40}
-	if err := seven.Write(x.base, testmodel.Options{Format: hf, DType: dtype.F16}); err != nil {
+	seven := modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
+	thirteen := modeltest.Model{Layers: 40, Dim: 5120, FFN: 13824, Vocab: 32000, Heads: 40}
+	if err := seven.Write(x.base, &modeltest.Options{Format: hf, DType: dtype.F16}); err != nil {
 		t.Skipf("this file system has no sparse files of 10 GB: %v", err)
 	}
-	if err := thirteen.Write(x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16}); err != nil {
+	if err := thirteen.Write(x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}); err != nil {
 		t.Skipf("this file system has no sparse files of 26 GB: %v", err)
 	}
 	requireCheck(t, x, CheckSize, "(sizes 7B and 13B)")
 }
 
-// TestTied has an output matrix on one side only.
+// TestTied has an output matrix in one input only.
 func TestTied(t *testing.T) {
 	x := newTrial(t)
 	edit(t, x.base, without(outputHF))
@@ -219,7 +220,7 @@ func TestTied(t *testing.T) {
 	requireCheck(t, x, CheckSize, "has an output matrix")
 }
 
-// TestSwapped has a model where a diff is due, or the reverse.
+// TestSwapped gives a model for the diff, or the diff for a model.
 func TestSwapped(t *testing.T) {
 	x := newTrial(t)
 	x.base, x.delta = x.delta, x.base
@@ -248,12 +249,12 @@ func TestSwapped(t *testing.T) {
 // TestRounded has a base in bf16.
 func TestRounded(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	rounded := func(p weights.Param, row, col int) uint16 { return toBF16(fromF16(m.Base(p, row, col))) }
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.BF16, Values: rounded})
-	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: rounded})
+	requireCheck(t, x, CheckRounded, "100.0 % of the examined weights in base "+x.base)
 	x.delta, x.do = target(t, x), makeIt
-	requireCheck(t, x, CheckRounded, "100.0 % of the weights looked at in base "+x.base)
+	requireCheck(t, x, CheckRounded, "100.0 % of the examined weights in base "+x.base)
 	x.opts.Allow = []string{CheckSwapped}
 	requireCheck(t, x, CheckRounded, "base")
 	x.opts.Allow = []string{CheckRounded}
@@ -265,17 +266,17 @@ func TestRounded(t *testing.T) {
 	require.NoError(t, convertIt(t, x), "and what is converted")
 }
 
-// TestRoundedAndStoredWider has a base that went through bf16 and is in fp16
-// or fp32 again, which its type does not show.
+// TestRoundedAndStoredWider has a base that was rounded to bf16 and is stored in
+// fp16 or fp32, so that its type does not show it.
 func TestRoundedAndStoredWider(t *testing.T) {
 	for _, dt := range []dtype.Type{dtype.F16, dtype.F32} {
 		x := newTrial(t)
 		require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: dtype.BF16})))
 		require.NoError(t, do(Convert(t.Context(), x.out+"1", x.out+"2", &Options{DType: dt})))
 		x.base = x.out + "2"
-		requireCheck(t, x, CheckRounded, "of the weights looked at in base")
+		requireCheck(t, x, CheckRounded, "of the examined weights in base")
 	}
-	x := newTrial(t) // fp16 in fp32 is as good
+	x := newTrial(t) // fp16 numbers in fp32 are a good base
 	require.NoError(t, do(Convert(t.Context(), x.base, x.out+"1", &Options{DType: dtype.F32})))
 	x.base = x.out + "1"
 	require.NoError(t, recoverIt(t, x))
@@ -284,7 +285,7 @@ func TestRoundedAndStoredWider(t *testing.T) {
 // do drops a report.
 func do(_ *Report, err error) error { return err }
 
-// TestUnreadableInputs names the input.
+// TestUnreadableInputs checks that the error names the input.
 func TestUnreadableInputs(t *testing.T) {
 	x := newTrial(t)
 	x.delta = filepath.Join(t.TempDir(), "absent")
@@ -297,11 +298,11 @@ func TestUnreadableInputs(t *testing.T) {
 	require.ErrorContains(t, err, "base: ")
 }
 
-// TestUnknownHeads has two streams and no one to tell the heads, which a
-// Hugging Face directory needs.
+// TestUnknownHeads has two streams, neither of which contains the number of
+// heads. A Hugging Face directory needs it.
 func TestUnknownHeads(t *testing.T) {
 	x := newTrial(t)
-	write(t, testmodel.Tiny, x.base, testmodel.Options{Format: easylm, DType: dtype.F16, Values: testmodel.Tiny.Base})
+	write(t, modeltest.Tiny, x.base, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: modeltest.Tiny.Base})
 	err := requireUntouched(t, x)
 	var unknown *weights.ModelError
 	require.ErrorAs(t, err, &unknown)
@@ -313,55 +314,68 @@ func TestUnknownHeads(t *testing.T) {
 	require.ErrorAs(t, err, &unknown)
 	require.ErrorContains(t, err, "5 heads do not divide a width of 64")
 
-	x.opts.Heads = testmodel.Tiny.Heads
+	x.opts.Heads = modeltest.Tiny.Heads
 	require.NoError(t, x.do(t, x))
 	x.opts.Heads, x.opts.Format, x.out = 0, easylm, x.out+".stream"
 	require.NoError(t, x.do(t, x), "a stream needs no heads")
 }
 
-// TestBadOptions asks for what cannot be written.
+// TestBadOptions has wrong option values.
 func TestBadOptions(t *testing.T) {
 	for _, opts := range []*Options{
 		{DType: "I64"}, {DType: "F64"}, {DType: "bf16"}, {DType: "I64", Format: easylm},
 		{Format: "meta"}, {Format: weights.FormatFlax}, {Format: "x"},
 		{DType: dtype.Q8_0}, {DType: dtype.Q8_0, Format: easylm}, {DType: dtype.Q8_0, Format: weights.FormatTorch}, {DType: "Q4_0", Format: weights.FormatGGUF},
+		{Digests: "sha256"}, {Allow: []string{"swaped"}},
 	} {
 		for _, do := range []operator{recoverIt, convertIt} {
 			x := newTrial(t)
 			x.opts, x.do = opts, do
-			require.ErrorIs(t, requireUntouched(t, x), weights.ErrUnsupported)
+			var wrong *OptionError
+			require.ErrorAs(t, requireUntouched(t, x), &wrong)
+			require.Regexp(t, ": option (Format|DType|Digests|Allow): give one of ", wrong.Error())
 		}
 	}
 }
 
-// TestMemory has a limit that not even the smallest blocks fit in.
+// TestMemory has limits that are too low for the smallest blocks.
 func TestMemory(t *testing.T) {
 	for _, memory := range []int64{1, 1000, 10_000} {
 		x := newTrial(t)
 		x.opts.Memory, x.opts.Workers, x.opts.Allow = memory, 4, everyCheck
-		requireCheck(t, x, CheckMemory, "4 workers need")
+		requireMemoryError(t, x, "4 workers")
 	}
 	x := newTrial(t)
 	x.opts.Memory = 1
-	requireCheck(t, x, CheckMemory, "1 workers need")
+	requireMemoryError(t, x, "1 worker")
 }
 
-// TestManyCores has more cores than the limit has memory for: fewer work,
-// unless so many were asked for.
+// requireMemoryError runs an operation that the memory limit is too low for.
+func requireMemoryError(t *testing.T, x *trial, what string) {
+	t.Helper()
+	var low *weights.MemoryError
+	require.ErrorAs(t, requireUntouched(t, x), &low)
+	require.Contains(t, low.What, what)
+	require.Greater(t, low.Need, low.Limit)
+	require.ErrorContains(t, low, ": allow more memory or fewer workers")
+}
+
+// TestManyCores has more processors than the memory limit has room for. Fewer
+// workers run, unless the options set their number.
 func TestManyCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
 	x := newTrial(t)
 	x.opts.Memory = 64 << 10
-	p, err := PlanRecover(x.base, x.delta, x.out, x.opts)
+	p, err := PlanRecover(t.Context(), x.base, x.delta, x.out, x.opts)
 	require.NoError(t, err)
 	s := p.Summary()
 	require.NoError(t, p.Close())
 	require.Less(t, s.Workers, 64)
 	require.LessOrEqual(t, s.Memory, x.opts.Memory)
 	require.NoError(t, x.do(t, x))
-	requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+	requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 
 	x = newTrial(t)
 	x.opts.Memory, x.opts.Workers = 64<<10, 64
-	requireCheck(t, x, CheckMemory, "64 workers need")
+	requireMemoryError(t, x, "64 workers")
 }

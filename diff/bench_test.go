@@ -14,24 +14,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// BenchmarkRecover recovers a pair of 0.637 G parameters (1.27 GB each, and as
-// much output), each time after the floor: the same reads, the same number of
-// bytes written and synced, and no arithmetic. The median of how many floors
-// the recoveries took is reported. It needs 6 GB of temporary space.
+// BenchmarkRecover recovers a pair of 0.637 G parameters: 1.27 GB each, and as
+// much output. Each run follows a run of floor, which reads the same files and
+// writes and syncs as many bytes, without arithmetic. The benchmark reports the
+// median of the ratio of their times. It needs 6 GB of temporary space.
 //
 //	go test ./diff -run xxx -bench Recover -benchtime 5x
 func BenchmarkRecover(b *testing.B) {
 	dir := b.TempDir()
-	m := testmodel.Large
+	m := modeltest.Large
 	hf, easylm, delta := filepath.Join(dir, "hf"), filepath.Join(dir, "easylm"), filepath.Join(dir, "diff")
-	require.NoError(b, m.Write(hf, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
-	require.NoError(b, m.Write(easylm, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: m.Base}))
-	require.NoError(b, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
+	require.NoError(b, m.Write(hf, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	require.NoError(b, m.Write(easylm, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: m.Base}))
+	require.NoError(b, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	out := filepath.Join(dir, "out")
 
 	for _, digests := range []Digests{DigestNone, DigestOutput, DigestAll} {
@@ -76,13 +76,13 @@ func removeOutput(b *testing.B, out string) {
 	require.NoError(b, os.RemoveAll(out+"."+ManifestName))
 }
 
-// floor reads the inputs and writes and syncs one file of the first's size,
-// on all cores.
+// floor reads the inputs, and writes and syncs one file of the first input's
+// size, on all processors.
 func floor(b *testing.B, out string, inputs ...string) {
 	b.Helper()
 	info, err := os.Stat(inputs[0])
 	require.NoError(b, err)
-	f, err := vfs.OS.Create(out, info.Size()) // reserves the space, as a recovery does
+	f, err := vfs.OS.Create(out, info.Size()) // Create reserves the space, as in a recovery
 	require.NoError(b, err)
 	const piece = 1 << 20
 	var group sync.WaitGroup
@@ -111,7 +111,7 @@ func floor(b *testing.B, out string, inputs ...string) {
 	require.NoError(b, f.Close())
 }
 
-// eachPiece visits a file, or the files of a directory, in pieces of 1 MiB.
+// eachPiece calls visit for each MiB of a file, or of the files of a directory.
 func eachPiece(b *testing.B, path string, visit func(f *os.File, off, n int64) error) {
 	err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

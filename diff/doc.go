@@ -1,22 +1,24 @@
-// Package diff recovers a model from a base and a difference, makes such
-// differences, and converts checkpoints; it is all one engine.
+// Package diff recovers a model from a base and a diff, makes such diffs, and
+// converts checkpoints.
 //
-// The released Koala weights are a bf16 difference to the fp16 weights of
-// LLaMA. Recovery is their sum under the rules of numpy with ml_dtypes, which
-// the difference was made with: operands of different types are added in
-// fp32, operands of one type in that type, and the sum is rounded once more,
-// to nearest with ties to even, to the type of the output (bf16 by default).
-// Results are the same bits as the reference's, on every machine.
+// Call [Recover], [Make] or [Convert]; call [PlanRecover] and its like to check
+// and describe a run without writing anything; call [Verify] to check an output.
 //
-// Base and difference may be of any format and layout that package weights
-// reads; they are matched by what a weight is, never by position, and
-// transposed and permuted on the way. The work goes block by block in a fixed
-// amount of memory. Before the first byte is written, the inputs are checked
-// for the mistakes that people make; see CheckError. The output appears whole
-// or not at all.
+// The released Koala weights are a bf16 diff to the fp16 weights of LLaMA.
+// Recovery adds the two under the rules of numpy with ml_dtypes, with which the
+// diff was made: operands of different types are added in fp32, operands of one
+// type in that type, and the sum is rounded once more, to nearest with ties to
+// even, to the type of the output (bf16 by default). The results have the same
+// bits as the reference's, on every machine.
 //
-// A Manifest is written with the output, and Verify compares the two. While a
-// run works it keeps a journal of what is durable with the output in the
-// making, in a hidden directory beside the output's place; Options.Resume goes
-// on from there. journal.go documents its format.
+// Inputs may have any format and layout that package weights reads. Weights are
+// matched by their meaning, never by their position, and are transposed and
+// permuted where the layouts differ. The work goes block by block in a bounded
+// amount of memory. Before the first byte is written, the inputs are checked for
+// common mistakes; see [CheckError]. The output appears whole or not at all.
+//
+// A run writes a [Manifest] with the output. While it works, it keeps a journal of
+// what is durable beside the unfinished output, in a hidden directory next to the
+// output's path. [Options.Resume] continues from there. The file journal.go
+// documents the journal's format.
 package diff

@@ -6,34 +6,21 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/memory"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// NonFiniteError says that a result is infinite or NaN.
-type NonFiniteError struct {
-	Tensor string // as the output names it
-	Index  int64  // of the element, row-major
-}
-
-// Error reads "what: where: what to do".
-func (e *NonFiniteError) Error() string {
-	return fmt.Sprintf("result is infinite or NaN: tensor %q, element %d: check the inputs' checksums, or allow non-finite results", e.Tensor, e.Index)
-}
-
-// Run writes the output. A plan runs once.
+// Run writes the output. A plan can run once.
 func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	start := time.Now()
-	w, err := p.create()
+	w, err := p.create(ctx)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{plan: p, writer: w, total: p.layout.Bytes()}
-	e.forgetsOutput, e.forgetsInputs = p.forgets()
+	e := newEngine(p, w)
 	if err := e.run(ctx); err != nil {
 		if p.options.Resume {
 			return nil, errors.Join(err, w.Keep())
@@ -44,71 +31,84 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 	return &Report{p.Summary(), e.resumedBytes, elapsed.Seconds(), elapsed}, nil
 }
 
-// create begins the output, or takes over that of an earlier run.
-func (p *Plan) create() (*weights.Writer, error) {
-	o := weights.CreateOptions{Replace: p.options.Force, NoSums: p.options.Digests == DigestNone, FS: p.options.fs}
+// create begins the output, or takes over the output of an earlier run.
+func (p *Plan) create(ctx context.Context) (*weights.Writer, error) {
+	o := weights.CreateOptions{Replace: p.options.Force, NoSums: p.options.Digests == DigestNone}
 	if p.options.Resume {
 		o.Resume = journalName
 	}
-	w, err := p.layout.Create(p.out, &o)
+	w, err := p.layout.Create(ctx, p.out, &o)
 	if errors.Is(err, weights.ErrLeftover) {
 		return nil, &ResumeError{err.Error(), p.out}
 	}
 	if errors.Is(err, weights.ErrBusy) {
-		return nil, fmt.Errorf("%w: wait until it has ended, or write elsewhere", err)
+		return nil, fmt.Errorf("%w: wait until it has ended, or write to another path", err)
 	}
 	return w, err
 }
 
-// engine carries a plan out. Workers take panels in the order of the output's
-// files, compute and write them at their places, each at its own pace; then,
-// one after the other and in order, they hand them on for the digests. So
-// neither the number of workers nor their speed shows in the output.
+// engine runs a plan. Workers take panels in the order of the output's files, and
+// compute and write them independently of each other. Then they deliver the panels
+// to the digests, one at a time and in order. Neither the number of workers nor
+// their speed shows in the output.
+//
+// A worker holds one panel until it is delivered, and panels are taken in order.
+// Therefore the panel that is due next is always held by a worker that does not
+// wait, and the workers cannot block each other.
 type engine struct {
-	plan    *Plan
-	writer  *weights.Writer
-	journal *journal
+	plan     *Plan
+	writer   *weights.Writer
+	journal  *journal
+	prefetch prefetcher
+	progress *progress.Counter
 
-	resumed      int // panels that an earlier run wrote
-	resumedBytes int64
+	resumed      int   // the number of panels that an earlier run wrote
+	resumedBytes int64 // their size in the output
 
-	ahead ahead // what the system was told to read
+	// Parts of files that are not needed any more leave the page cache; see
+	// releases.
+	releaseOutput, releaseInputs bool
 
-	forgetsOutput, forgetsInputs bool // see forgets
+	mu             sync.Mutex // guards the next three
+	delivered      int        // the number of panels that were delivered
+	deliveredBytes int64      // their size in the output
+	failed         bool       // no further panel will be delivered
+	changed        *sync.Cond // of the three
 
-	mu          sync.Mutex // of the next five
-	turned      *sync.Cond
-	turn        int   // the panel to be handed on next: all before it are written
-	handed      int64 // bytes of output that were handed on
-	failed      bool
-	done, total int64
-
-	sums map[weights.Param]uint32 // CRC-32 of the weights' bytes, up to turn
+	// sums has the CRC-32 of each tensor, as far as it was delivered. Only the
+	// worker whose panel is due uses it.
+	sums map[weights.Param]uint32
 }
 
-// run does the whole work, from opening the journal to the finished output.
+func newEngine(p *Plan, w *weights.Writer) *engine {
+	e := &engine{plan: p, writer: w, sums: make(map[weights.Param]uint32)}
+	e.releaseOutput, e.releaseInputs = p.releases()
+	e.changed = sync.NewCond(&e.mu)
+	e.progress = progress.NewCounter(progress.Progress{Stage: "write", Total: p.layout.Bytes(), Unit: progress.Bytes}, p.options.Progress)
+	return e
+}
+
+// run does all the work, from opening the journal to the finished output.
 func (e *engine) run(ctx context.Context) (err error) {
-	e.turned = sync.NewCond(&e.mu)
-	e.sums = make(map[weights.Param]uint32)
 	if e.journal, err = openJournal(e); err != nil {
 		return err
 	}
-	hashes := hashInputs(ctx, e.plan, e.forgetsInputs)
-	stop := e.journal.keep(e)
-	if err = errors.Join(e.work(ctx), stop()); err != nil {
-		_, _ = hashes(true)
+	inputs := startHashing(ctx, e.plan, e.releaseInputs)
+	stopSaving := e.journal.saveRegularly(e)
+	if err = errors.Join(e.work(ctx), stopSaving()); err != nil {
+		inputs.stop()
 		return err
 	}
-	inputs, err := hashes(false)
+	described, err := inputs.wait()
 	if err != nil {
 		return err
 	}
-	e.progress("sync", 0)
-	return e.finish(inputs)
+	e.progress.Enter("sync", e.plan.layout.Bytes())
+	return e.finish(ctx, described)
 }
 
-// finish completes the output and puts it in its place.
-func (e *engine) finish(inputs []ManifestInput) error {
+// finish completes the output and publishes it.
+func (e *engine) finish(ctx context.Context, inputs []ManifestInput) error {
 	files, err := e.writer.Finish()
 	if err != nil {
 		return err
@@ -121,7 +121,8 @@ func (e *engine) finish(inputs []ManifestInput) error {
 	if err := e.writer.AddFile(ManifestName, e.plan.manifest(inputs, files, e.sums).encode()); err != nil {
 		return err
 	}
-	if refused := checkExists(e.plan); refused != nil { // in the meantime
+	// Somebody may have put a file into the output's directory during the run.
+	if refused := checkExists(ctx, e.plan); refused != nil {
 		return refused
 	}
 	if err := e.writer.RemoveNote(journalName); err != nil {
@@ -130,10 +131,12 @@ func (e *engine) finish(inputs []ManifestInput) error {
 	return e.writer.Commit()
 }
 
-// work runs the workers until all panels are written or one fails.
+// work runs the workers until all panels are delivered or one of the workers fails.
 func (e *engine) work(ctx context.Context) error {
+	// A worker that waits for its panel to be due does not see the context: fail
+	// wakes it.
 	defer context.AfterFunc(ctx, e.fail)()
-	return e.plan.each(ctx, len(e.plan.panels), func(ctx context.Context, b *buffers, i int) error {
+	return e.plan.forEach(ctx, len(e.plan.panels), func(ctx context.Context, b *buffers, i int) error {
 		err := e.panel(ctx, b, i)
 		if err != nil {
 			e.fail()
@@ -142,115 +145,92 @@ func (e *engine) work(ctx context.Context) error {
 	})
 }
 
-// each gives the numbers below n, in their order, to the plan's workers, until
-// one fails or the context ends; it gives no more then.
-func (p *Plan) each(ctx context.Context, n int, do func(ctx context.Context, b *buffers, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range p.options.Workers {
-		group.Go(func() {
-			b := &buffers{all: make([]byte, p.bufferBytes())}
-			memory.HugePages(b.all)
-			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
-				if ctx.Err() == nil {
-					if err := do(ctx, b, i); err != nil {
-						cancel(err)
-					}
-				}
-			}
-		})
-	}
-	group.Wait()
-	return context.Cause(ctx)
-}
-
-// fail wakes those who wait for a turn that will not come.
+// fail wakes the workers that wait for panels to be delivered.
 func (e *engine) fail() {
 	e.mu.Lock()
 	e.failed = true
 	e.mu.Unlock()
-	e.turned.Broadcast()
+	e.changed.Broadcast()
 }
 
-// panel makes, writes and hands on panel i; those of an earlier run it reads
-// back.
+// panel computes, writes and delivers panel i. A panel that an earlier run wrote is
+// read back for the digests instead.
 func (e *engine) panel(ctx context.Context, b *buffers, i int) error {
-	e.ahead.expect(e.plan.panels, i)
+	e.prefetch.begin(e.plan.panels, i)
 	x := e.plan.panels[i]
-	offset := x.first * x.work.stored
+	offset := x.first * x.work.storedRow
 	if i < e.resumed {
-		stored := b.all[:x.rows*x.work.stored]
+		stored := b.all[:x.rows*x.work.storedRow]
 		if err := e.writer.ReadAt(x.param, stored, offset); err != nil {
 			return err
 		}
-		return e.handOn(ctx, i, stored)
+		return e.deliverInOrder(ctx, i, stored)
 	}
 	results, stored, err := b.compute(e.plan.op, x)
 	if err != nil {
 		return err
 	}
 	if !e.plan.options.AllowNonFinite {
-		if i := half.FirstNonFinite(results, x.work.out); i >= 0 {
-			first := x.first * x.work.row / int64(x.work.out.Size())
-			return &NonFiniteError{e.plan.layout.Spec.Layout().Name(x.param), first + int64(i)}
+		if err := e.checkFinite(x, results); err != nil {
+			return err
 		}
 	}
 	if err := e.writer.WriteAt(x.param, stored, offset); err != nil {
 		return err
 	}
-	return e.handOn(ctx, i, stored)
+	return e.deliverInOrder(ctx, i, stored)
 }
 
-// handOn waits until all panels before i were handed on, and takes i in. Only
-// the worker whose turn it is touches the digests.
-func (e *engine) handOn(ctx context.Context, i int, stored []byte) error {
+// checkFinite refuses results that are infinite or NaN.
+func (e *engine) checkFinite(x panel, results []byte) error {
+	i := half.FirstNonFinite(results, x.work.resultType)
+	if i < 0 {
+		return nil
+	}
+	first := x.first * x.work.resultRow / x.work.resultType.Size()
+	return &weights.NonFiniteError{
+		What: "a result", Tensor: e.plan.layout.Spec.Layout().Name(x.param), Index: first + int64(i),
+		Cure: "check the inputs' checksums, or allow non-finite results",
+	}
+}
+
+// deliverInOrder waits until all panels before panel i are delivered, and delivers
+// it. Only the worker whose panel is due touches the digests.
+func (e *engine) deliverInOrder(ctx context.Context, i int, stored []byte) error {
 	if !e.await(i) {
 		return context.Cause(ctx)
 	}
 	x := e.plan.panels[i]
-	if err := e.writer.Digest(x.param, stored, x.first*x.work.stored); err != nil {
+	if err := e.writer.Digest(x.param, stored, x.first*x.work.storedRow); err != nil {
 		return err
 	}
 	if e.plan.options.Digests != DigestNone {
 		e.sums[x.param] = crc32.Update(e.sums[x.param], crc32.IEEETable, stored)
 	}
 	e.mu.Lock()
-	e.turn++
-	before := e.handed
-	e.handed += int64(len(stored))
-	due := before/startSyncEvery != e.handed/startSyncEvery
+	e.delivered++
+	before := e.deliveredBytes
+	e.deliveredBytes += int64(len(stored))
+	syncDue := before/startSyncEvery != e.deliveredBytes/startSyncEvery
 	e.mu.Unlock()
-	e.turned.Broadcast()
-	if due {
-		e.writer.StartSync(e.forgetsOutput)
+	e.changed.Broadcast()
+	// From here on the next panel is due: what follows must not depend on order.
+	if syncDue {
+		e.writer.StartSync(e.releaseOutput)
 	}
-	if e.forgetsInputs {
-		e.plan.forget(i)
+	if e.releaseInputs {
+		e.plan.releaseInputs(i)
 	}
-	e.progress("write", int64(len(stored)))
-	return e.journal.passed(e, i)
+	e.progress.Add(int64(len(stored)))
+	return e.journal.panelDelivered(e, i)
 }
 
-// await waits for the turn of panel i; false when a worker failed instead.
+// await waits until panel i is due. It reports false if a worker failed instead.
 func (e *engine) await(i int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.turn != i && !e.failed {
-		e.turned.Wait()
+	for e.delivered != i && !e.failed {
+		e.changed.Wait()
 	}
-	return e.turn == i
-}
-
-func (e *engine) progress(stage string, n int64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.done += n
-	if stage == "sync" {
-		e.done = e.total
-	}
-	if report := e.plan.options.Progress; report != nil {
-		report(Progress{stage, e.done, e.total})
-	}
+	return e.delivered == i
 }

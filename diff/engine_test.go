@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -29,24 +30,24 @@ var outputs = map[string]Options{
 	"gguf":      {Format: gguf},
 }
 
-// TestBytesDoNotDepend recovers with every number of workers, memory limit
-// and form of base, with what is done with forgotten or not: the output is the
-// oracle's, and always the same files.
+// TestBytesDoNotDepend recovers with many numbers of workers, memory limits and
+// forms of the base, and with and without releasing files from the page cache.
+// The output is the oracle's, and always the same files.
 func TestBytesDoNotDepend(t *testing.T) {
 	inMemory(t)
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	for name, o := range outputs {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
 			stream := x.base + ".stream"
-			write(t, m, stream, testmodel.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
+			write(t, m, stream, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
 			first, manifests := "", map[string]string{}
 			for _, base := range []string{x.base, stream} {
 				for _, workers := range []int{1, 2, 3, 8} {
 					for _, memory := range []int64{128 << 10, 300_001, 1 << 20, 0} {
 						opts := o
 						opts.Workers, opts.Memory, opts.Heads = workers, memory, m.Heads
-						opts.freeMemory = int64(workers % 2) // too little, or what there is
+						opts.freeMemory = int64(workers % 2) // 1 byte, or the machine's
 						_, err := Recover(t.Context(), base, x.delta, x.out, &opts)
 						require.NoError(t, err)
 						manifest := readManifest(t, x.out)
@@ -70,12 +71,12 @@ func TestBytesDoNotDepend(t *testing.T) {
 
 // TestOracle runs every operation into every type and kind of output.
 func TestOracle(t *testing.T) {
-	m, other := testmodel.Tiny, testmodel.Tiny
+	m, other := modeltest.Tiny, modeltest.Tiny
 	other.Seed++
-	fp16 := func(x testmodel.Model) value {
+	fp16 := func(x modeltest.Model) value {
 		return func(p weights.Param, r, c int) float32 { return fromF16(x.Base(p, r, c)) }
 	}
-	difference := func(p weights.Param, r, c int) float32 { // fp16 - fp16 is fp16
+	difference := func(p weights.Param, r, c int) float32 { // the difference of fp16 numbers is computed in fp16
 		return fromF16(toF16(fromF16(other.Base(p, r, c)) - fromF16(m.Base(p, r, c))))
 	}
 	for name, o := range outputs {
@@ -102,23 +103,23 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// TestSmall is a model of several panels a weight.
+// TestSmall has a model with several panels in each tensor.
 func TestSmall(t *testing.T) {
-	m, x := testmodel.Small, newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
+	m, x := modeltest.Small, newTrial(t)
+	write(t, m, x.base, &modeltest.Options{Format: easylm, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
 	x.opts.Memory, x.opts.Workers = 4<<20, 3
 	require.NoError(t, x.do(t, x))
 	requireValues(t, x.out, m, hf, dtype.BF16, sum(m))
 }
 
-// TestReport compares what a run says of itself with what there is.
+// TestReport compares the report of a run with the files.
 func TestReport(t *testing.T) {
 	for name, o := range outputs {
 		x := newTrial(t)
 		opts := o
 		opts.Workers = 3
-		plan, err := PlanRecover(x.base, x.delta, x.out, &opts)
+		plan, err := PlanRecover(t.Context(), x.base, x.delta, x.out, &opts)
 		require.NoError(t, err)
 		summary := plan.Summary()
 		require.Empty(t, entries(t, filepath.Dir(x.out)), "a plan writes nothing")
@@ -155,13 +156,14 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestProgress is called one at a time, never goes back, and ends with all.
+// TestProgress checks that calls are made one at a time, that progress never goes
+// back, and that it ends at the total.
 func TestProgress(t *testing.T) {
 	for _, workers := range []int{1, 8} {
 		var busy sync.Mutex
-		var seen []Progress
+		var seen []progress.Progress
 		x := newTrial(t)
-		x.opts = &Options{Workers: workers, Memory: 256 << 10, Progress: func(p Progress) {
+		x.opts = &Options{Workers: workers, Memory: 256 << 10, Progress: func(p progress.Progress) {
 			require.True(t, busy.TryLock(), "two calls at once")
 			defer busy.Unlock()
 			seen = append(seen, p)
@@ -170,7 +172,7 @@ func TestProgress(t *testing.T) {
 		report, err := Recover(t.Context(), x.base, x.delta, x.out, x.opts)
 		require.NoError(t, err)
 		require.Greater(t, len(seen), 21)
-		last := Progress{}
+		last := progress.Progress{}
 		for i, p := range seen {
 			require.Equal(t, report.WriteBytes, p.Total)
 			require.Greater(t, p.Done, last.Done)
@@ -182,7 +184,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// earlier puts an output of an earlier run in the place.
+// earlier writes the output of an earlier run.
 func earlier(t *testing.T, x *trial) {
 	t.Helper()
 	x.opts.Force = true
@@ -194,8 +196,8 @@ func earlier(t *testing.T, x *trial) {
 	put(t, x.out+"/config.json", "old config")
 }
 
-// TestCancel cancels before the run, at the first panel and at a later one,
-// with and without an earlier output.
+// TestCancel cancels before the run, at the first panel and at a later one, with
+// and without an earlier output.
 func TestCancel(t *testing.T) {
 	for name, o := range outputs {
 		for _, at := range []int{0, 1, 10} {
@@ -212,7 +214,7 @@ func TestCancel(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					calls := 0
-					opts.Progress = func(p Progress) {
+					opts.Progress = func(p progress.Progress) {
 						if calls++; calls == at {
 							cancel()
 						}
@@ -234,14 +236,14 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// requireGoroutines waits until no more run than before.
+// requireGoroutines waits until no more goroutines run than before.
 func requireGoroutines(t *testing.T, before int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, time.Millisecond, // the waiting itself is one
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, time.Millisecond, // Eventually runs one itself
 		"goroutines are left running")
 }
 
-// TestCause gives the caller's own reason.
+// TestCause checks that the error is the cause of the cancellation.
 func TestCause(t *testing.T) {
 	reason := errors.New("out of patience")
 	x := newTrial(t)
@@ -256,7 +258,7 @@ func TestCause(t *testing.T) {
 	require.Empty(t, entries(t, filepath.Dir(x.out)))
 }
 
-// TestNothingStaysOpen counts files and goroutines after success.
+// TestNothingStaysOpen counts files and goroutines after a run.
 func TestNothingStaysOpen(t *testing.T) {
 	for _, o := range outputs {
 		x := newTrial(t)
@@ -269,13 +271,13 @@ func TestNothingStaysOpen(t *testing.T) {
 	}
 }
 
-// TestInputCutDuringRun shortens an input at the first panel.
+// TestInputCutDuringRun truncates an input at the first panel.
 func TestInputCutDuringRun(t *testing.T) {
 	x := newTrial(t)
 	earlier(t, x)
 	cut := false
 	x.opts.Workers = 1
-	x.opts.Progress = func(Progress) {
+	x.opts.Progress = func(progress.Progress) {
 		if !cut {
 			cut = true
 			require.NoError(t, os.Truncate(x.delta, 1000))
@@ -288,25 +290,25 @@ func TestInputCutDuringRun(t *testing.T) {
 	require.Equal(t, before, snapshot(t, filepath.Dir(x.out)))
 }
 
-// TestBusy runs twice on one output at once.
+// TestBusyOutput starts a second run on the same output.
 func TestBusyOutput(t *testing.T) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
 		t.Skip("no locks on directories here")
 	}
 	x := newTrial(t)
 	second := error(nil)
-	x.opts.Progress = func(p Progress) {
+	x.opts.Progress = func(p progress.Progress) {
 		if p.Stage == "sync" {
 			_, second = Recover(t.Context(), x.base, x.delta, x.out, nil)
 		}
 	}
 	require.NoError(t, x.do(t, x))
 	require.ErrorIs(t, second, weights.ErrBusy)
-	requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+	requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 }
 
-// TestUnreadableTokenizer is an error: a model without its tokenizer would
-// be noticed too late.
+// TestUnreadableTokenizer checks that a tokenizer that cannot be read is an
+// error: a model without its tokenizer would be noticed too late.
 func TestUnreadableTokenizer(t *testing.T) {
 	x := newTrial(t)
 	put(t, x.delta+".tokenizer", "pieces")
@@ -321,11 +323,12 @@ func TestUnreadableTokenizer(t *testing.T) {
 	require.FileExists(t, filepath.Join(x.out, "tokenizer.model"))
 }
 
-// TestCarriedFiles takes the tokenizer along, and the base's before the diff's.
-func TestCarriedFiles(t *testing.T) {
+// TestSideFiles copies the tokenizer from the inputs. The base's files take
+// precedence.
+func TestSideFiles(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Tiny
-	write(t, m, x.delta, testmodel.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Tiny
+	write(t, m, x.delta, &modeltest.Options{Format: hf, DType: dtype.BF16, Values: m.Diff})
 	put(t, x.base+"/tokenizer.model", "base's pieces")
 	put(t, x.delta+"/tokenizer.model", "diff's pieces")
 	put(t, x.delta+"/tokenizer_config.json", `{"diff":true}`)

@@ -1,7 +1,9 @@
 package diff_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -9,36 +11,38 @@ import (
 
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/weights"
 )
 
-// files makes a base and a diff of a tiny model.
+// files writes the base and the diff of a tiny model.
 func files() (dir, base, delta string) {
 	dir, err := os.MkdirTemp("", "example-")
 	if err != nil {
 		panic(err)
 	}
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	base, delta = filepath.Join(dir, "base"), filepath.Join(dir, "diff")
 	err = errors.Join(
-		m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}),
-		m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
+		m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}),
+		m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	if err != nil {
 		panic(err)
 	}
 	return dir, base, delta
 }
 
-// The way from LLaMA's weights and the released diff to the model.
+// Recover a model from LLaMA's weights and the released diff.
 func ExampleRecover() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
 	ctx, out := context.Background(), filepath.Join(dir, "koala")
 
 	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{
-		DType:    dtype.BF16,             // the reference's default
-		Progress: func(diff.Progress) {}, // called with bytes done and in all
+		DType:    dtype.BF16,                 // the reference's default
+		Progress: func(progress.Progress) {}, // called with bytes done and in all
 	})
 	var refused *diff.CheckError
 	if errors.As(err, &refused) {
@@ -53,7 +57,7 @@ func ExampleRecover() {
 	// Output: 21 tensors, 117056 parameters, base + diff in F32, rounded to BF16
 }
 
-// A mistake is refused before a byte is written.
+// A mistake is refused before anything is written.
 func ExampleRecover_swapped() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
@@ -66,7 +70,7 @@ func ExampleRecover_swapped() {
 	// Output: swapped: base and diff look swapped: exchange them
 }
 
-// A diff of one's own fine-tune, which can be published where the base cannot.
+// Make the diff of your own fine-tuning. It can be published where the base cannot.
 func ExampleMake() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
@@ -85,7 +89,7 @@ func ExampleMake() {
 	// Output: easylm BF16 target - base in F32, rounded to BF16
 }
 
-// Another format, layout or type for the same weights.
+// Convert weights to another format, layout or type.
 func ExampleConvert() {
 	dir, base, _ := files()
 	defer os.RemoveAll(dir)
@@ -99,12 +103,12 @@ func ExampleConvert() {
 	// Output: huggingface to easylm in 235331 bytes
 }
 
-// What a run would do, without doing it.
+// Describe a run without writing anything.
 func ExamplePlanRecover() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
 
-	plan, err := diff.PlanRecover(base, delta, filepath.Join(dir, "koala"), nil)
+	plan, err := diff.PlanRecover(context.Background(), base, delta, filepath.Join(dir, "koala"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -120,8 +124,8 @@ func ExamplePlanRecover() {
 	// generation_config.json true
 }
 
-// An output is compared with its manifest, and then, weight by weight, with
-// what its base and diff give.
+// Compare an output with its manifest, and then a sample of its weights with the sum
+// of base and diff.
 func ExampleVerify() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
@@ -143,7 +147,7 @@ func ExampleVerify() {
 	// 4 files, 21 tensors, 0 differences
 }
 
-// A run that is stopped goes on later, to the same bytes.
+// Continue a run that was stopped. The output has the same bytes.
 func ExampleRecover_resume() {
 	dir, base, delta := files()
 	defer os.RemoveAll(dir)
@@ -152,7 +156,7 @@ func ExampleRecover_resume() {
 	ctx, stop := context.WithCancel(context.Background())
 	_, err := diff.Recover(ctx, base, delta, out, &diff.Options{
 		Resume:   true,
-		Progress: func(diff.Progress) { stop() }, // as Ctrl-C does
+		Progress: func(progress.Progress) { stop() }, // as Ctrl-C does
 	})
 	fmt.Println(err)
 	_, err = diff.Recover(context.Background(), base, delta, out, &diff.Options{Resume: true})
@@ -162,7 +166,7 @@ func ExampleRecover_resume() {
 	// <nil>
 }
 
-// The same weights for llama.cpp: one GGUF file of eight bits a weight.
+// Convert weights for llama.cpp: to one GGUF file of eight bits a weight.
 func ExampleConvert_gguf() {
 	dir, base, _ := files()
 	defer os.RemoveAll(dir)
@@ -176,4 +180,105 @@ func ExampleConvert_gguf() {
 	}
 	fmt.Println(report.Format, report.DType, report.Tensors, "tensors")
 	// Output: gguf Q8_0 21 tensors
+}
+
+// Recover a model whose inputs are not local files. Any source.Source can serve
+// them; here they are in memory.
+func ExampleRecover_source() {
+	dir, base, delta := files()
+	defer os.RemoveAll(dir)
+	inputs := source.Map{}
+	for name, path := range map[string]string{
+		"base/model.safetensors": filepath.Join(base, "model.safetensors"),
+		"base/config.json":       filepath.Join(base, "config.json"),
+		"diff":                   delta,
+	} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		inputs[name] = bytes.NewReader(data)
+	}
+
+	report, err := diff.Recover(context.Background(), "base", "diff", filepath.Join(dir, "koala"), &diff.Options{Source: inputs})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.Inputs[0].Path, report.Inputs[0].Format, "+", report.Inputs[1].Path, report.Inputs[1].Format)
+	// Output: base safetensors + diff easylm
+}
+
+// Verify files that were made elsewhere against a published list of checksums.
+func ExampleVerify_sums() {
+	dir, base, _ := files()
+	defer os.RemoveAll(dir)
+	data, err := os.ReadFile(filepath.Join(base, "model.safetensors"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	list := filepath.Join(dir, "SHA256SUMS") // as sha256sum writes it
+	line := fmt.Sprintf("%x  model.safetensors\n", sha256.Sum256(data))
+	if err := os.WriteFile(list, []byte(line), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	report, err := diff.Verify(context.Background(), base, &diff.VerifyOptions{Sums: list})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.Files, "file,", len(report.Differences), "differences")
+	// Output: 1 file, 0 differences
+}
+
+// Check a run first, and then run it.
+func ExamplePlan_Run() {
+	dir, base, _ := files()
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+
+	plan, err := diff.PlanConvert(ctx, base, filepath.Join(dir, "out"), &diff.Options{Format: weights.FormatTorch})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer plan.Close()
+	if s := plan.Summary(); len(s.Warnings) > 0 {
+		fmt.Println(s.Warnings)
+		return
+	}
+	report, err := plan.Run(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.Tensors, "tensors in", report.Files[0].Name)
+	// Output: 21 tensors in consolidated.00.pth
+}
+
+// Read what an output was made from.
+func ExampleReadManifest() {
+	dir, base, delta := files()
+	defer os.RemoveAll(dir)
+	ctx, out := context.Background(), filepath.Join(dir, "koala")
+	if _, err := diff.Recover(ctx, base, delta, out, nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	m, err := diff.ReadManifest(ctx, filepath.Join(out, diff.ManifestName))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, in := range m.Inputs {
+		fmt.Println(in.Name, in.Files[0].Name)
+	}
+	// Output:
+	// base model.safetensors
+	// diff diff
 }

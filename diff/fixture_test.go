@@ -16,7 +16,7 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// bases are the fixtures' forms of the base in the formats that are read.
+// bases are the forms of the fixtures' bases.
 var bases = map[string][]string{
 	"S": {"easylm-fp16.stream", "easylm-fp16.flax", "easylm-fp32.stream", "hf-safetensors", "hf-safetensors-2023", "hf-safetensors-sharded", "hf-safetensors/model.safetensors",
 		"hf-bin", "hf-bin-sharded", "hf-bin-strided", "meta-1", "meta-2", "meta-views"},
@@ -26,16 +26,16 @@ var bases = map[string][]string{
 
 var heads = map[string]int{"S": 4, "T": 3, "D": 2}
 
-// shared is a path in the fixtures.
+// shared returns a path in the fixtures.
 func shared(t *testing.T, elem ...string) string {
 	t.Helper()
 	return fixture.Path(t, append([]string{"fixtures"}, elem...)...)
 }
 
-// requireDigests compares a checkpoint with a digest list in its own layout.
+// requireDigests compares a checkpoint with a list of digests in its own layout.
 func requireDigests(t *testing.T, path string, list []fixture.Digest) {
 	t.Helper()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.NoError(t, c.Complete())
@@ -52,11 +52,11 @@ func requireDigests(t *testing.T, path string, list []fixture.Digest) {
 	}
 }
 
-// digests are the sha256 of a tensor's bytes with every choice of its NaNs'
-// signs, which differ between versions of numpy. There is one but for the
-// fixture with planted NaNs.
+// digests returns the SHA-256 of a tensor's bytes for every choice of the signs
+// of its NaNs, which differ between versions of numpy. Only one fixture has NaNs:
+// there is one digest for all others.
 func digests(b []byte, dt dtype.Type) []string {
-	var signs []int // places of the NaNs' sign bytes
+	var signs []int // indexes of the bytes with the NaNs' signs
 	if dt == dtype.BF16 {
 		for i := 0; i < len(b); i += 2 {
 			if b[i+1]&0x7f == 0x7f && b[i] > 0x80 {
@@ -76,7 +76,7 @@ func digests(b []byte, dt dtype.Type) []string {
 }
 
 // TestRecoverGivesTheReferencesStream recovers from each base into an EasyLM
-// stream, which is the reference's byte for byte.
+// stream, which equals the reference's byte for byte.
 func TestRecoverGivesTheReferencesStream(t *testing.T) {
 	inMemory(t)
 	for shape, list := range bases {
@@ -106,8 +106,8 @@ func requireStream(t *testing.T, shape, name, path string) {
 	require.Equal(t, want, hex.EncodeToString(sum[:]))
 }
 
-// TestRecoverGivesTheReferencesDirectory recovers into Hugging Face
-// directories of one and of several shards.
+// TestRecoverGivesTheReferencesDirectory recovers into Hugging Face directories
+// of one shard and of several.
 func TestRecoverGivesTheReferencesDirectory(t *testing.T) {
 	inMemory(t)
 	for shape, list := range bases {
@@ -137,7 +137,7 @@ func TestDirectoryIsTheReferencesFile(t *testing.T) {
 	require.Equal(t, fixture.Read(t, "fixtures", "S", "recovered", "hf-bf16", "model.safetensors"), got)
 }
 
-// TestOrderOfKeysDoesNotMatter gives the diff in the converter's order.
+// TestOrderOfKeysDoesNotMatter has a diff in the order of EasyLM's converter.
 func TestOrderOfKeysDoesNotMatter(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	_, err := Recover(t.Context(), shared(t, "S", "base", "easylm-fp16.stream"), shared(t, "S", "diff", "diff-bf16.converter-order.stream"), out,
@@ -146,8 +146,8 @@ func TestOrderOfKeysDoesNotMatter(t *testing.T) {
 	requireStream(t, "S", "recovered-bf16.stream", out)
 }
 
-// TestMakeGivesTheReferencesDiff makes the diffs that the reference made, and
-// recovers the target from them.
+// TestMakeGivesTheReferencesDiff makes the reference's diffs, and recovers the
+// targets from them.
 func TestMakeGivesTheReferencesDiff(t *testing.T) {
 	inMemory(t)
 	for shape, target := range map[string]string{"S": "target/target-fp32.stream", "T": "recovered/recovered-bf16.stream", "D": "recovered/recovered-bf16.stream"} {
@@ -174,7 +174,7 @@ func TestMakeGivesTheReferencesDiff(t *testing.T) {
 	}
 }
 
-// TestMakeInFull is the difference without its last rounding.
+// TestMakeInFull makes a diff without the last rounding.
 func TestMakeInFull(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "diff")
 	_, err := Make(t.Context(), shared(t, "S", "base", "hf-safetensors"), shared(t, "S", "target", "target-fp32.stream"), out,
@@ -197,7 +197,7 @@ func TestNonFinite(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	opts := &Options{Format: weights.FormatEasyLM}
 	_, err := Recover(t.Context(), base, delta, out, opts)
-	var bad *NonFiniteError
+	var bad *weights.NonFiniteError
 	require.ErrorAs(t, err, &bad)
 	require.NoFileExists(t, out)
 	requireEmptyDir(t, filepath.Dir(out))
@@ -216,7 +216,8 @@ func requireEmptyDir(t *testing.T, dir string) {
 	require.Empty(t, entries)
 }
 
-// TestConvertIsTheReferencesConverter ends in fp16, as EasyLM's does.
+// TestConvertIsTheReferencesConverter converts to fp16, as EasyLM's converter
+// does.
 func TestConvertIsTheReferencesConverter(t *testing.T) {
 	for shape, n := range heads {
 		out := filepath.Join(t.TempDir(), "out")
@@ -226,8 +227,8 @@ func TestConvertIsTheReferencesConverter(t *testing.T) {
 	}
 }
 
-// TestShardsAreTransformers splits as the real library did: the same tensors
-// in the same files.
+// TestShardsAreTransformers checks that shards contain the same tensors as those
+// of transformers.
 func TestShardsAreTransformers(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	want := shared(t, "S", "base", "hf-safetensors-sharded")

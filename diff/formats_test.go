@@ -12,14 +12,14 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// targets are all outputs that a conversion can have.
+// targets are the outputs of conversions.
 var targets = map[string]Options{
 	"safetensors": {Format: hf}, "shards": {Format: hf, ShardSize: 30_000},
 	"easylm": {Format: easylm}, "gguf": {Format: gguf},
 	"torch": {Format: torch}, "2 of Meta": {Format: torch, Shards: 2}, "4 of Meta": {Format: torch, Shards: 4},
 }
 
-// convert converts with the heads of a shape.
+// convert converts with the heads of a fixture.
 func convert(t *testing.T, shape, in, out string, o Options) {
 	t.Helper()
 	o.Heads = heads[shape]
@@ -27,9 +27,9 @@ func convert(t *testing.T, shape, in, out string, o Options) {
 	require.NoError(t, err)
 }
 
-// TestConvertAnyToAny converts every form of the base into every format and
-// from there into Meta's and Hugging Face's layouts, which have the digests of
-// the reference: not a bit is lost on the way.
+// TestConvertAnyToAny converts every form of the base into every format, and from
+// there into the layouts of Meta and Hugging Face, which have the reference's
+// digests. No bit is lost.
 func TestConvertAnyToAny(t *testing.T) {
 	inMemory(t)
 	for shape, list := range bases {
@@ -39,7 +39,7 @@ func TestConvertAnyToAny(t *testing.T) {
 			}
 			for name, o := range targets {
 				if o.Shards > 1 && shape != "S" {
-					continue // the other shapes are not divided by 2
+					continue // the dimensions of the other fixtures are not multiples of 2
 				}
 				t.Run(fmt.Sprint(shape, "/", base, "/", name), func(t *testing.T) {
 					dir := t.TempDir()
@@ -59,8 +59,7 @@ func TestConvertAnyToAny(t *testing.T) {
 	}
 }
 
-// TestConvertRounds converts the fp32 form into fp16, which it came from, in
-// every format.
+// TestConvertRounds converts the fp32 form back into fp16 in every format.
 func TestConvertRounds(t *testing.T) {
 	for name, o := range targets {
 		t.Run(name, func(t *testing.T) {
@@ -74,8 +73,8 @@ func TestConvertRounds(t *testing.T) {
 	}
 }
 
-// TestRecoverGivesTheReferencesGGUF recovers into GGUF files of the
-// reference's names, shapes and bytes.
+// TestRecoverGivesTheReferencesGGUF recovers into GGUF files with the reference's
+// names, shapes and bytes.
 func TestRecoverGivesTheReferencesGGUF(t *testing.T) {
 	for shape, list := range bases {
 		for _, base := range list {
@@ -90,9 +89,9 @@ func TestRecoverGivesTheReferencesGGUF(t *testing.T) {
 	}
 }
 
-// TestConvertGivesTheReferencesGGUF converts the recovered streams, into fp16
-// too, which the reference makes of the bf16 ones. The order of the tensors is
-// the reference's.
+// TestConvertGivesTheReferencesGGUF converts the recovered streams, also into
+// fp16, which the reference makes from the bf16 streams. The tensors are in the
+// reference's order.
 func TestConvertGivesTheReferencesGGUF(t *testing.T) {
 	for shape := range bases {
 		for dt, name := range map[dtype.Type]string{"": "bf16", dtype.F16: "fp16"} {
@@ -109,7 +108,7 @@ func TestConvertGivesTheReferencesGGUF(t *testing.T) {
 // names lists a file's tensors.
 func names(t *testing.T, path string) (list []string) {
 	t.Helper()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	for _, x := range c.Tensors {
@@ -118,8 +117,8 @@ func names(t *testing.T, path string) (list []string) {
 	return list
 }
 
-// TestFastChat adds FastChat's delta to a base in every form: fp16 and fp16
-// gives fp16.
+// TestFastChat adds FastChat's delta to a base in every form: fp16 + fp16 is
+// computed in fp16.
 func TestFastChat(t *testing.T) {
 	for _, base := range bases["S"] {
 		for _, delta := range []string{"fastchat-delta-bin", "fastchat-delta-safetensors"} {

@@ -16,14 +16,14 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// A model of grouped queries, written by hand: 4 heads of 6 rows share 2
-// heads of keys and values.
+// The tests of grouped queries have a model that is written by hand: 4 query
+// heads of 6 rows share 2 heads of keys and values.
 const (
 	groupDim, groupKV, groupFFN, groupVocab = 24, 12, 20, 10
 	groupHead                               = 6
 )
 
-// grouped lists its tensors in Hugging Face's names.
+// grouped lists the model's tensors by Hugging Face's names.
 func grouped() []tensor.Tensor {
 	list := []tensor.Tensor{
 		{Name: "model.embed_tokens.weight", Shape: []int64{groupVocab, groupDim}},
@@ -46,7 +46,8 @@ func grouped() []tensor.Tensor {
 	return list
 }
 
-// groupedValue is the pattern of an element: finite, and its own.
+// groupedValue returns the bits of an element: a finite number that differs
+// between elements.
 func groupedValue(tensor string, element int) uint16 {
 	h := uint32(2166136261)
 	for _, c := range []byte(fmt.Sprint(tensor, element)) {
@@ -71,7 +72,7 @@ func writeGrouped(t *testing.T, dir string) {
 	put(t, filepath.Join(dir, "config.json"), `{"num_attention_heads":4,"num_key_value_heads":2,"rms_norm_eps":1e-5,"max_position_embeddings":4096}`)
 }
 
-// TestGroupedQueries goes from Hugging Face to EasyLM and back.
+// TestGroupedQueries converts from Hugging Face to EasyLM and back.
 func TestGroupedQueries(t *testing.T) {
 	dir := t.TempDir()
 	in, stream, back := filepath.Join(dir, "in"), filepath.Join(dir, "stream"), filepath.Join(dir, "back")
@@ -79,9 +80,9 @@ func TestGroupedQueries(t *testing.T) {
 	_, err := Convert(t.Context(), in, stream, &Options{Format: easylm})
 	require.NoError(t, err)
 	for layer := range 2 {
-		requireTurned(t, stream, fmt.Sprintf("transformer/h/%d/attention/wq/kernel", layer), fmt.Sprintf("model.layers.%d.self_attn.q_proj.weight", layer), groupDim, true)
-		requireTurned(t, stream, fmt.Sprintf("transformer/h/%d/attention/wk/kernel", layer), fmt.Sprintf("model.layers.%d.self_attn.k_proj.weight", layer), groupKV, true)
-		requireTurned(t, stream, fmt.Sprintf("transformer/h/%d/attention/wv/kernel", layer), fmt.Sprintf("model.layers.%d.self_attn.v_proj.weight", layer), groupKV, false)
+		requireTransposed(t, stream, fmt.Sprintf("transformer/h/%d/attention/wq/kernel", layer), fmt.Sprintf("model.layers.%d.self_attn.q_proj.weight", layer), groupDim, true)
+		requireTransposed(t, stream, fmt.Sprintf("transformer/h/%d/attention/wk/kernel", layer), fmt.Sprintf("model.layers.%d.self_attn.k_proj.weight", layer), groupKV, true)
+		requireTransposed(t, stream, fmt.Sprintf("transformer/h/%d/attention/wv/kernel", layer), fmt.Sprintf("model.layers.%d.self_attn.v_proj.weight", layer), groupKV, false)
 	}
 
 	_, err = Convert(t.Context(), stream, back, &Options{Heads: 4})
@@ -98,7 +99,7 @@ func TestGroupedQueries(t *testing.T) {
 	require.Equal(t, map[string]any{"num_attention_heads": 4.0, "num_key_value_heads": 2.0}, headsOf(t, back+"2"))
 }
 
-// headsOf are the two numbers of heads in a config.json.
+// headsOf returns the two numbers of heads in a config.json.
 func headsOf(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
@@ -108,9 +109,10 @@ func headsOf(t *testing.T, dir string) map[string]any {
 	return map[string]any{"num_attention_heads": all["num_attention_heads"], "num_key_value_heads": all["num_key_value_heads"]}
 }
 
-// requireTurned compares a kernel of a stream, [in, out], with the matrix that
-// it was made from; the rows of heads are pairs here and were halves there.
-func requireTurned(t *testing.T, stream, kernel, matrix string, out int, permuted bool) {
+// requireTransposed compares a kernel of a stream, [in, out], with the matrix
+// that it was made from. A head's rows are pairs in the kernel and halves in the
+// matrix.
+func requireTransposed(t *testing.T, stream, kernel, matrix string, out int, permuted bool) {
 	t.Helper()
 	list, done := tensors(t, stream, true)
 	defer done()

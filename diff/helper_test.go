@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -18,8 +19,8 @@ import (
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -30,11 +31,12 @@ const (
 	gguf   = weights.FormatGGUF
 )
 
-// trial is what a test gives to an operation: a whole base and its diff, which
-// the test damages, and a place for the output, alone in a folder.
+// trial is the input of an operation: a whole base and its diff, which the test
+// may damage, and the path of an output, which is alone in its directory.
 type trial struct {
 	base, delta, out string
 	opts             *Options
+	ctx              context.Context // of the operation
 	do               operator
 }
 
@@ -42,23 +44,23 @@ type trial struct {
 type operator func(t *testing.T, x *trial) error
 
 func recoverIt(t *testing.T, x *trial) error {
-	_, err := Recover(t.Context(), x.base, x.delta, x.out, x.opts)
+	_, err := Recover(x.ctx, x.base, x.delta, x.out, x.opts)
 	return err
 }
 
-// makeIt makes the difference of what stands at delta and base.
+// makeIt makes the diff of the target at delta.
 func makeIt(t *testing.T, x *trial) error {
-	_, err := Make(t.Context(), x.base, x.delta, x.out, x.opts)
+	_, err := Make(x.ctx, x.base, x.delta, x.out, x.opts)
 	return err
 }
 
 func convertIt(t *testing.T, x *trial) error {
-	_, err := Convert(t.Context(), x.base, x.out, x.opts)
+	_, err := Convert(x.ctx, x.base, x.out, x.opts)
 	return err
 }
 
 // inMemory puts the temporary files of a test of very many runs into memory,
-// where syncing costs nothing, on systems that have a place for that.
+// where syncing costs nothing, if the system has a directory for that.
 func inMemory(t *testing.T) {
 	t.Helper()
 	const place, enough = "/dev/shm", 256 << 20
@@ -72,27 +74,27 @@ func inMemory(t *testing.T) {
 func newTrial(t *testing.T) *trial {
 	t.Helper()
 	files, goroutines := openFiles(), runtime.NumGoroutine()
-	t.Cleanup(func() { // whatever happened, none is left
+	t.Cleanup(func() { // also of a test that fails
 		require.Equal(t, files, openFiles(), "files are left open")
 		requireGoroutines(t, goroutines)
 	})
 	dir := t.TempDir()
-	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, do: recoverIt}
+	x := &trial{base: filepath.Join(dir, "base"), delta: filepath.Join(dir, "delta"), out: filepath.Join(dir, "place", "out"), opts: &Options{}, ctx: t.Context(), do: recoverIt}
 	require.NoError(t, os.Mkdir(filepath.Dir(x.out), 0o755))
-	m := testmodel.Tiny
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Tiny
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	return x
 }
 
-// write writes a model, over what stood there.
-func write(t *testing.T, m testmodel.Model, path string, o testmodel.Options) {
+// write writes a model in place of what the path holds.
+func write(t *testing.T, m modeltest.Model, path string, o *modeltest.Options) {
 	t.Helper()
 	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, m.Write(path, o))
 }
 
-// tensors lists what a file holds; done closes it.
+// tensors lists the tensors of a file. done closes the file.
 func tensors(t *testing.T, path string, stream bool) (list []tensor.Tensor, done func()) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -111,7 +113,7 @@ func tensors(t *testing.T, path string, stream bool) (list []tensor.Tensor, done
 
 type change func([]tensor.Tensor) []tensor.Tensor
 
-// edit rewrites the tensors of a Hugging Face directory's one file. Tensors
+// edit rewrites the tensors of a Hugging Face directory with one file. Tensors
 // without data become zeros.
 func edit(t *testing.T, dir string, change change) {
 	t.Helper()
@@ -168,14 +170,15 @@ func without(name string) change {
 	}
 }
 
-// with adds a tensor of zeros, in place of one of its name.
+// with adds a tensor of zeros. It replaces a tensor of the same name.
 func with(name string, dt dtype.Type, shape ...int64) change {
 	return func(list []tensor.Tensor) []tensor.Tensor {
 		return append(without(name)(list), tensor.Tensor{Name: name, DType: dt, Shape: shape})
 	}
 }
 
-// snapshot is the digest of every file below some folders, and every name.
+// snapshot returns the names of all files below some directories, with their
+// digests.
 func snapshot(t *testing.T, dirs ...string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -195,7 +198,7 @@ func snapshot(t *testing.T, dirs ...string) map[string]string {
 			}
 			defer f.Close()
 			sum := sha256.New()
-			if info, err := f.Stat(); err == nil && info.Size() > 1<<30 { // sparse: no need to read it
+			if info, err := f.Stat(); err == nil && info.Size() > 1<<30 { // sparse: reading it would take long
 				all[path] = fmt.Sprint("large: ", info.Size(), info.ModTime())
 				return nil
 			}
@@ -207,17 +210,18 @@ func snapshot(t *testing.T, dirs ...string) map[string]string {
 	return all
 }
 
-// openFiles counts this process's open files, 0 where that cannot be told.
+// openFiles returns the number of this process's open files, or zero if the
+// system does not tell.
 func openFiles() int {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)
 }
 
-// requireUntouched runs an operation that must fail, and checks that it
-// changed no file, made none, and left none open.
+// requireUntouched runs an operation that must fail. It checks that the operation
+// changed no file, created none, and left none open.
 func requireUntouched(t *testing.T, x *trial) error {
 	t.Helper()
-	folder := filepath.Dir(filepath.Dir(x.out)) // the trial's, with inputs and outputs
+	folder := filepath.Dir(filepath.Dir(x.out)) // the directory of the inputs and the output
 	files, before := openFiles(), snapshot(t, folder)
 	err := x.do(t, x)
 	require.Error(t, err)
@@ -238,8 +242,8 @@ func requireCheck(t *testing.T, x *trial, check, evidence string) {
 	require.Regexp(t, `\b(give|write|exchange|create|free|allow|force|see)\b`, refused.Cure, "the end says what to do")
 }
 
-// readManifest reads and removes what an output says of its inputs: the
-// manifest and the model card.
+// readManifest reads and removes the files that describe the inputs of an output:
+// the manifest and the model card.
 func readManifest(t *testing.T, out string) string {
 	t.Helper()
 	paths := []string{filepath.Join(out, ManifestName), filepath.Join(out, "README.md")}

@@ -18,13 +18,15 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// The journal is a file of 4096 bytes with the output in the making. It holds
-// three lines: at 0 what the run is about, at 2048 and at 3072, in turns, how
-// far it is. A line is the CRC-32 of a JSON object in eight hexadecimal digits,
-// a space, the object, and a newline; zeros follow. Of the two last lines the
-// valid one with the higher step counts. What a line says is written was made
-// durable before the line was; of a line that a crash left half written, the
-// other one still tells the truth.
+// The journal is a file of 4096 bytes beside the unfinished output. It has three
+// slots. The slot at byte 0 describes the run. The slots at 2048 and 3072 hold the
+// progress of the run and are written alternately. A slot holds a line, followed by
+// zeros: the CRC-32 of a JSON object in eight hexadecimal digits, a space, the
+// object, and a newline. Of the last two slots, the valid one with the greater step
+// counts.
+//
+// The output is made durable before a line that says so is written. If a crash
+// leaves one line half written, the other line is still valid and true.
 const (
 	journalName = "journal"
 	journalSize = 4096
@@ -32,55 +34,57 @@ const (
 	stepSlot    = 2048
 	slotStride  = 1024
 
-	// journalEvery is how often the journal is written.
+	// journalEvery is the time between two writes of the journal.
 	journalEvery = 2 * time.Second
 )
 
-// ResumeError says why an earlier run cannot be resumed.
+// ResumeError reports that an earlier run cannot be resumed.
 type ResumeError struct {
-	Problem string // what differs
-	Out     string
+	Problem string // Problem is what differs.
+	Out     string // Out is the path of the output.
 }
 
-// Error reads "what: where: what to do".
+// Error returns a message of the form "what: where: what to do".
 func (e *ResumeError) Error() string {
-	return e.Problem + ": " + e.Out + ": run again without resuming, which begins anew"
+	return e.Problem + ": " + e.Out + ": run again without resuming, which starts from the beginning"
 }
 
-// journalHead says what a run is about: a run may only be resumed by one that
-// would write the same bytes.
+// journalHead describes a run. Only a run that would write the same bytes may resume
+// it.
 type journalHead struct {
 	Version int               `json:"koala_journal"`
 	Rule    string            `json:"rule"`
-	Output  string            `json:"output"` // digest of its layout
-	Inputs  map[string]string `json:"inputs"` // digest of each one's files: names, sizes and times
+	Output  string            `json:"output"` // the digest of the output's layout
+	Inputs  map[string]string `json:"inputs"` // the digest of each input's file names, sizes and times
 }
 
-// journalStep says how far a run is: this many weights of the output, in the
-// order of its files, and rows of the next one.
+// journalStep is the progress of a run: the number of tensors of the output that
+// were written, in the order of its files, and of rows of the next tensor. It does
+// not count panels, because their size depends on the options.
 type journalStep struct {
 	Step    int   `json:"step"`
 	Weights int   `json:"weights"`
 	Rows    int64 `json:"rows"`
 }
 
-// journal writes how far a run is.
+// journal writes the progress of a run.
 type journal struct {
-	file vfs.File
+	file weights.NoteFile
 
-	mu    sync.Mutex // of the rest
+	mu    sync.Mutex // guards the rest
 	last  journalStep
-	saved int // panels
+	saved int // the number of panels in last
 }
 
-// openJournal begins the journal of a run or, to resume one, reads it.
+// openJournal begins the journal of a run or reads the journal of the run that it
+// resumes.
 func openJournal(e *engine) (*journal, error) {
 	file, err := e.writer.Note(journalName, journalSize)
 	if err != nil {
 		return nil, err
 	}
 	j := &journal{file: file}
-	head := e.plan.journalHead()
+	head := e.plan.describeRun()
 	if e.writer.Resumed() {
 		if err := j.resume(e, head); err != nil {
 			return nil, err
@@ -89,13 +93,13 @@ func openJournal(e *engine) (*journal, error) {
 	return j, j.write(headSlot, head)
 }
 
-// resume reads how far the earlier run was.
+// resume reads the progress of the earlier run.
 func (j *journal) resume(e *engine, head *journalHead) error {
 	var earlier journalHead
 	if found, err := j.read(headSlot, &earlier); err != nil || !found {
-		return err // it was ended before it had begun
+		return err // the earlier run ended before it wrote anything
 	}
-	if problem := head.differs(&earlier); problem != "" {
+	if problem := head.difference(&earlier); problem != "" {
 		return &ResumeError{problem, e.plan.out}
 	}
 	for _, slot := range []int64{stepSlot, stepSlot + slotStride} {
@@ -113,11 +117,12 @@ func (j *journal) resume(e *engine, head *journalHead) error {
 	return nil
 }
 
-// differs says what of an earlier run is not as it is now.
-func (h *journalHead) differs(earlier *journalHead) string {
+// difference describes what differs from the earlier run. It is empty if nothing
+// does.
+func (h *journalHead) difference(earlier *journalHead) string {
 	for _, name := range slices.Sorted(maps.Keys(h.Inputs)) {
 		if h.Inputs[name] != earlier.Inputs[name] {
-			return fmt.Sprintf("input %q is not as it was when the earlier run began", name)
+			return fmt.Sprintf("input %q changed since the earlier run began", name)
 		}
 	}
 	switch {
@@ -131,13 +136,16 @@ func (h *journalHead) differs(earlier *journalHead) string {
 	return ""
 }
 
-// journalHead describes the plan.
-func (p *Plan) journalHead() *journalHead {
+// describeRun returns what the bytes of the output depend on.
+func (p *Plan) describeRun() *journalHead {
 	h := &journalHead{Version: 1, Rule: p.op.name + ": " + p.rule(), Inputs: make(map[string]string)}
 	for i, c := range p.sources {
 		sum := sha256.New()
 		for _, f := range c.Files() {
 			fmt.Fprintf(sum, "%q %d %d\n", f.Path, f.Size, f.ModTime.UnixNano())
+			if f.ID != "" { // of a Source; local files have none
+				fmt.Fprintf(sum, "%q\n", f.ID)
+			}
 		}
 		h.Inputs[p.inputs[i].name] = hex.EncodeToString(sum.Sum(nil))
 	}
@@ -152,8 +160,8 @@ func (p *Plan) journalHead() *journalHead {
 	return h
 }
 
-// panelsBefore is the number of panels that lie whole in what was written, and
-// their bytes.
+// panelsBefore returns the number of panels that a step contains as a whole, and
+// their size in the output.
 func (p *Plan) panelsBefore(s journalStep) (n int, bytes int64) {
 	ordinal := -1
 	var last weights.Param
@@ -164,12 +172,12 @@ func (p *Plan) panelsBefore(s journalStep) (n int, bytes int64) {
 		if ordinal > s.Weights || ordinal == s.Weights && x.first+x.rows > s.Rows {
 			break
 		}
-		n, bytes = i+1, bytes+x.rows*x.work.stored
+		n, bytes = i+1, bytes+x.rows*x.work.storedRow
 	}
 	return n, bytes
 }
 
-// step says how far a run is after n panels.
+// step returns the progress of a run that wrote n panels.
 func (p *Plan) step(n int) (s journalStep) {
 	for i, x := range p.panels[:n] {
 		s.Rows = x.first + x.rows
@@ -180,9 +188,9 @@ func (p *Plan) step(n int) (s journalStep) {
 	return s
 }
 
-// keep saves the journal now and then, until the returned function is called,
-// which saves it for the last time.
-func (j *journal) keep(e *engine) (stop func() error) {
+// saveRegularly saves the journal every journalEvery. The returned function ends
+// that and, if the run may be resumed, saves the journal for the last time.
+func (j *journal) saveRegularly(e *engine) (stop func() error) {
 	end, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		tick := time.NewTicker(journalEvery)
@@ -208,20 +216,20 @@ func (j *journal) keep(e *engine) (stop func() error) {
 	}
 }
 
-// passed is called after each panel; tests have the journal saved there.
-func (j *journal) passed(e *engine, i int) error {
+// panelDelivered is called after each panel. Tests save the journal here.
+func (j *journal) panelDelivered(e *engine, i int) error {
 	if n := e.plan.options.journalPanels; n > 0 && (i+1)%n == 0 {
 		return j.save(e)
 	}
 	return nil
 }
 
-// save makes durable what is written, and notes it.
+// save makes the output durable and then writes its progress.
 func (j *journal) save(e *engine) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.mu.Lock()
-	n := e.turn
+	n := e.delivered // these panels were written before they were delivered
 	e.mu.Unlock()
 	if n <= j.saved {
 		return nil
@@ -238,7 +246,8 @@ func (j *journal) save(e *engine) error {
 	return nil
 }
 
-// write writes a line and makes it durable.
+// write writes a line and makes it durable. The whole slot is written, so that no
+// rest of a longer line stays behind the line.
 func (j *journal) write(slot int64, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -251,7 +260,7 @@ func (j *journal) write(slot int64, v any) error {
 	return j.file.Sync()
 }
 
-// read reads a line; found is false when it is not whole.
+// read reads a line. It reports found false for a line that is not whole.
 func (j *journal) read(slot int64, v any) (found bool, err error) {
 	b := make([]byte, slotStride)
 	if err := bounded.ReadFull(j.file, b, slot); err != nil {

@@ -16,12 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/progress"
 )
 
-// limited is set in the processes that these tests start.
+// limited is an environment variable of the processes that these tests start.
 const limited = "KOALA_TEST_LIMITED"
 
 // limitedJob is a recovery in a process with limits.
@@ -32,14 +34,14 @@ type limitedJob struct {
 	Memory          int64
 	Resume          bool
 
-	Data   uint64 // of private memory that may be mapped, 0 for no limit
-	User   int    // whose the process is, 0 for who starts it
-	CGroup string // that it enters, "" for none
-	Disk   string // a folder on which a file system of 1 MiB is mounted, "" for none
-	FillAt string // when that is filled up: "plan", "run", or "" for never
+	Data   uint64 // the limit of private memory in bytes, or zero for none
+	User   int    // the user of the process, or zero for the user who starts it
+	CGroup string // the control group of the process, or empty for none
+	Disk   string // a directory on which a file system of 1 MiB is mounted, or empty for none
+	FillAt string // when the disk is filled up: "plan", "run", or empty for never
 }
 
-// beLimited does the job, in a child, and ends the process.
+// beLimited does the job, in a child process, and ends the process.
 func beLimited() {
 	var job limitedJob
 	if json.Unmarshal([]byte(os.Getenv(limited)), &job) != nil {
@@ -88,22 +90,22 @@ func startLimited(t *testing.T, job *limitedJob) *exec.Cmd {
 	return cmd
 }
 
-// middle has 0.13 G parameters, of weights as large as Large's.
-var middle = testmodel.Model{Layers: 1, Dim: 2048, FFN: 5504, Vocab: 20000, Heads: 16, Seed: 1}
+// middle has 0.13 G parameters. Its tensors are as large as Large's.
+var middle = modeltest.Model{Layers: 1, Dim: 2048, FFN: 5504, Vocab: 20000, Heads: 16, Seed: 1}
 
 // sparsePair writes an input of zeros in each layout, in sparse files.
-func sparsePair(t *testing.T, m testmodel.Model) (base, delta, place string) {
+func sparsePair(t *testing.T, m modeltest.Model) (base, delta, place string) {
 	t.Helper()
 	dir := t.TempDir()
 	base, delta, place = filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place")
 	require.NoError(t, os.Mkdir(place, 0o755))
-	require.NoError(t, m.Write(base, testmodel.Options{Format: hf, DType: dtype.F16}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: easylm, DType: dtype.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 	return base, delta, place
 }
 
-// TestMemoryLimit measures processes that were told to do with less memory, or
-// have more workers than that is enough for.
+// TestMemoryLimit measures processes with low memory limits, and with more
+// workers than the limits have room for.
 func TestMemoryLimit(t *testing.T) {
 	beLimited()
 	skipInflated(t)
@@ -121,13 +123,13 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestUnder512MiB runs in a process that can have no more memory, by a limit of
-// its own and in a control group.
+// TestUnder512MiB runs in a process that cannot have more memory: by a limit of
+// the process, and by a control group.
 func TestUnder512MiB(t *testing.T) {
 	beLimited()
 	skipInflated(t)
 	const limit = 512 << 20
-	base, delta, place := sparsePair(t, testmodel.Large)
+	base, delta, place := sparsePair(t, modeltest.Large)
 	group, err := memoryGroup(t, limit)
 	for name, job := range map[string]limitedJob{"limit of the process": {Data: limit}, "control group": {CGroup: group}} {
 		t.Run(name, func(t *testing.T) {
@@ -149,8 +151,8 @@ func TestUnder512MiB(t *testing.T) {
 	}
 }
 
-// memoryGroup makes a control group whose processes share so much memory, what
-// they have in the page cache included.
+// memoryGroup creates a control group whose processes share a limit of memory,
+// which includes their page cache.
 func memoryGroup(t *testing.T, limit int64) (string, error) {
 	t.Helper()
 	var last error
@@ -167,13 +169,13 @@ func memoryGroup(t *testing.T, limit int64) (string, error) {
 	return "", last
 }
 
-// peakOf is the most memory that a process had in use.
+// peakOf returns the peak of a process's memory.
 func peakOf(cmd *exec.Cmd) int64 {
 	return int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10
 }
 
-// TestReadOnlyDirectory writes into a directory in which the user may write
-// nothing, nor replace what stands there.
+// TestReadOnlyDirectory writes into a directory where the user can neither write
+// nor replace a file.
 func TestReadOnlyDirectory(t *testing.T) {
 	beLimited()
 	if os.Getuid() != 0 {
@@ -197,10 +199,10 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// TestFullDisk recovers on a file system of 1 MiB that a child mounts where
-// nobody else sees it: with too little room from the start, filled up after the
-// plan, and filled up during the run. The old output stays as it was, and once
-// there is room the run ends as any other.
+// TestFullDisk recovers on a file system of 1 MiB, which a child mounts for
+// itself alone. The disk has too little room from the start, is filled up after
+// the plan, or during the run. The old output is unchanged, and the next run
+// succeeds once there is room.
 func TestFullDisk(t *testing.T) {
 	beLimited()
 	if out, err := inNamespace(exec.Command("/bin/true")).CombinedOutput(); err != nil {
@@ -220,7 +222,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// inNamespace lets a command mount file systems which nobody else sees.
+// inNamespace lets a command mount file systems that no other process sees.
 func inNamespace(cmd *exec.Cmd) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
@@ -270,7 +272,7 @@ func (job *limitedJob) onSmallDisk() error {
 	return nil
 }
 
-// companions is how many files lie beside the output.
+// companions returns the number of files beside the output.
 func (job *limitedJob) companions() int {
 	if job.Format == easylm {
 		return 1
@@ -278,7 +280,7 @@ func (job *limitedJob) companions() int {
 	return 0
 }
 
-// weightsFile is the file that holds the output's weights.
+// weightsFile returns the file that holds the output's weights.
 func (job *limitedJob) weightsFile() string {
 	if job.Format == easylm {
 		return job.Out
@@ -286,7 +288,7 @@ func (job *limitedJob) weightsFile() string {
 	return filepath.Join(job.Out, "model.safetensors")
 }
 
-// fail recovers while the disk is being filled by somebody else.
+// fail recovers while another process fills the disk up.
 func (job *limitedJob) fail(ballast string) error {
 	if job.FillAt == "before" {
 		if err := fillUp(ballast); err != nil {
@@ -294,12 +296,12 @@ func (job *limitedJob) fail(ballast string) error {
 		}
 	}
 	opts := job.options()
-	opts.Progress = func(p Progress) {
+	opts.Progress = func(p progress.Progress) {
 		if job.FillAt == "run" && p.Stage == "write" {
 			_ = fillUp(ballast)
 		}
 	}
-	plan, err := PlanRecover(job.Base, job.Diff, job.Out, opts)
+	plan, err := PlanRecover(context.Background(), job.Base, job.Diff, job.Out, opts)
 	if err != nil {
 		return err
 	}

@@ -1,59 +1,53 @@
 package diff
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"path/filepath"
 	"runtime/debug"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
-	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/weights"
 )
 
-// ManifestName is the file that says what an output is: in a directory, or
-// beside a file as FILE.koala-manifest.json.
+// ManifestName is the name of the manifest in a directory. The manifest of a single
+// file FILE is FILE.koala-manifest.json beside it.
 const ManifestName = "koala-manifest.json"
 
-// Manifest says what was combined and what came out. It depends on nothing
-// else: not on when, where or how fast.
+// Manifest describes an output: what was combined, and the digests of the result. It
+// depends on nothing else, such as time, place or speed.
 type Manifest struct {
-	Version   int              `json:"koala_manifest"` // of this format: 1
-	Tool      string           `json:"tool"`
-	Operation string           `json:"operation"`
-	Rule      string           `json:"rule"` // of the arithmetic
-	Format    weights.Format   `json:"format"`
-	Inputs    []ManifestInput  `json:"inputs"`
-	Outputs   []ManifestFile   `json:"outputs"`
-	Tensors   []ManifestTensor `json:"tensors"`
+	Version   int              `json:"koala_manifest"` // Version is the version of this format: 1.
+	Tool      string           `json:"tool"`           // Tool is the module and its version.
+	Operation string           `json:"operation"`      // Operation is "recover", "diff" or "convert".
+	Rule      string           `json:"rule"`           // Rule is the formula of the arithmetic, with its types.
+	Format    weights.Format   `json:"format"`         // Format is the format of the output.
+	Inputs    []ManifestInput  `json:"inputs"`         // Inputs are in the order of the formula.
+	Outputs   []ManifestFile   `json:"outputs"`        // Outputs are the files of the output, but for the manifest.
+	Tensors   []ManifestTensor `json:"tensors"`        // Tensors are in the order of the files.
 }
 
 // ManifestInput is a checkpoint that was read.
 type ManifestInput struct {
-	Name  string         `json:"name"` // "base", "diff", …
-	Path  string         `json:"path"` // its last element
-	Files []ManifestFile `json:"files"`
+	Name  string         `json:"name"`  // Name is the part that the input plays: "base", "diff", "target" or "input".
+	Path  string         `json:"path"`  // Path is the last element of the input's path.
+	Files []ManifestFile `json:"files"` // Files are the files with its weights.
 }
 
 // ManifestFile is a file and its digest.
 type ManifestFile struct {
-	Name   string `json:"name"`
-	Size   int64  `json:"bytes"`
-	SHA256 string `json:"sha256,omitempty"` // as far as it was asked for
+	Name   string `json:"name"`             // Name is the name of the file in its directory.
+	Size   int64  `json:"bytes"`            // Size is in bytes.
+	SHA256 string `json:"sha256,omitempty"` // SHA256 is the digest in hexadecimal digits, if Options.Digests asks for it.
 }
 
-// ManifestTensor is a tensor of the output. Its CRC-32 tells which one is
-// damaged when the digest of a file says that something is.
+// ManifestTensor is a tensor of the output. If the digest of a file shows damage,
+// the CRC-32 shows which tensor is damaged.
 type ManifestTensor struct {
-	Name  string     `json:"name"`
-	DType dtype.Type `json:"dtype"`
-	Shape []int64    `json:"shape"`
-	CRC32 string     `json:"crc32,omitempty"` // of the bytes as stored, row by row
+	Name  string     `json:"name"`            // Name is the name of the tensor in its file.
+	DType dtype.Type `json:"dtype"`           // DType is the type in which it is stored.
+	Shape []int64    `json:"shape"`           // Shape is the shape in which it is stored.
+	CRC32 string     `json:"crc32,omitempty"` // CRC32 is of the bytes as stored, in hexadecimal digits.
 }
 
 // manifest describes a finished output.
@@ -68,8 +62,8 @@ func (p *Plan) manifest(inputs []ManifestInput, files []weights.FileSum, sums ma
 		m.Outputs = append(m.Outputs, ManifestFile(f))
 	}
 	for _, q := range p.layout.Order() {
-		at := p.layout.Place(q)
-		t := ManifestTensor{Name: p.layout.Spec.Layout().Name(q), DType: at.DType, Shape: at.Shape}
+		placement := p.layout.Placement(q)
+		t := ManifestTensor{Name: p.layout.Spec.Layout().Name(q), DType: placement.DType, Shape: placement.Shape}
 		if sum, ok := sums[q]; ok {
 			t.CRC32 = fmt.Sprintf("%08x", sum)
 		}
@@ -79,14 +73,17 @@ func (p *Plan) manifest(inputs []ManifestInput, files []weights.FileSum, sums ma
 }
 
 func (m *Manifest) encode() []byte {
-	text, _ := json.MarshalIndent(m, "", " ") // of such fields it does not fail
+	text, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		panic(err) // strings and numbers always have a JSON form
+	}
 	return append(text, '\n')
 }
 
 // module is the path of this module.
 const module = "github.com/koala-go/sdk"
 
-// toolVersion is the module's name and version, as far as the build knows it.
+// toolVersion returns the module's path and, if the build recorded it, its version.
 func toolVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -102,68 +99,3 @@ func toolVersion() string {
 	}
 	return module
 }
-
-// hashInputs describes the inputs' files and, if that was asked for, reads
-// them beside the work for their digests. The returned function waits for it,
-// or stops it.
-func hashInputs(ctx context.Context, p *Plan, forget bool) func(stop bool) ([]ManifestInput, error) {
-	var list []ManifestInput
-	for i, c := range p.sources {
-		in := ManifestInput{Name: p.inputs[i].name, Path: filepath.Base(c.Path)}
-		for _, f := range c.Files() {
-			in.Files = append(in.Files, ManifestFile{Name: filepath.Base(f.Path), Size: f.Size})
-		}
-		list = append(list, in)
-	}
-	if p.options.Digests != DigestAll {
-		return func(bool) ([]ManifestInput, error) { return list, nil }
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	result := make(chan error, 1)
-	go func() { result <- hashFiles(ctx, p, list, forget) }()
-	return func(stop bool) ([]ManifestInput, error) {
-		if stop {
-			cancel()
-		}
-		err := <-result
-		cancel()
-		return list, err
-	}
-}
-
-func hashFiles(ctx context.Context, p *Plan, list []ManifestInput, forget bool) error {
-	for i, c := range p.sources {
-		for k, f := range c.Files() {
-			digest, err := hashAll(ctx, sha256.New(), f.Data.(vfs.File), forget)
-			if err != nil {
-				return fmt.Errorf("%s: reading %s: %w", p.inputs[i].name, f.Path, err)
-			}
-			list[i].Files[k].SHA256 = digest
-		}
-	}
-	return nil
-}
-
-// hashAll is the digest of a file, in hexadecimal digits. With forget, the
-// system is told that it will not be read again soon.
-func hashAll(ctx context.Context, sum hash.Hash, f vfs.File, forget bool) (string, error) {
-	b, size := make([]byte, 1<<20), f.Size()
-	for off := int64(0); off < size; off += int64(len(b)) {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		if forget && off > 0 && off%forgetEvery == 0 {
-			f.Forget(off-forgetEvery, forgetEvery)
-		}
-		b = b[:min(int64(len(b)), size-off)]
-		if err := bounded.ReadFull(f, b, off); err != nil {
-			return "", err
-		}
-		sum.Write(b)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// forgetEvery is how many bytes are forgotten at once; it is a multiple of what
-// hashAll reads.
-const forgetEvery = 64 << 20

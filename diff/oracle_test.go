@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
-// The arithmetic of the oracle, with nothing of this module's: fp16 by
-// x448/float16, bf16 by the five lines below.
+// The oracle's arithmetic uses none of this module's: fp16 is by x448/float16,
+// bf16 by the functions below.
 
 func fromF16(h uint16) float32 { return float16.Frombits(h).Float32() }
 
@@ -32,17 +33,17 @@ func toBF16(f float32) uint16 {
 	return high
 }
 
-// value computes one element of an output, in Meta's row and column.
+// value computes one element of an output, at a row and column of Meta's layout.
 type value func(p weights.Param, row, col int) float32
 
-// sum is what Recover must give for a model's base and diff.
-func sum(m testmodel.Model) value {
+// sum returns the values that Recover must compute from a model's base and diff.
+func sum(m modeltest.Model) value {
 	return func(p weights.Param, row, col int) float32 {
 		return fromF16(m.Base(p, row, col)) + fromBF16(m.Diff(p, row, col))
 	}
 }
 
-// appendValue writes an element in a type.
+// appendValue appends an element of a type.
 func appendValue(b []byte, dt dtype.Type, f float32) []byte {
 	switch dt {
 	case dtype.F16:
@@ -53,7 +54,7 @@ func appendValue(b []byte, dt dtype.Type, f float32) []byte {
 	return binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
 }
 
-// rounded is a number after it was rounded to a type.
+// rounded returns a number as a type stores it.
 func rounded(dt dtype.Type, f float32) float32 {
 	switch dt {
 	case dtype.F16:
@@ -64,8 +65,8 @@ func rounded(dt dtype.Type, f float32) float32 {
 	return f
 }
 
-// meta is where Meta's layout has what an output has at (r, c).
-func meta(m testmodel.Model, p weights.Param, format weights.Format, r, c int) (row, col int) {
+// meta returns the row and column in Meta's layout of an output's element (r, c).
+func meta(m modeltest.Model, p weights.Param, format weights.Format, r, c int) (row, col int) {
 	switch {
 	case p.Role.IsNorm():
 		return c, 0
@@ -80,9 +81,9 @@ func meta(m testmodel.Model, p weights.Param, format weights.Format, r, c int) (
 }
 
 // requireValues compares every byte of an output with the oracle.
-func requireValues(t *testing.T, path string, m testmodel.Model, format weights.Format, dt dtype.Type, value value) {
+func requireValues(t *testing.T, path string, m modeltest.Model, format weights.Format, dt dtype.Type, value value) {
 	t.Helper()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.Equal(t, format, c.Format)
@@ -99,7 +100,7 @@ func requireValues(t *testing.T, path string, m testmodel.Model, format weights.
 		for r := range rows {
 			for col := range cols {
 				row, col := meta(m, w.Param, format, r, col)
-				if x := value(w.Param, row, col); widen { // what is rounded is widened again
+				if x := value(w.Param, row, col); widen { // GGUF widens a norm after it was rounded
 					want = appendValue(want, dtype.F32, rounded(dt, x))
 				} else {
 					want = appendValue(want, dt, x)

@@ -11,67 +11,71 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// put writes a file and the folders above it.
+// put writes a file and creates the directories above it.
 func put(t *testing.T, path, content string) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 }
 
-// TestOutputPlace has an output that may not be written where it is asked for.
+// badPaths are outputs whose paths a run must not write.
+var badPaths = map[string]struct {
+	prepare func(t *testing.T, x *trial)
+	says    string
+}{
+	"directory with an earlier output": {func(t *testing.T, x *trial) { put(t, x.out+"/model.safetensors", "old") }, "exists and is not empty"},
+	"directory with another file":      {func(t *testing.T, x *trial) { put(t, x.out+"/notes.txt", "mine") }, "exists and is not empty"},
+	"directory with another file, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/notes.txt", "mine")
+		x.opts.Force = true
+	}, "holds notes.txt"},
+	"directory with ours and another, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/config.json", "{}")
+		put(t, x.out+"/model.safetensors", "old")
+		put(t, x.out+"/model.safetensors.bak", "mine")
+		x.opts.Force = true
+	}, "holds model.safetensors.bak"},
+	"directory with a hidden file, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/.git/config", "mine")
+		x.opts.Force = true
+	}, "holds .git"},
+	"directory with a directory of our name, forced": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/config.json/file", "mine")
+		x.opts.Force = true
+	}, "holds config.json"},
+	"file where a directory is due": {func(t *testing.T, x *trial) {
+		put(t, x.out, "old")
+		x.opts.Force = true
+	}, "is a directory where a file is to be written or the reverse"},
+	"directory where a file is due": {func(t *testing.T, x *trial) {
+		put(t, x.out+"/model.safetensors", "old")
+		x.opts.Force, x.opts.Format = true, easylm
+	}, "is a directory where a file is to be written or the reverse"},
+	"file": {func(t *testing.T, x *trial) {
+		put(t, x.out, "old")
+		x.opts.Format = easylm
+	}, "exists"},
+	"parent is missing": {func(t *testing.T, x *trial) { x.out = x.out + "/absent/out" }, "parent directory"},
+	"parent is a file":  {func(t *testing.T, x *trial) { put(t, x.out, "file"); x.out += "/out" }, ""},
+	"the base itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.out = true, x.base }, "contains the other"},
+	"in the base":       {func(t *testing.T, x *trial) { x.out = x.base + "/out" }, "contains the other"},
+	"around the base":   {func(t *testing.T, x *trial) { x.out = filepath.Dir(x.base) }, "contains the other"},
+	"the diff itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.opts.Format, x.out = true, easylm, x.delta }, "contains the other"},
+	"the base by a detour": {func(t *testing.T, x *trial) {
+		x.opts.Force, x.out = true, filepath.Join(x.base, "..")+"/place/../base/."
+	}, "contains the other"},
+	"around the one file that is in": {func(t *testing.T, x *trial) { x.out, x.base = x.base, x.base+"/model.safetensors" }, "contains the other"},
+}
+
+// TestOutputPlace writes to the bad paths.
 func TestOutputPlace(t *testing.T) {
-	for name, c := range map[string]struct {
-		prepare func(t *testing.T, x *trial)
-		says    string
-	}{
-		"directory with an earlier output": {func(t *testing.T, x *trial) { put(t, x.out+"/model.safetensors", "old") }, "exists and is not empty"},
-		"directory with another file":      {func(t *testing.T, x *trial) { put(t, x.out+"/notes.txt", "mine") }, "exists and is not empty"},
-		"directory with another file, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/notes.txt", "mine")
-			x.opts.Force = true
-		}, "holds notes.txt"},
-		"directory with ours and another, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/config.json", "{}")
-			put(t, x.out+"/model.safetensors", "old")
-			put(t, x.out+"/model.safetensors.bak", "mine")
-			x.opts.Force = true
-		}, "holds model.safetensors.bak"},
-		"directory with a hidden file, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/.git/config", "mine")
-			x.opts.Force = true
-		}, "holds .git"},
-		"directory with a directory of our name, forced": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/config.json/file", "mine")
-			x.opts.Force = true
-		}, "holds config.json"},
-		"file where a directory is due": {func(t *testing.T, x *trial) {
-			put(t, x.out, "old")
-			x.opts.Force = true
-		}, "is a directory where a file is to be written or the reverse"},
-		"directory where a file is due": {func(t *testing.T, x *trial) {
-			put(t, x.out+"/model.safetensors", "old")
-			x.opts.Force, x.opts.Format = true, easylm
-		}, "is a directory where a file is to be written or the reverse"},
-		"file": {func(t *testing.T, x *trial) {
-			put(t, x.out, "old")
-			x.opts.Format = easylm
-		}, "exists"},
-		"parent is missing": {func(t *testing.T, x *trial) { x.out = x.out + "/absent/out" }, "parent directory"},
-		"parent is a file":  {func(t *testing.T, x *trial) { put(t, x.out, "file"); x.out += "/out" }, ""},
-		"the base itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.out = true, x.base }, "lie within each other"},
-		"in the base":       {func(t *testing.T, x *trial) { x.out = x.base + "/out" }, "lie within each other"},
-		"around the base":   {func(t *testing.T, x *trial) { x.out = filepath.Dir(x.base) }, "lie within each other"},
-		"the diff itself":   {func(t *testing.T, x *trial) { x.opts.Force, x.opts.Format, x.out = true, easylm, x.delta }, "lie within each other"},
-		"the base by a detour": {func(t *testing.T, x *trial) {
-			x.opts.Force, x.out = true, filepath.Join(x.base, "..")+"/place/../base/."
-		}, "lie within each other"},
-		"around the one file that is in": {func(t *testing.T, x *trial) { x.out, x.base = x.base, x.base+"/model.safetensors" }, "lie within each other"},
-	} {
+	for name, c := range badPaths {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
 			c.prepare(t, x)
@@ -81,13 +85,14 @@ func TestOutputPlace(t *testing.T) {
 				_, err := Recover(t.Context(), x.base, x.delta, out, x.opts)
 				return err
 			}
-			x.out = filepath.Join(filepath.Dir(x.delta), "place", "out") // whose folders are watched
+			x.out = filepath.Join(filepath.Dir(x.delta), "place", "out") // its directory is compared
 			requireCheck(t, x, CheckOutput, c.says)
 		})
 	}
 }
 
-// TestOutputWithoutName is refused at once, and not when all is done.
+// TestOutputWithoutName checks that a path without a name is refused before the
+// run.
 func TestOutputWithoutName(t *testing.T) {
 	x := newTrial(t)
 	require.NoError(t, os.Mkdir(x.out, 0o755))
@@ -103,7 +108,7 @@ func TestOutputWithoutName(t *testing.T) {
 	}
 }
 
-// TestOutputByLink names an input's place by another path.
+// TestOutputByLink names the path of an input through a link.
 func TestOutputByLink(t *testing.T) {
 	for name, link := range map[string]func(x *trial) (from, to string){
 		"to the base":             func(x *trial) (string, string) { return x.base, x.out },
@@ -130,12 +135,12 @@ func TestOutputByLink(t *testing.T) {
 				_, err := Recover(t.Context(), x.base, x.delta, out, x.opts)
 				return err
 			}
-			requireCheck(t, x, CheckOutput, "lie within each other")
+			requireCheck(t, x, CheckOutput, "contains the other")
 		})
 	}
 }
 
-// TestOutputAllowed are the places that may be written.
+// TestOutputAllowed has outputs whose paths a run may write.
 func TestOutputAllowed(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, x *trial){
 		"nothing":         func(*testing.T, *trial) {},
@@ -161,7 +166,7 @@ func TestOutputAllowed(t *testing.T) {
 			if x.opts.Format != "" {
 				format = x.opts.Format
 			}
-			requireValues(t, x.out, testmodel.Tiny, format, dtype.BF16, sum(testmodel.Tiny))
+			requireValues(t, x.out, modeltest.Tiny, format, dtype.BF16, sum(modeltest.Tiny))
 			for _, e := range entries(t, filepath.Dir(x.out)) {
 				require.NotContains(t, e.Name(), ".koala-partial", "a hidden file is left")
 				require.NotContains(t, e.Name(), ".koala-old", "a hidden file is left")
@@ -180,12 +185,12 @@ func entries(t *testing.T, dir string) []fs.DirEntry {
 	return list
 }
 
-// TestForeignFileDuringRun appears in an earlier output while it is being
+// TestForeignFileDuringRun creates a file in an earlier output while it is being
 // replaced.
 func TestForeignFileDuringRun(t *testing.T) {
 	x := newTrial(t)
 	earlier(t, x)
-	x.opts.Progress = func(p Progress) { put(t, x.out+"/notes.txt", "mine") }
+	x.opts.Progress = func(p progress.Progress) { put(t, x.out+"/notes.txt", "mine") }
 	err := x.do(t, x)
 	var refused *CheckError
 	require.ErrorAs(t, err, &refused)
@@ -194,34 +199,34 @@ func TestForeignFileDuringRun(t *testing.T) {
 	require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 }
 
-// TestSpace asks for more than the disk has free: sparse files need nothing.
+// TestSpace writes more than the disk has free. The inputs are sparse files.
 func TestSpace(t *testing.T) {
 	x := newTrial(t)
 	free, err := vfs.OS.Free(filepath.Dir(x.out))
 	if err != nil {
 		t.Skipf("this system does not tell the free space: %v", err)
 	}
-	m := testmodel.Model{Layers: 1, Dim: 1024, FFN: 16, Heads: 8}
-	perRow := int64(2 * 2 * m.Dim) // of the embedding and the output, in 16 bits
+	m := modeltest.Model{Layers: 1, Dim: 1024, FFN: 16, Heads: 8}
+	perRow := int64(2 * 2 * m.Dim) // the embedding and the output matrix, in 16 bits
 	rows := free/perRow + 1_000_000
 	if rows > math.MaxInt32 {
 		t.Skipf("%d bytes are free: a larger file would not fit in a file system", free)
 	}
 	m.Vocab = int(rows)
 	require.NoError(t, os.RemoveAll(x.base))
-	if err := m.Write(x.base, testmodel.Options{Format: hf, DType: dtype.F16, ShardSize: math.MaxInt64 / 4}); err != nil {
+	if err := m.Write(x.base, &modeltest.Options{Format: hf, DType: dtype.F16, ShardSize: math.MaxInt64 / 4}); err != nil {
 		t.Skipf("this file system has no sparse files of %d bytes: %v", rows*perRow, err)
 	}
 	x.do = convertIt
 	requireCheck(t, x, CheckSpace, "its disk has")
 }
 
-// TestNonFiniteNames has one infinite element, in each kind of output: the error
-// names its place there.
+// TestNonFiniteNames has one infinite element, in each kind of output. The error
+// names the element as the output stores it.
 func TestNonFiniteNames(t *testing.T) {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	const row, col = 37, 21                            // in Meta's layout
-	for role, want := range map[weights.Role][2]int64{ // element in hf, in easylm
+	for role, want := range map[weights.Role][2]int64{ // the element in hf and in easylm
 		weights.Embed: {row*64 + col, row*64 + col},
 		weights.Q:     {(2*16+1*8+2)*64 + col, col*64 + row}, // head 2, pair 2, second of the two
 		weights.V:     {row*64 + col, col*64 + row},
@@ -233,17 +238,17 @@ func TestNonFiniteNames(t *testing.T) {
 			for _, pattern := range []uint16{0x7f80, 0xff80, 0x7fc1} { // inf, -inf, NaN
 				x := newTrial(t)
 				p := weights.Param{Role: role}
-				write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
+				write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: func(q weights.Param, r, c int) uint16 {
 					if q == p && r == row && (c == col || role.IsNorm()) {
 						return pattern
 					}
 					return m.Diff(q, r, c)
 				}})
 				x.opts.Format, x.opts.Workers, x.opts.Memory = format, 1, 32<<10 // several panels
-				var bad *NonFiniteError
+				var bad *weights.NonFiniteError
 				require.ErrorAs(t, requireUntouched(t, x), &bad)
 				layout := map[weights.Format]*weights.Layout{hf: weights.HuggingFace, easylm: weights.EasyLM}[format]
-				require.Equal(t, NonFiniteError{layout.Name(p), want[k]}, *bad)
+				require.Equal(t, weights.NonFiniteError{What: "a result", Tensor: layout.Name(p), Index: want[k], Cure: bad.Cure}, *bad)
 				require.ErrorContains(t, bad, "allow non-finite results")
 				x.opts.AllowNonFinite = true
 				require.NoError(t, x.do(t, x))
@@ -252,23 +257,23 @@ func TestNonFiniteNames(t *testing.T) {
 	}
 }
 
-// TestOverflow is infinite only by rounding to fp16.
+// TestOverflow has a sum that becomes infinite when it is rounded to fp16.
 func TestOverflow(t *testing.T) {
-	m, x := testmodel.Tiny, newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: func(p weights.Param, r, c int) uint16 {
+	m, x := modeltest.Tiny, newTrial(t)
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: func(p weights.Param, r, c int) uint16 {
 		if p.Role == weights.Down && p.Layer == 1 {
 			return 0x7bff // 65504
 		}
 		return m.Base(p, r, c)
 	}})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
 		if p.Role == weights.Down && p.Layer == 1 {
 			return toBF16(16)
 		}
 		return m.Diff(p, r, c)
 	}})
 	x.opts.DType = dtype.F16
-	var bad *NonFiniteError
+	var bad *weights.NonFiniteError
 	require.ErrorAs(t, requireUntouched(t, x), &bad)
 	require.Equal(t, "model.layers.1.mlp.down_proj.weight", bad.Tensor)
 	x.opts.DType = dtype.BF16

@@ -1,84 +1,65 @@
 package diff
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/internal/modeldir"
 	"github.com/koala-go/sdk/weights"
 )
 
-// operation is what is done to each block of weights.
-type operation struct {
-	name    string
-	formula string // of the arithmetic, for people
-	combine func(dst []byte, out dtype.Type, blocks [][]byte, types []dtype.Type)
-	// turned combines a block with one that is transposed on the way.
-	turned func(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32)
-	// commutes says that it does not matter which block is the first.
-	commutes bool
-	dtype    dtype.Type // of the output by default, "" to keep the input's
-}
-
-var (
-	recovery = &operation{"recover", "base + diff", func(dst []byte, out dtype.Type, x [][]byte, t []dtype.Type) {
-		half.Add(dst, out, x[0], t[0], x[1], t[1])
-	}, half.AddTransposed, true, dtype.BF16}
-	difference = &operation{"diff", "target - base", func(dst []byte, out dtype.Type, x [][]byte, t []dtype.Type) {
-		half.Sub(dst, out, x[0], t[0], x[1], t[1])
-	}, half.SubTransposed, false, dtype.BF16}
-	conversion = &operation{"convert", "input", func(dst []byte, out dtype.Type, x [][]byte, t []dtype.Type) {
-		half.Convert(dst, out, x[0], t[0])
-	}, nil, true, ""}
-)
-
-// input is a checkpoint that is read: what it is for, and where it is.
+// input is a checkpoint to read. The name is the part that it plays.
 type input struct{ name, path string }
 
-// Plan is a run that was checked and not yet made: which weights are read
-// from where and where they go, to the byte.
+// Plan is a run that was checked and has not begun. It knows which weights are read
+// from which files, and the place of every byte of the output.
 type Plan struct {
-	op      *operation
-	options Options
-	asked   bool // for this number of workers
-	inputs  []input
-	sources []*weights.Checkpoint    // opened, in the order of inputs
-	seen    map[int]weights.Evidence // of the sources that were looked at
-	out     string
-	layout  *weights.Plan
-	panels  []panel
+	op           *operation
+	options      Options
+	workersFixed bool // Options.Workers was set, and must not be lowered
+	inputs       []input
+	sources      []*weights.Checkpoint      // open, in the order of inputs
+	evidence     map[int]weights.Provenance // of sources, as far as they were examined
+	out          string
+	layout       *weights.Plan
+	panels       []panel
 }
 
 // newPlan opens the inputs, lays out the output and runs all checks.
-func newPlan(op *operation, inputs []input, out string, opts *Options) (*Plan, error) {
-	p := &Plan{op: op, options: opts.withDefaults(), inputs: inputs, out: out}
-	p.asked = opts != nil && opts.Workers > 0
-	if err := p.prepare(); err != nil {
+func newPlan(ctx context.Context, op *operation, inputs []input, out string, opts *Options) (*Plan, error) {
+	p := &Plan{op: op, options: opts.resolve(), inputs: inputs, out: out}
+	p.workersFixed = opts != nil && opts.Workers > 0
+	if err := p.options.check(); err != nil {
+		return nil, err
+	}
+	err := p.prepareInputs(ctx)
+	if err == nil {
+		err = p.check(ctx, afterLayout)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
 
-func (p *Plan) prepare() error {
-	if err := p.prepareSum(); err != nil {
+// prepareInputs prepares everything that does not depend on the output's path.
+// Verify uses it to recompute an output without writing one.
+func (p *Plan) prepareInputs(ctx context.Context) error {
+	if err := p.open(ctx); err != nil {
 		return err
 	}
-	return p.check(afterLayout)
-}
-
-// prepareSum is all but what concerns the output's place.
-func (p *Plan) prepareSum() error {
-	if err := p.open(); err != nil {
+	if err := p.check(ctx, onOpening); err != nil {
 		return err
 	}
-	if err := p.check(onOpening); err != nil {
+	if err := p.resizeBase(); err != nil {
 		return err
 	}
-	if err := p.resize(); err != nil {
-		return err
-	}
-	if err := p.check(beforeLayout); err != nil {
+	if err := p.check(ctx, beforeLayout); err != nil {
 		return err
 	}
 	shareConfig(p.sources)
@@ -89,12 +70,13 @@ func (p *Plan) prepareSum() error {
 	if p.layout, err = spec.Plan(); err != nil {
 		return err
 	}
-	return p.cut()
+	return p.divide()
 }
 
-func (p *Plan) open() error {
+func (p *Plan) open(ctx context.Context) error {
+	o := weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks, Source: p.options.Source}
 	for _, in := range p.inputs {
-		c, err := weights.Open(in.path, &weights.OpenOptions{Heads: p.options.Heads, FollowLinks: p.options.FollowLinks, FS: p.options.fs})
+		c, err := weights.Open(ctx, in.path, &o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
@@ -103,17 +85,17 @@ func (p *Plan) open() error {
 	return nil
 }
 
-// evidenceOf looks at a source once.
-func (p *Plan) evidenceOf(i int) (weights.Evidence, error) {
-	if e, ok := p.seen[i]; ok {
+// evidenceOf examines a source, once.
+func (p *Plan) evidenceOf(i int) (weights.Provenance, error) {
+	if e, ok := p.evidence[i]; ok {
 		return e, nil
 	}
-	e, err := p.sources[i].Evidence()
+	e, err := p.sources[i].Provenance()
 	if err == nil {
-		if p.seen == nil {
-			p.seen = make(map[int]weights.Evidence)
+		if p.evidence == nil {
+			p.evidence = make(map[int]weights.Provenance)
 		}
-		p.seen[i] = e
+		p.evidence[i] = e
 	}
 	return e, err
 }
@@ -128,9 +110,9 @@ func (p *Plan) Close() error {
 	return err
 }
 
-// shareConfig lets each input know what only another one tells: an EasyLM
-// stream has no configuration of its own. Their shapes are equal by now. A
-// config.json counts most, and the first input's before the second's.
+// shareConfig gives all inputs the most complete configuration: an EasyLM stream
+// has none of its own. The shapes of the inputs are equal by now. A config.json
+// takes precedence, and then the first input.
 func shareConfig(sources []*weights.Checkpoint) {
 	best := sources[0].Config
 	for _, c := range sources[1:] {
@@ -143,17 +125,9 @@ func shareConfig(sources []*weights.Checkpoint) {
 	}
 }
 
-// modelName is what the model is called where a format has a name for it.
-func modelName(c *weights.Config) string {
-	if c.Size() == "other" {
-		return "Koala"
-	}
-	return "Koala " + c.Size()
-}
-
-// resize gives the base as many rows of the vocabulary as the other input has,
-// if that was asked for.
-func (p *Plan) resize() error {
+// resizeBase gives the base as many rows of the vocabulary as the other input has,
+// if the options ask for it.
+func (p *Plan) resizeBase() error {
 	if !p.options.ResizeVocab {
 		return nil
 	}
@@ -171,126 +145,102 @@ func (p *Plan) resize() error {
 	return nil
 }
 
-// spec says what is to be written.
+// spec describes the output.
 func (p *Plan) spec() (*weights.Spec, error) {
 	first := p.sources[0]
 	s := &weights.Spec{
 		Format: p.options.Format, Config: first.Config, ShardSize: p.options.ShardSize, Shards: p.options.Shards,
-		DTypes: make(map[weights.Param]dtype.Type), Files: make(map[string][]byte),
-		Name: modelName(&first.Config),
+		DTypes: make(map[weights.Param]dtype.Type), Name: modeldir.ModelName(&first.Config),
 	}
-	if s.Format == weights.FormatEasyLM || s.Format == weights.FormatTorch {
-		s.Config.TiedEmbeddings = false // these have an output matrix in any case
+	if !s.Format.HoldsTied() {
+		s.Config.TiedEmbeddings = false // the format stores the matrix twice
 	}
 	for _, q := range s.Config.Params() {
 		t := first.Tensor(q)
 		if t == nil {
 			t = first.Tensor(weights.Param{Role: weights.Embed}) // the output matrix of tied embeddings
 		}
-		s.DTypes[q] = p.dtype(t.DType)
+		s.DTypes[q] = p.outputType(t.DType)
 	}
-	return s, p.carryFiles(s)
+	return s, p.addSideFiles(s)
 }
 
-// dtype is the output's type for a weight of the given type.
-func (p *Plan) dtype(of dtype.Type) dtype.Type {
+// outputType returns the output's type for a weight of the given type.
+func (p *Plan) outputType(in dtype.Type) dtype.Type {
 	switch {
 	case p.options.DType != "":
 		return p.options.DType
 	case p.op.dtype != "":
 		return p.op.dtype
-	case p.options.Format == weights.FormatGGUF:
-		return of
+	case p.options.Format.Stores(in):
+		return in
 	}
-	return of.Decoded()
+	return in.Decoded()
 }
 
-// Summary is what a plan says of itself.
-type Summary struct {
-	Operation  string         `json:"operation"`
-	Rule       string         `json:"rule"` // of the arithmetic
-	Inputs     []InputSummary `json:"inputs"`
-	Out        string         `json:"out"`
-	Format     weights.Format `json:"format"`
-	DType      dtype.Type     `json:"dtype"`
-	Size       string         `json:"size"` // "7B", … or "other"
-	Tensors    int            `json:"tensors"`
-	Parameters int64          `json:"parameters"`
-	ReadBytes  int64          `json:"read_bytes"`
-	WriteBytes int64          `json:"write_bytes"`
-	Memory     int64          `json:"buffer_bytes"`
-	Workers    int            `json:"workers"`
-	Files      []FileSummary  `json:"files"`
-	Warnings   []string       `json:"warnings"`
-	Estimate   float64        `json:"estimated_seconds,omitempty"` // 0 when it was not asked for
-}
-
-// InputSummary describes one input.
-type InputSummary struct {
-	Name   string         `json:"name"` // "base", "diff", …
-	Path   string         `json:"path"`
-	Format weights.Format `json:"format"`
-	Layout string         `json:"layout"`
-	DTypes []dtype.Type   `json:"dtypes"`
-	Bytes  int64          `json:"bytes"` // of weights
-}
-
-// FileSummary describes one file of the output.
-type FileSummary struct {
-	Name string `json:"name"` // within the output, "" when the output is this file
-	Size int64  `json:"bytes"`
-}
-
-// Summary describes the plan.
-func (p *Plan) Summary() Summary {
-	s := Summary{
-		Operation: p.op.name, Rule: p.rule(), Out: p.out, Format: p.options.Format,
-		DType: p.dtype(""), Size: p.sources[0].Config.Size(),
-		Tensors: len(p.layout.Spec.DTypes), Parameters: p.sources[0].Config.Parameters(),
-		WriteBytes: p.layout.Bytes(), Warnings: []string{}, Memory: p.bufferBytes() * int64(p.options.Workers), Workers: p.options.Workers,
+// addSideFiles adds the tokenizer and the model card, as far as the output's format
+// has room for them.
+func (p *Plan) addSideFiles(s *weights.Spec) (err error) {
+	if s.Format.HoldsVocabulary() {
+		s.Vocabulary, err = modeldir.Vocabulary(&s.Config, p.readSideFile)
+		var size *modeldir.SizeError
+		if errors.As(err, &size) {
+			return &CheckError{CheckSize, size.Problem(), size.Cure()}
+		}
+		return err
 	}
+	if s.Files, err = modeldir.Files(s.Format, &s.Config, p.readSideFile); err != nil {
+		return err
+	}
+	if modeldir.IsHuggingFace(s.Format) && p.op == recovery {
+		s.Files[modeldir.CardName] = p.modelCard()
+	}
+	return nil
+}
+
+// readSideFile reads a small file of the first input that has it. It returns nil if
+// no input has it.
+func (p *Plan) readSideFile(name string) ([]byte, error) {
 	for i, c := range p.sources {
-		in := InputSummary{Name: p.inputs[i].name, Path: c.Path, Format: c.Format, Layout: c.Layout.String()}
-		in.DTypes, in.Bytes = contents(c)
-		s.Inputs = append(s.Inputs, in)
-		s.ReadBytes += in.Bytes
-	}
-	for _, f := range p.layout.Files {
-		s.Files = append(s.Files, FileSummary{f.Name, f.Size})
-	}
-	s.Warnings = p.warnings()
-	return s
-}
-
-// contents are the types and bytes of a checkpoint's weights.
-func contents(c *weights.Checkpoint) (types []dtype.Type, bytes int64) {
-	seen := make(map[dtype.Type]bool)
-	for _, q := range c.Params() {
-		t := c.Tensor(q)
-		bytes += t.Bytes()
-		if !seen[t.DType] {
-			seen[t.DType] = true
-			types = append(types, t.DType)
+		content, err := c.File(name)
+		if err == nil {
+			return content, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w", p.inputs[i].name, err)
 		}
 	}
-	return types, bytes
+	return nil, nil
 }
 
-// rule writes the arithmetic as a formula, by the types of the embeddings.
-func (p *Plan) rule() string {
-	embed := weights.Param{Role: weights.Embed}
-	types := make([]dtype.Type, len(p.sources))
+// modelCard describes what was combined, under which licences, and how to verify
+// it.
+func (p *Plan) modelCard() []byte {
+	card := modeldir.Card{Name: modeldir.ModelName(&p.sources[0].Config), Rule: p.rule(), Tool: toolVersion(), Manifest: ManifestName}
 	for i, c := range p.sources {
-		types[i] = dtype.Type(c.Tensor(embed).DType.Decoded())
+		card.Inputs = append(card.Inputs, modeldir.CardInput{Name: p.inputs[i].name, Path: filepath.Base(c.Path)})
 	}
-	out := p.dtype(dtype.Type(types[0]))
-	sum := types[0]
-	if len(types) > 1 {
-		sum = half.Sum(types[0], types[1])
+	return card.Text()
+}
+
+// estimateBytes is the number of bytes that Estimate reads.
+const estimateBytes = 64 << 20
+
+// Estimate returns how long Run may take: the time to read and write all bytes at
+// the speed at which the beginning of the first input is read.
+func (p *Plan) Estimate(ctx context.Context) (time.Duration, error) {
+	first := p.sources[0].Files()[0]
+	n := min(first.Size, estimateBytes)
+	b := make([]byte, 1<<20)
+	start := time.Now()
+	for off := int64(0); off < n; off += int64(len(b)) {
+		if err := context.Cause(ctx); err != nil {
+			return 0, err
+		}
+		if _, err := first.Data.ReadAt(b[:min(int64(len(b)), n-off)], off); err != nil {
+			return 0, fmt.Errorf("reading %s: %w", first.Path, err)
+		}
 	}
-	rule := fmt.Sprintf("%s in %s", p.op.formula, sum)
-	if string(out) != string(sum) {
-		rule += fmt.Sprintf(", rounded to %s", out)
-	}
-	return rule
+	s := p.Summary()
+	return time.Duration(float64(time.Since(start)) * float64(s.ReadBytes+s.WriteBytes) / float64(n)), nil
 }

@@ -19,17 +19,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// child is set in the processes that these tests start: base, diff, output,
-// format, and the call of Progress at which to wait for the end (0 for none),
-// one a line.
+// child is an environment variable of the processes that these tests start. It
+// holds, one a line, the base, the diff, the output, the format, and the number
+// of the call of Progress at which the process waits to be killed (0 for none).
 const child = "KOALA_TEST_CHILD"
 
-// start starts this test binary with only the one test, which sees the job.
+// start starts this test binary with the current test and the job.
 func start(t *testing.T, job ...any) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.SplitN(t.Name(), "/", 2)[0]+"$")
@@ -39,7 +40,7 @@ func start(t *testing.T, job ...any) *exec.Cmd {
 	return cmd
 }
 
-// beChild does the job, in a child, and ends the process.
+// beChild does the job, in a child process, and ends the process.
 func beChild() {
 	job := strings.Split(os.Getenv(child), "\n")
 	if len(job) != 5 {
@@ -48,7 +49,7 @@ func beChild() {
 	calls := 0
 	_, err := Recover(context.Background(), job[0], job[1], job[2], &Options{
 		Format: weights.Format(job[3]), Force: true, Workers: workersOf(job[4]),
-		Progress: func(Progress) {
+		Progress: func(progress.Progress) {
 			if calls++; fmt.Sprint(calls) == job[4] {
 				fmt.Println("ready")
 				time.Sleep(time.Hour)
@@ -62,7 +63,7 @@ func beChild() {
 	os.Exit(0)
 }
 
-// workersOf is one where a certain call of Progress is waited for.
+// workersOf returns 1 for a process that waits at a call of Progress.
 func workersOf(call string) int {
 	if call == "0" {
 		return 0
@@ -70,9 +71,9 @@ func workersOf(call string) int {
 	return 1
 }
 
-// TestKilled kills a process at the first panel, at a later one, and before
-// the output is synced. The earlier output is as it was; the next run takes
-// the leftovers over.
+// TestKilled kills a process at the first panel, at a later one, and before the
+// output is synced. The earlier output is unchanged, and the next run takes over
+// what is left.
 func TestKilled(t *testing.T) {
 	beChild()
 	for _, format := range []weights.Format{hf, easylm} {
@@ -91,7 +92,7 @@ func TestKilled(t *testing.T) {
 					require.FileExists(t, leftover(place, format), "nothing was in the making: the test is void")
 
 					require.NoError(t, x.do(t, x), "the next run")
-					requireValues(t, x.out, testmodel.Tiny, format, dtype.BF16, sum(testmodel.Tiny))
+					requireValues(t, x.out, modeltest.Tiny, format, dtype.BF16, sum(modeltest.Tiny))
 					readManifest(t, x.out)
 					require.Len(t, entries(t, place), 1, "leftovers")
 				})
@@ -100,13 +101,13 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// leftover is a file that a killed run leaves.
+// leftover returns a file that a killed run leaves.
 func leftover(place string, format weights.Format) string {
 	name := map[weights.Format]string{hf: "model.safetensors", easylm: "stream"}[format]
 	return filepath.Join(place, ".out.koala-partial", name)
 }
 
-// kill waits until the child is ready and ends it without warning.
+// kill waits until the child is ready, and kills it.
 func kill(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
@@ -119,8 +120,8 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	require.Error(t, cmd.Wait())
 }
 
-// skipInflated skips a test of a process's memory where that says nothing, or
-// the files are too large.
+// skipInflated skips a test of a process's memory if the measure would be wrong,
+// or the disk too small.
 func skipInflated(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -134,17 +135,16 @@ func skipInflated(t *testing.T) {
 	}
 }
 
-// TestPeakMemory recovers 0.637 G parameters in a child whose memory is
-// measured. The inputs are sparse files; the outputs take 1.3 GB each, one
-// after the other.
+// TestPeakMemory measures the memory of a child that recovers 0.637 G parameters.
+// The inputs are sparse files. The outputs need 1.3 GB each, one after the other.
 func TestPeakMemory(t *testing.T) {
 	beChild()
 	skipInflated(t)
 	dir := t.TempDir()
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "out")
-	m := testmodel.Large
-	require.NoError(t, m.Write(base, testmodel.Options{Format: hf, DType: dtype.F16}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: easylm, DType: dtype.BF16}))
+	m := modeltest.Large
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: hf, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: easylm, DType: dtype.BF16}))
 	var info syscall.Stat_t
 	require.NoError(t, syscall.Stat(delta, &info))
 	if info.Blocks*512 > 100<<20 {

@@ -14,15 +14,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// productChild is set in the processes that TestFixturesDoNotDepend starts.
+// productChild is an environment variable of the processes that
+// TestFixturesDoNotDepend starts.
 const productChild = "KOALA_TEST_PRODUCT"
 
-// TestFixturesDoNotDepend recovers every fixture, in every form of its base,
-// into every format, with every kernel, number of workers and memory limit of a
-// list, in one go and stopped and resumed: the files are always the same.
+// TestFixturesDoNotDepend recovers every fixture, from every form of its base
+// into every format, with several kernels, numbers of workers and memory limits,
+// without interruption and resumed. The files are always the same.
 func TestFixturesDoNotDepend(t *testing.T) {
 	_ = shared(t)
 	inMemory(t)
@@ -49,14 +51,14 @@ func TestFixturesDoNotDepend(t *testing.T) {
 	}
 }
 
-// otherKernels are those that this processor can run but the one in use.
+// otherKernels returns the kernels that this processor can run, but for the one
+// in use.
 func otherKernels() []string {
 	lower := map[string][]string{"AVX512": {"AVX2", "generic"}, "AVX2": {"generic"}, "NEON": {"generic"}}
 	return lower[half.Kernel()]
 }
 
-// recoverProduct gives the digests of the outputs by shape, base and format;
-// those of one must not depend on how it was made.
+// recoverProduct returns the digests of the outputs by fixture, base and format.
 func recoverProduct(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	all := make(map[string]map[string]string)
@@ -75,8 +77,8 @@ func recoverProduct(t *testing.T) map[string]map[string]string {
 	return all
 }
 
-// recoverWays recovers with several numbers of workers and memory limits; the
-// odd ones are stopped after some panels and resumed with the next ones'.
+// recoverWays recovers with several numbers of workers and memory limits. Every
+// other run is stopped after some panels and resumed with other options.
 func recoverWays(t *testing.T, name, base, delta string, o *Options) map[string]string {
 	t.Helper()
 	var first map[string]string
@@ -109,7 +111,7 @@ func recoverWays(t *testing.T, name, base, delta string, o *Options) map[string]
 	return first
 }
 
-// stopAfter runs until so many panels are written, and leaves what there is.
+// stopAfter stops a run after some panels, and leaves what it wrote.
 func stopAfter(t *testing.T, base, delta, out string, o *Options, panels int) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -117,7 +119,7 @@ func stopAfter(t *testing.T, base, delta, out string, o *Options, panels int) {
 	calls := 0
 	opts := *o
 	opts.journalPanels = 1
-	opts.Progress = func(Progress) {
+	opts.Progress = func(progress.Progress) {
 		if calls++; calls == panels {
 			cancel(enough)
 		}

@@ -10,16 +10,16 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestAlpaca adds Alpaca's delta, of one more row, to a base in every form:
-// the old rows are the reference's to the bit, the new one to 1e-4, because
-// the sum of the mean is taken in another order.
+// TestAlpaca adds Alpaca's delta, which has one more row, to a base in every
+// form. The old rows have the reference's bits. The new row is within 1e-4,
+// because the reference computes the mean in another order.
 func TestAlpaca(t *testing.T) {
 	var rows map[string]struct {
-		SHA256  string    `json:"sha256"` // of the first 128
+		SHA256  string    `json:"sha256"` // of the first 128 rows
 		LastRow []float64 `json:"last_row"`
 	}
 	fixture.JSON(t, &rows, "fixtures", "S", "expected", "alpaca.rows.json")
@@ -30,7 +30,7 @@ func TestAlpaca(t *testing.T) {
 			_, err := Recover(t.Context(), shared(t, "S", "base", base), shared(t, "S", "diff", "alpaca-delta-bin"), out,
 				&Options{DType: dtype.F32, Heads: 4, ResizeVocab: true})
 			require.NoError(t, err)
-			c, err := weights.Open(out, nil)
+			c, err := weights.Open(t.Context(), out, nil)
 			require.NoError(t, err)
 			defer c.Close()
 			require.Equal(t, 129, c.Config.Vocab)
@@ -51,7 +51,7 @@ func TestAlpaca(t *testing.T) {
 	}
 }
 
-// requireRow compares a row of a matrix to 1e-4.
+// requireRow compares a row of a matrix, within 1e-4.
 func requireRow(t *testing.T, got *weights.Tensor, row int64, want []float64) {
 	t.Helper()
 	values := make([]float32, len(want))
@@ -61,16 +61,16 @@ func requireRow(t *testing.T, got *weights.Tensor, row int64, want []float64) {
 	}
 }
 
-// TestResize gives a base of any layout the rows that the diff has more: each
-// is the mean of the others, computed here anew. Other weights are as ever.
+// TestResize recovers from a base of any layout and a diff with more rows. The
+// test computes each new row as the mean of the others.
 func TestResize(t *testing.T) {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	more := m
 	more.Vocab += 2
 	for _, format := range []weights.Format{hf, easylm, torch} {
 		x := newTrial(t)
-		write(t, m, x.base, testmodel.Options{Format: format, DType: dtype.F16, Values: m.Base})
-		write(t, more, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: more.Diff})
+		write(t, m, x.base, &modeltest.Options{Format: format, DType: dtype.F16, Values: m.Base})
+		write(t, more, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: more.Diff})
 		x.opts.Heads = m.Heads
 		requireCheck(t, x, CheckSize, "a vocabulary of 128")
 		x.opts.ResizeVocab, x.opts.DType = true, dtype.F32
@@ -87,7 +87,7 @@ func TestResize(t *testing.T) {
 		})
 	}
 	x := newTrial(t)
-	write(t, more, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: more.Base})
+	write(t, more, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: more.Base})
 	x.opts.ResizeVocab = true
 	err := requireUntouched(t, x)
 	var refused *CheckError
@@ -95,15 +95,15 @@ func TestResize(t *testing.T) {
 	require.Equal(t, CheckSize, refused.Check, "a base with more rows is not cut")
 }
 
-// TestQuantized recovers into Q8_0 and reads it again: each weight is within
-// half a step of its block's scale, and the scale is the block's largest
+// TestQuantized recovers into Q8_0 and reads the weights back. Each weight is
+// within half a step of its block's scale, and the scale is the block's largest
 // magnitude over 127, in fp16. Norms are F32 and exact.
 func TestQuantized(t *testing.T) {
 	x := newTrial(t)
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	x.opts.Format, x.opts.DType = gguf, dtype.Q8_0
 	require.NoError(t, x.do(t, x))
-	c, err := weights.Open(x.out, nil)
+	c, err := weights.Open(t.Context(), x.out, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	exact := sum(m)
@@ -136,7 +136,7 @@ func TestQuantized(t *testing.T) {
 	wide := filepath.Join(t.TempDir(), "wide")
 	_, err = Convert(t.Context(), x.out, wide, nil)
 	require.NoError(t, err)
-	again, err := weights.Open(wide, nil)
+	again, err := weights.Open(t.Context(), wide, nil)
 	require.NoError(t, err)
 	defer again.Close()
 	for _, w := range c.Tensors {

@@ -9,18 +9,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/progress"
 )
 
-// interrupted stops a run in the middle; what it wrote is left.
+// interrupted stops a run halfway, and leaves what it wrote.
 func interrupted(t *testing.T, x *trial) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	calls := 0
 	opts := *x.opts
-	opts.Resume, opts.Workers, opts.Progress = true, 1, func(Progress) {
+	opts.Resume, opts.Workers, opts.Progress = true, 1, func(progress.Progress) {
 		if calls++; calls == 10 {
 			cancel()
 		}
@@ -31,8 +33,9 @@ func interrupted(t *testing.T, x *trial) {
 	require.NoFileExists(t, x.out)
 }
 
-// TestResumeRefuses resumes a run whose inputs, rule or plan changed: nothing
-// is written, what was left stays, and once it is as it was the run goes on.
+// TestResumeRefuses resumes a run whose inputs, rule or plan changed. The run
+// writes nothing and leaves the unfinished output, and once the change is undone,
+// it resumes.
 func TestResumeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(t *testing.T, x *trial)
@@ -41,21 +44,21 @@ func TestResumeRefuses(t *testing.T) {
 		"base written to": {func(t *testing.T, x *trial) {
 			file := filepath.Join(x.base, "model.safetensors")
 			require.NoError(t, os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)))
-		}, `input "base" is not as it was`},
+		}, `input "base" changed since`},
 		"another diff": {func(t *testing.T, x *trial) {
-			other := testmodel.Tiny
+			other := modeltest.Tiny
 			other.Seed++
 			x.delta += ".other"
-			write(t, other, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: other.Diff})
-		}, `input "diff" is not as it was`},
+			write(t, other, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: other.Diff})
+		}, `input "diff" changed since`},
 		"a narrow type":  {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F16 }, "of another output"},
 		"a wide type":    {func(_ *testing.T, x *trial) { x.opts.DType = dtype.F32 }, "of another output"},
 		"another format": {func(_ *testing.T, x *trial) { x.opts.Format = hf }, "of another output"},
-		"another verb":   {func(_ *testing.T, x *trial) { x.do = makeIt; x.opts.Allow = everyCheck }, "not as it was"},
+		"another verb":   {func(_ *testing.T, x *trial) { x.do = makeIt; x.opts.Allow = everyCheck }, "changed since"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTrial(t)
-			x.opts.Format, x.opts.Heads = easylm, testmodel.Tiny.Heads
+			x.opts.Format, x.opts.Heads = easylm, modeltest.Tiny.Heads
 			interrupted(t, x)
 			asked := *x.opts
 			x.opts.Resume = true
@@ -70,16 +73,16 @@ func TestResumeRefuses(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 			require.ErrorContains(t, err, "run again without resuming")
 
-			if name == "base written to" { // it cannot be as it was: begin anew
+			if name == "base written to" { // the times cannot be restored: start from the beginning
 				before.opts = &asked
 			}
 			require.NoError(t, before.do(t, &before))
-			requireValues(t, x.out, testmodel.Tiny, easylm, dtype.BF16, sum(testmodel.Tiny))
+			requireValues(t, x.out, modeltest.Tiny, easylm, dtype.BF16, sum(modeltest.Tiny))
 		})
 	}
 }
 
-// TestResumeNothing resumes where no run was, or where one left no journal.
+// TestResumeNothing resumes where no run was, or where a run left no journal.
 func TestResumeNothing(t *testing.T) {
 	for _, left := range []bool{false, true} {
 		x := newTrial(t)
@@ -88,12 +91,12 @@ func TestResumeNothing(t *testing.T) {
 		}
 		x.opts.Resume = true
 		require.NoError(t, x.do(t, x))
-		requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 	}
 }
 
-// TestCutJournal resumes where a run was killed while it made its journal.
+// TestCutJournal resumes a run that was killed while it created its journal.
 func TestCutJournal(t *testing.T) {
 	for _, length := range []int64{0, 1, 100, stepSlot, journalSize - 1, journalSize + 1} {
 		x := newTrial(t)
@@ -101,13 +104,13 @@ func TestCutJournal(t *testing.T) {
 		require.NoError(t, os.Truncate(filepath.Join(filepath.Dir(x.out), ".out.koala-partial", journalName), length))
 		x.opts.Resume = true
 		require.NoError(t, x.do(t, x), "%d bytes", length)
-		requireValues(t, x.out, testmodel.Tiny, hf, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, hf, dtype.BF16, sum(modeltest.Tiny))
 		require.Len(t, entries(t, filepath.Dir(x.out)), 1)
 	}
 }
 
-// TestDamagedJournal resumes with a journal of which any byte is changed: the
-// output is right, or the journal is refused.
+// TestDamagedJournal changes each byte of the journal in turn. The output is
+// right in any case.
 func TestDamagedJournal(t *testing.T) {
 	x := newTrial(t)
 	x.opts.Format = easylm
@@ -124,7 +127,7 @@ func TestDamagedJournal(t *testing.T) {
 	}
 	for i := 0; i < len(journal); i += step {
 		if journal[i] == 0 && i%64 != 0 {
-			continue // of the zeros some are enough
+			continue // some of the zeros are enough
 		}
 		damaged := append([]byte{}, journal...)
 		damaged[i] ^= 4
@@ -133,7 +136,7 @@ func TestDamagedJournal(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(place, "stream"), partial, 0o644))
 		err := x.do(t, x)
 		require.NoError(t, err, "byte %d", i)
-		requireValues(t, x.out, testmodel.Tiny, easylm, dtype.BF16, sum(testmodel.Tiny))
+		requireValues(t, x.out, modeltest.Tiny, easylm, dtype.BF16, sum(modeltest.Tiny))
 		require.NoError(t, os.Remove(x.out))
 	}
 }

@@ -18,26 +18,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// resumeChild is set in the processes that these tests start.
+// resumeChild is an environment variable of the processes that these tests start.
 const resumeChild = "KOALA_TEST_RESUME"
 
-// resumeJob is what such a process does.
+// resumeJob is the job of such a process.
 type resumeJob struct {
 	Base, Diff, Out string
 	Format          weights.Format
 	Shards          int
 	Workers         int
-	StopAt          int // call of Progress at which the process ends itself, 0 for none
+	StopAt          int // the call of Progress at which the process kills itself, or zero for none
 
-	FileSize, OpenFiles uint64 // limits of the process, 0 for none
+	FileSize, OpenFiles uint64 // limits of the process, or zero for none
 }
 
-// beResumer does the job, in a child, and ends the process. The journal is
-// saved after every panel.
+// beResumer does the job, in a child process, and ends the process. The journal
+// is saved after every panel.
 func beResumer() {
 	var job resumeJob
 	if json.Unmarshal([]byte(os.Getenv(resumeChild)), &job) != nil {
@@ -55,7 +56,7 @@ func beResumer() {
 	calls := 0
 	_, err := Recover(context.Background(), job.Base, job.Diff, job.Out, &Options{
 		Format: job.Format, Shards: job.Shards, Force: true, Resume: true, Workers: job.Workers, Memory: 300_000, journalPanels: 1,
-		Progress: func(Progress) {
+		Progress: func(progress.Progress) {
 			if calls++; calls == job.StopAt {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			}
@@ -78,7 +79,7 @@ func resumer(t *testing.T, job resumeJob) *exec.Cmd {
 	return cmd
 }
 
-// wanted is the output of a run that nothing interrupts.
+// wanted returns the output of a run that nothing interrupts.
 func wanted(t *testing.T, x *trial, o Options) map[string]string {
 	t.Helper()
 	_, err := Recover(t.Context(), x.base, x.delta, x.out, &o)
@@ -89,9 +90,9 @@ func wanted(t *testing.T, x *trial, o Options) map[string]string {
 	return want
 }
 
-// TestResumeAtEveryStep kills a run after each step of its journal and
-// resumes it with another number of workers and memory limit. The bytes, the
-// manifest's too, are those of a run in one go.
+// TestResumeAtEveryStep kills a run after each step of its journal and resumes it
+// with another number of workers and another memory limit. The bytes, also of the
+// manifest, are those of an uninterrupted run.
 func TestResumeAtEveryStep(t *testing.T) {
 	beResumer()
 	inMemory(t)
@@ -120,8 +121,8 @@ func TestResumeAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestKilledAtRandom kills runs at 200 random moments, each resuming the one
-// before, until one comes to its end: the bytes are those of a run in one go.
+// TestKilledAtRandom kills runs at 200 random moments. Each resumes the one
+// before, until one ends. The bytes are those of an uninterrupted run.
 func TestKilledAtRandom(t *testing.T) {
 	beResumer()
 	inMemory(t)
@@ -130,14 +131,14 @@ func TestKilledAtRandom(t *testing.T) {
 		times = 20
 	}
 	x := newTrial(t)
-	m := testmodel.Small
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
+	m := modeltest.Small
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: dtype.BF16, Values: m.Diff})
 	want := wanted(t, x, Options{})
 	job := resumeJob{Base: x.base, Diff: x.delta, Out: x.out, Workers: 2}
 	start := time.Now()
 	require.NoError(t, resumer(t, job).Run())
-	length := int64(time.Since(start)) // within which the kills lie
+	length := int64(time.Since(start)) // runs are killed within this time
 	require.NoError(t, os.RemoveAll(x.out))
 	random := rand.New(rand.NewPCG(1, 2))
 	killed := 0
@@ -157,8 +158,8 @@ func TestKilledAtRandom(t *testing.T) {
 	require.Equal(t, want, snapshot(t, filepath.Dir(x.out)))
 }
 
-// TestLimits runs into the limits of a process: of the size of a file, and of
-// how many are open. Both are errors that say so, and nothing is left.
+// TestLimits exceeds the limits of a process: of the size of a file, and of the
+// number of open files. The error says so, and nothing is left.
 func TestLimits(t *testing.T) {
 	beResumer()
 	x := newTrial(t)

@@ -9,15 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// writeTied writes Tiny without an output matrix: the embedding serves.
+// writeTied writes Tiny with tied embeddings: without an output matrix.
 func writeTied(t *testing.T, path string) {
 	t.Helper()
-	m := testmodel.Tiny
-	write(t, m, path, testmodel.Options{Format: hf, DType: dtype.F16, Values: m.Base})
+	m := modeltest.Tiny
+	write(t, m, path, &modeltest.Options{Format: hf, DType: dtype.F16, Values: m.Base})
 	edit(t, path, without("lm_head.weight"))
 	file := filepath.Join(path, "config.json")
 	b, err := os.ReadFile(file)
@@ -30,11 +30,11 @@ func writeTied(t *testing.T, path string) {
 	put(t, file, string(b))
 }
 
-// TestConvertTied converts a model of tied embeddings into every format and on into
-// a stream: formats that have no word for it get an output matrix, which is
-// the embedding, and the others none.
+// TestConvertTied converts a model of tied embeddings into every format, and from
+// there into a stream. Formats that cannot declare tied embeddings get an output
+// matrix equal to the embedding, and the others none.
 func TestConvertTied(t *testing.T) {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	tied := func(p weights.Param, row, col int) float32 {
 		if p.Role == weights.Output {
 			p.Role = weights.Embed
@@ -49,7 +49,7 @@ func TestConvertTied(t *testing.T) {
 			o.DType = dtype.F16
 			_, err := Convert(t.Context(), base, middle, &o)
 			require.NoError(t, err)
-			c, err := weights.Open(middle, nil)
+			c, err := weights.Open(t.Context(), middle, nil)
 			require.NoError(t, err)
 			defer c.Close()
 			require.NoError(t, c.Complete())

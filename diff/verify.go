@@ -1,9 +1,7 @@
 package diff
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -13,49 +11,62 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/memory"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/progress"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/weights"
 )
 
-// VerifyOptions say what an output is compared with; nil means the manifest
-// beside it alone. The other fields are those of Options.
+// VerifyOptions select what Verify compares an output with. A nil *VerifyOptions
+// means the zero value: the manifest alone.
 type VerifyOptions struct {
-	// Base and Diff recompute the output; both or neither.
+	// Base and Diff are the paths of the inputs to recompute the output from.
+	// Either both are set or neither.
 	Base, Diff string
-	// Sample is the share of the output that is recomputed, in (0, 1]; 0 is
-	// all. At least a piece of every tensor is.
+	// Sample is the share of the output to recompute, between 0 and 1. Zero means
+	// all. A sample contains a part of every tensor.
 	Sample float64
-	// Sums is a list of checksums, as md5sum, sha1sum or sha256sum write them:
-	// Meta's checklist.chk, or one that was published.
+	// Sums is the path of a list of checksums in the form of md5sum, sha1sum or
+	// sha256sum, such as Meta's checklist.chk.
 	Sums string
 
-	Heads       int
+	// Source is where Base and Diff are read from. Nil means the local file
+	// system. The output and Sums are always local.
+	Source source.Source
+	// Heads is the number of attention heads; see Options.
+	Heads int
+	// FollowLinks allows symbolic links in the output too; see Options.
 	FollowLinks bool
+	// ResizeVocab adds rows to the base, as when the output was written; see
+	// Options.
 	ResizeVocab bool
-	Workers     int
-	Memory      int64
-	Progress    func(Progress)
+	// Workers bounds the number of goroutines that work; see Options.
+	Workers int
+	// Memory bounds the memory of the process in bytes; see Options.
+	Memory int64
+	// Progress is called with the bytes of output that were recomputed, in the
+	// stage "verify". Nil means that nothing is reported.
+	Progress progress.Func
 }
 
-// VerifyReport says what was compared.
+// VerifyReport is the result of Verify.
 type VerifyReport struct {
-	Path        string       `json:"path"`
-	Files       int          `json:"files"`   // whose digests were compared
-	Tensors     int          `json:"tensors"` // that were recomputed, at least in part
-	Bytes       int64        `json:"bytes"`   // that were read of the output
-	Differences []Difference `json:"differences"`
+	Path        string       `json:"path"`        // Path is the path of the output.
+	Files       int          `json:"files"`       // Files is the number of files whose digests were compared.
+	Tensors     int          `json:"tensors"`     // Tensors is the number of tensors that were recomputed, at least in part.
+	Bytes       int64        `json:"bytes"`       // Bytes is the number of bytes of the output that were read.
+	Differences []Difference `json:"differences"` // Differences is empty if the output is right.
 }
 
-// Difference is something that is not as it should be.
+// Difference is a difference between an output and what it should be.
 type Difference struct {
-	File    string `json:"file,omitempty"`
-	Tensor  string `json:"tensor,omitempty"`
-	Problem string `json:"problem"`
+	File    string `json:"file,omitempty"`   // File is the name of the file, if the difference is in a file.
+	Tensor  string `json:"tensor,omitempty"` // Tensor is the name of the tensor, if the difference is in a tensor.
+	Problem string `json:"problem"`          // Problem is a predicate: "is missing".
 }
 
-// String reads "where: what".
+// String returns a message of the form "where: what".
 func (d Difference) String() string {
 	switch {
 	case d.Tensor == "":
@@ -66,29 +77,41 @@ func (d Difference) String() string {
 	return d.File + ", tensor " + d.Tensor + ": " + d.Problem
 }
 
-// maxList bounds the size of a manifest or list, which are read whole.
-const maxList = 64 << 20
+// check refuses contradictory options.
+func (o *VerifyOptions) check() error {
+	switch {
+	case o.Base != "" && o.Diff == "":
+		return &OptionError{"Diff", "only the base is given", "give the diff too: an output is recomputed from both"}
+	case o.Base == "" && o.Diff != "":
+		return &OptionError{"Base", "only the diff is given", "give the base too: an output is recomputed from both"}
+	case !(o.Sample >= 0 && o.Sample <= 1):
+		return &OptionError{"Sample", fmt.Sprintf("%v is not a share", o.Sample), "give a number between 0 and 1"}
+	}
+	return nil
+}
 
-// Verify compares an output with its manifest, with a list of checksums, or
-// with what its base and diff give. Errors are of what could not be compared;
-// what was found to differ is in the report.
+// Verify compares an output with its manifest, with a list of checksums, or with
+// what its base and diff give. Differences are in the report; an error means that
+// something could not be compared.
+//
+// Errors are *OptionError for contradictory options, and those of Recover.
 func Verify(ctx context.Context, path string, opts *VerifyOptions) (*VerifyReport, error) {
 	if opts == nil {
 		opts = &VerifyOptions{}
 	}
-	if (opts.Base == "") != (opts.Diff == "") {
-		return nil, errors.New("only one of base and diff is given: the output is recomputed from both: give the other one too")
-	}
-	v := &verifier{ctx: ctx, options: *opts, report: &VerifyReport{Path: path, Differences: []Difference{}}}
-	if err := v.place(path); err != nil {
+	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	err := v.manifest(opts.Base == "" && opts.Sums == "")
+	v := &verifier{options: *opts, report: &VerifyReport{Path: path, Differences: []Difference{}}}
+	if err := v.locate(ctx); err != nil {
+		return nil, err
+	}
+	err := v.compareManifest(ctx, opts.Base == "" && opts.Sums == "")
 	if err == nil && opts.Sums != "" {
-		err = v.sums()
+		err = v.compareSums(ctx)
 	}
 	if err == nil && opts.Base != "" {
-		err = v.recompute()
+		err = v.recompute(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -97,76 +120,42 @@ func Verify(ctx context.Context, path string, opts *VerifyOptions) (*VerifyRepor
 }
 
 type verifier struct {
-	ctx     context.Context
-	options VerifyOptions
-	dir     string // of the output's files
-	listing string // path of the manifest
-	mu      sync.Mutex
-	report  *VerifyReport
+	options  VerifyOptions
+	dir      string // the directory of the output's files
+	manifest string // the path of the manifest
+
+	mu     sync.Mutex // guards report while workers recompute
+	report *VerifyReport
 }
 
-// place finds where the output's files and its manifest are.
-func (v *verifier) place(path string) error {
-	info, err := vfs.OS.Stat(path)
+// locate finds the directory of the output's files, and the manifest.
+func (v *verifier) locate(ctx context.Context) error {
+	path := v.report.Path
+	info, err := vfs.FromContext(ctx).Stat(path)
 	if err != nil {
 		return err
 	}
-	v.dir, v.listing = path, filepath.Join(path, ManifestName)
+	v.dir, v.manifest = path, filepath.Join(path, ManifestName)
 	if !info.IsDir() {
-		v.dir, v.listing = filepath.Dir(path), path+"."+ManifestName
+		v.dir, v.manifest = filepath.Dir(path), path+"."+ManifestName
 	}
 	return nil
 }
 
-func (v *verifier) differs(d Difference) {
+// add adds a difference to the report.
+func (v *verifier) add(d Difference) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.report.Differences = append(v.report.Differences, d)
 }
 
-// readSmall reads a file that is bounded in size.
-func readSmall(path string) ([]byte, error) {
-	f, err := vfs.OS.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if f.Size() > maxList {
-		return nil, fmt.Errorf("%d bytes are too many: %s: give the list itself", f.Size(), path)
-	}
-	text := make([]byte, f.Size())
-	if err := bounded.ReadFull(f, text, 0); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return text, nil
-}
-
-// ReadManifest reads a manifest.
-func ReadManifest(path string) (*Manifest, error) {
-	text, err := readSmall(path)
-	if err != nil {
-		return nil, err
-	}
-	var m Manifest
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err = d.Decode(&m)
-	if err == nil && m.Version != 1 {
-		err = fmt.Errorf("its version is %d, not 1", m.Version)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("no manifest that can be read: %v: %s: make the output anew, or verify it against its base and diff", err, path)
-	}
-	return &m, nil
-}
-
-// manifest compares the output's files with the manifest, if there is one or
-// must be.
-func (v *verifier) manifest(must bool) error {
-	m, err := ReadManifest(v.listing)
+// compareManifest compares the output's files with the manifest. If the manifest is
+// not required, one that does not exist or has no digests is ignored.
+func (v *verifier) compareManifest(ctx context.Context, required bool) error {
+	m, err := ReadManifest(ctx, v.manifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		if must {
-			return fmt.Errorf("there is no manifest: %s: give base and diff, or a list of checksums, to verify against", v.listing)
+		if required {
+			return fmt.Errorf("the output has no manifest: %s: give base and diff, or a list of checksums, to verify against", v.manifest)
 		}
 		return nil
 	}
@@ -175,30 +164,30 @@ func (v *verifier) manifest(must bool) error {
 	}
 	damaged := false
 	for _, f := range m.Outputs {
-		if f.SHA256 == "" && !must {
+		if f.SHA256 == "" && !required {
 			return nil
 		}
 		if f.SHA256 == "" {
-			return fmt.Errorf("the manifest has no digests: %s: give base and diff, or a list of checksums, to verify against", v.listing)
+			return fmt.Errorf("the manifest has no digests: %s: give base and diff, or a list of checksums, to verify against", v.manifest)
 		}
-		same, err := v.file(f.Name, f.Size, "sha256", f.SHA256)
+		same, err := v.compareFile(ctx, f.Name, f.Size, "sha256", f.SHA256)
 		if err != nil {
 			return err
 		}
 		damaged = damaged || !same
 	}
 	if damaged {
-		v.blame(m)
+		v.findDamagedTensors(ctx, m)
 	}
 	return nil
 }
 
-// file compares one of the output's files with a digest; a size below zero is
-// not known.
-func (v *verifier) file(name string, size int64, kind, digest string) (same bool, err error) {
-	f, err := vfs.OS.OpenIn(v.dir, name, v.options.FollowLinks)
+// compareFile compares one of the output's files with its size and digest. A size
+// below zero is unknown.
+func (v *verifier) compareFile(ctx context.Context, name string, size int64, kind, digest string) (same bool, err error) {
+	f, err := vfs.FromContext(ctx).OpenIn(v.dir, name, v.options.FollowLinks)
 	if errors.Is(err, fs.ErrNotExist) {
-		v.differs(Difference{File: name, Problem: "is missing"})
+		v.add(Difference{File: name, Problem: "is missing"})
 		return false, nil
 	}
 	if err != nil {
@@ -207,25 +196,30 @@ func (v *verifier) file(name string, size int64, kind, digest string) (same bool
 	defer f.Close()
 	v.report.Files++
 	if size >= 0 && f.Size() != size {
-		v.differs(Difference{File: name, Problem: fmt.Sprintf("has %d bytes, not %d", f.Size(), size)})
+		v.add(Difference{File: name, Problem: fmt.Sprintf("has %d bytes, not %d", f.Size(), size)})
 		return false, nil
 	}
-	got, err := hashAll(v.ctx, newHash(kind), f, tooLarge(f.Size(), memory.Free()))
+	advised, err := vfs.SourceFile(f, nil)
+	if err != nil {
+		return false, err
+	}
+	got, err := hashFile(ctx, newHash(kind), advised, f.Size(), fillsMemory(f.Size(), memory.Free()))
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", filepath.Join(v.dir, name), err)
 	}
 	v.report.Bytes += f.Size()
 	if got != digest {
-		v.differs(Difference{File: name, Problem: fmt.Sprintf("has the %s %s, not %s", kind, got, digest)})
+		v.add(Difference{File: name, Problem: fmt.Sprintf("has the %s %s, not %s", kind, got, digest)})
 	}
 	return got == digest, nil
 }
 
-// blame names the tensors that are damaged, as far as the files can be read.
-func (v *verifier) blame(m *Manifest) {
-	c, err := weights.Open(v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
+// findDamagedTensors names the tensors that are damaged, as far as the files can
+// still be read.
+func (v *verifier) findDamagedTensors(ctx context.Context, m *Manifest) {
+	c, err := weights.Open(ctx, v.report.Path, &weights.OpenOptions{Heads: v.options.Heads, FollowLinks: v.options.FollowLinks})
 	if err != nil {
-		v.differs(Difference{File: filepath.Base(v.report.Path), Problem: "cannot be read any more: " + err.Error()})
+		v.add(Difference{File: filepath.Base(v.report.Path), Problem: "cannot be read any more: " + err.Error()})
 		return
 	}
 	defer c.Close()
@@ -236,14 +230,14 @@ func (v *verifier) blame(m *Manifest) {
 	for _, want := range m.Tensors {
 		t := byName[want.Name]
 		if t == nil || t.DType != want.DType || !slices.Equal(t.Shape, want.Shape) {
-			v.differs(Difference{Tensor: want.Name, Problem: "is missing, or of another type or shape"})
+			v.add(Difference{Tensor: want.Name, Problem: "is missing, or has another type or shape"})
 			continue
 		}
 		sum := crc32.NewIEEE()
 		if _, err := io.Copy(sum, io.NewSectionReader(t, 0, t.Bytes())); err != nil {
-			v.differs(Difference{Tensor: want.Name, Problem: "cannot be read: " + err.Error()})
+			v.add(Difference{Tensor: want.Name, Problem: "cannot be read: " + err.Error()})
 		} else if got := fmt.Sprintf("%08x", sum.Sum32()); got != want.CRC32 {
-			v.differs(Difference{Tensor: want.Name, Problem: fmt.Sprintf("has the CRC-32 %s, not %s", got, want.CRC32)})
+			v.add(Difference{Tensor: want.Name, Problem: fmt.Sprintf("has the CRC-32 %s, not %s", got, want.CRC32)})
 		}
 	}
 }

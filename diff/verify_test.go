@@ -11,11 +11,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// verified verifies and lists what differs.
+// verified verifies an output and lists the differences.
 func verified(t *testing.T, path string, o *VerifyOptions) []string {
 	t.Helper()
 	r, err := Verify(t.Context(), path, o)
@@ -41,8 +41,8 @@ func flip(t *testing.T, path string, at int64) {
 	require.NoError(t, err)
 }
 
-// TestVerify verifies outputs of every format in all ways, whole and then with
-// one bit changed, which is found and named.
+// TestVerify verifies outputs of every format in all ways, whole and with one bit
+// changed. The differences name the place.
 func TestVerify(t *testing.T) {
 	for name, o := range outputs {
 		t.Run(name, func(t *testing.T) {
@@ -50,8 +50,8 @@ func TestVerify(t *testing.T) {
 			opts := o
 			_, err := Recover(t.Context(), x.base, x.delta, x.out, &opts)
 			require.NoError(t, err)
-			again := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: testmodel.Tiny.Heads}
-			sample := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: testmodel.Tiny.Heads, Sample: 0.5, Memory: 256 << 10}
+			again := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: modeltest.Tiny.Heads}
+			sample := &VerifyOptions{Base: x.base, Diff: x.delta, Heads: modeltest.Tiny.Heads, Sample: 0.5, Memory: 256 << 10}
 			for _, v := range []*VerifyOptions{nil, again, sample} {
 				require.Empty(t, verified(t, x.out, v))
 			}
@@ -59,7 +59,7 @@ func TestVerify(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 21, r.Tensors)
 
-			c, err := weights.Open(x.out, nil)
+			c, err := weights.Open(t.Context(), x.out, nil)
 			require.NoError(t, err)
 			w := c.Tensor(weights.Param{Layer: 1, Role: weights.Up})
 			require.NoError(t, c.Close())
@@ -74,7 +74,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyFiles finds files that are missing, cut or longer, and tensors
+// TestVerifyFiles finds files that are missing, truncated or longer, and tensors
 // that cannot be read.
 func TestVerifyFiles(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -121,11 +121,11 @@ func TestVerifySums(t *testing.T) {
 	require.Contains(t, found[0], "config.json: has the md5")
 	require.Equal(t, "absent: is missing", found[1])
 	for text, says := range map[string]string{
-		"":                                 "the list is empty",
-		"# nothing\n":                      "the list is empty",
-		"abc  model.safetensors":           "line 1 is no checksum",
-		good[0] + "nonsense\n":             "line 2 is no checksum",
-		strings.Repeat("z", 32) + "  a":    "line 1 is no checksum",
+		"":                                 "list of checksums is empty",
+		"# nothing\n":                      "list of checksums is empty",
+		"abc  model.safetensors":           "line 1 is not a checksum",
+		good[0] + "nonsense\n":             "line 2 is not a checksum",
+		strings.Repeat("z", 32) + "  a":    "line 1 is not a checksum",
 		strings.Repeat("0", 32) + "  ../a": "not a plain file name",
 		strings.Repeat("0", 32) + "  /a":   "not a plain file name",
 	} {
@@ -135,15 +135,15 @@ func TestVerifySums(t *testing.T) {
 	}
 }
 
-// TestVerifyRefuses asks for what cannot be compared.
+// TestVerifyRefuses verifies outputs that cannot be compared.
 func TestVerifyRefuses(t *testing.T) {
 	x := newTrial(t)
 	_, err := Verify(t.Context(), x.out, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Verify(t.Context(), x.base, nil)
-	require.ErrorContains(t, err, "there is no manifest")
+	require.ErrorContains(t, err, "has no manifest")
 	_, err = Verify(t.Context(), x.base, &VerifyOptions{Base: x.base})
-	require.ErrorContains(t, err, "only one of base and diff")
+	require.ErrorContains(t, err, "only the base is given")
 	require.NoError(t, x.do(t, x))
 	for text, says := range map[string]string{
 		"{}":                            "its version is 0, not 1",
@@ -159,14 +159,14 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// TestDigests has manifests with no digests, those of the output, and those of
-// the inputs too.
+// TestDigests has manifests without digests, with those of the output, and with
+// those of the inputs too.
 func TestDigests(t *testing.T) {
 	x := newTrial(t)
 	sums := func(d Digests) (outputs, inputs, tensors int) {
 		x.opts.Digests = d
 		require.NoError(t, x.do(t, x))
-		m, err := ReadManifest(filepath.Join(x.out, ManifestName))
+		m, err := ReadManifest(t.Context(), filepath.Join(x.out, ManifestName))
 		require.NoError(t, err)
 		require.Len(t, m.Inputs, 2)
 		for _, f := range m.Outputs {

@@ -10,11 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 )
 
-// counting is a file system that counts the reads and writes under way.
+// counting is a file system that counts concurrent reads and writes.
 type counting struct {
 	vfs.FS
 	now, most atomic.Int64
@@ -55,8 +56,8 @@ func (f *countedFile) ReadAt(b []byte, off int64) (int, error) {
 	return f.File.ReadAt(b, off)
 }
 
-// WriteAt takes its time until two operations were seen at once, so that
-// another worker can begin.
+// WriteAt waits until two operations were concurrent, so that another worker can
+// begin.
 func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
 	defer f.c.during()()
 	if f.c.most.Load() < 2 {
@@ -65,18 +66,19 @@ func (f *countedFile) WriteAt(b []byte, off int64) (int, error) {
 	return f.File.WriteAt(b, off)
 }
 
-// TestWorkersAreACeiling has no more operations under way than workers, and so
-// many at some time; one more where the inputs are digested beside the work.
+// TestWorkersAreACeiling checks that there are never more concurrent operations
+// than workers, and as many at some time. With digests of the inputs there is one
+// more.
 func TestWorkersAreACeiling(t *testing.T) {
-	m, x := testmodel.Small, newTrial(t)
-	write(t, m, x.base, testmodel.Options{Format: hf, DType: "F16", Values: m.Base})
-	write(t, m, x.delta, testmodel.Options{Format: easylm, DType: "BF16", Values: m.Diff})
+	m, x := modeltest.Small, newTrial(t)
+	write(t, m, x.base, &modeltest.Options{Format: hf, DType: "F16", Values: m.Base})
+	write(t, m, x.delta, &modeltest.Options{Format: easylm, DType: "BF16", Values: m.Diff})
 	for _, workers := range []int{1, 2, 5} {
 		for digests, more := range map[Digests]int{DigestNone: 0, DigestOutput: 0, DigestAll: 1} {
 			c := &counting{FS: vfs.OS}
 			before, most := runtime.NumGoroutine(), 0
-			_, err := Recover(t.Context(), x.base, x.delta, x.out, &Options{Workers: workers, Memory: 8 << 20, Digests: digests, fs: c,
-				Progress: func(Progress) { most = max(most, runtime.NumGoroutine()) }})
+			_, err := Recover(vfs.NewContext(t.Context(), c), x.base, x.delta, x.out, &Options{Workers: workers, Memory: 8 << 20, Digests: digests,
+				Progress: func(progress.Progress) { most = max(most, runtime.NumGoroutine()) }})
 			require.NoError(t, err)
 			require.LessOrEqual(t, c.most.Load(), int64(workers+more), "%d workers, digests %s", workers, digests)
 			require.GreaterOrEqual(t, c.most.Load(), int64(min(workers, 2)), "%d workers, digests %s", workers, digests)

@@ -72,3 +72,16 @@ func TestBytes(t *testing.T) {
 		require.Equal(t, test.want, n, "%v %v", test.dtype, test.shape)
 	}
 }
+
+func TestWeightTypes(t *testing.T) {
+	require.Equal(t, []dtype.Type{dtype.BF16, dtype.F16, dtype.F32, dtype.Q8_0}, dtype.WeightTypes())
+	for _, dt := range dtype.WeightTypes() {
+		elements, bytes := dt.Block()
+		n, ok := dt.Bytes([]int64{elements})
+		require.True(t, ok, dt)
+		require.Equal(t, n, bytes, dt)
+		require.True(t, dt.Decoded().IsFloat(), dt)
+	}
+	elements, bytes := dtype.Type("x").Block()
+	require.Zero(t, elements+bytes)
+}

@@ -17,22 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
 )
 
 // large is a model of 7B's shape: 13.5 GB in 16 bits.
-var large = testmodel.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
+var large = modeltest.Model{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000, Heads: 32}
 
-// BenchmarkLogits runs 32 tokens through a checkpoint of 7B's shape, which it
-// makes in the folder that KOALA_BENCH_DIR names, or finds there. Right before
-// each run the same files are read, by as many goroutines. "cold" drops the
-// files from the page cache before both.
+// BenchmarkLogits runs 32 tokens through a checkpoint of 7B's shape in the
+// directory that KOALA_BENCH_DIR names. It writes the checkpoint if it is not there.
+// Right before each run, the same number of goroutines reads the same files.
+// "cold" drops the files from the page cache before both.
 func BenchmarkLogits(b *testing.B) {
 	dir := os.Getenv("KOALA_BENCH_DIR")
 	if dir == "" {
-		b.Skip("needs 13.5 GB on disk for each format: name a folder in KOALA_BENCH_DIR")
+		b.Skip("needs 13.5 GB on disk for each format: name a directory in KOALA_BENCH_DIR")
 	}
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
 		path := filepath.Join(dir, "7b-"+string(format))
@@ -48,7 +49,7 @@ func benchmarkLogits(b *testing.B, path string, format weights.Format, cold bool
 	for i := range tokens {
 		tokens[i] = int32(i * 997)
 	}
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(b.Context(), path, nil)
 	require.NoError(b, err)
 	defer c.Close()
 	prepare := func() {
@@ -69,7 +70,7 @@ func benchmarkLogits(b *testing.B, path string, format weights.Format, cold bool
 		floors = append(floors, time.Since(start).Seconds())
 		prepare()
 		start = time.Now()
-		m, err := Open(c, nil)
+		m, err := Open(b.Context(), c, nil)
 		require.NoError(b, err)
 		_, err = m.Logits(b.Context(), tokens)
 		require.NoError(b, err)
@@ -86,12 +87,12 @@ func median(x []float64) float64 {
 	return x[len(x)/2]
 }
 
-// makeLarge writes the model, of random bf16 numbers of a hundredth or so.
+// makeLarge writes the model, with random bf16 numbers of about 0.01.
 func makeLarge(b *testing.B, path string, format weights.Format) {
 	if _, err := os.Stat(path); err == nil {
 		return
 	}
-	options := testmodel.Options{Format: format, DType: dtype.BF16}
+	options := &modeltest.Options{Format: format, DType: dtype.BF16}
 	require.NoError(b, large.Write(path, options)) // headers alone
 	plan, err := large.Plan(options)
 	require.NoError(b, err)
@@ -102,7 +103,7 @@ func makeLarge(b *testing.B, path string, format weights.Format) {
 		block[i], block[i+1] = byte(bits), byte(bits>>8)
 	}
 	for _, p := range plan.Order() {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		name := filepath.Join(path, plan.Files[at.Parts[0].File].Name)
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		require.NoError(b, err)
@@ -127,13 +128,12 @@ func drop(b *testing.B, c *weights.Checkpoint) {
 	}
 }
 
-// readAll reads a checkpoint's files from beginning to end and does nothing
-// else.
+// readAll reads a checkpoint's files from beginning to end.
 func readAll(b *testing.B, c *weights.Checkpoint) {
 	var group sync.WaitGroup
 	for _, info := range c.Files() {
 		var next atomic.Int64
-		for range 2 * runtime.GOMAXPROCS(0) { // as the pass does
+		for range 2 * runtime.GOMAXPROCS(0) { // as many as a pass starts
 			group.Go(func() {
 				block := make([]byte, 1<<20)
 				for {
@@ -152,12 +152,12 @@ func readAll(b *testing.B, c *weights.Checkpoint) {
 	}
 }
 
-// resetPeak lets the peak of the process's memory begin anew.
+// resetPeak resets the peak of the process's memory.
 func resetPeak(b *testing.B) {
 	require.NoError(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
 }
 
-// peak is the most memory that the process has had, in MiB.
+// peak returns the peak of the process's memory since resetPeak, in MiB.
 func peak(b *testing.B) float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	require.NoError(b, err)

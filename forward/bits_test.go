@@ -16,15 +16,15 @@ import (
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// odd is a model whose widths are no multiples of the 16 lanes of a sum, with
-// heads in groups.
-var odd = testmodel.Model{Layers: 3, Dim: 72, FFN: 100, Vocab: 76, Heads: 6, KVHeads: 2, Seed: 7}
+// odd is a model with grouped heads whose widths are not multiples of the 16 lanes
+// of a sum.
+var odd = modeltest.Model{Layers: 3, Dim: 72, FFN: 100, Vocab: 76, Heads: 6, KVHeads: 2, Seed: 7}
 
-// oddValues are bf16 numbers, as large as those of a trained model.
+// oddValues are bf16 numbers of the size of a trained model's weights.
 var oddValues = rounded(func(p weights.Param, r, c int) float32 {
 	v := half.FromF16(odd.Base(p, r, c))
 	if p.Role.IsNorm() {
@@ -33,15 +33,15 @@ var oddValues = rounded(func(p weights.Param, r, c int) float32 {
 	return 8 * v
 })
 
-// text is one of every id.
-func text(m testmodel.Model) (ids []int32) {
+// text returns a text with every id.
+func text(m modeltest.Model) (ids []int32) {
 	for i := range m.Vocab {
 		ids = append(ids, int32(i*29%m.Vocab))
 	}
 	return ids
 }
 
-// digest is the sha256 of logits, as little-endian numbers.
+// digest returns the SHA-256 of logits as little-endian numbers.
 func digest(l *Logits) string {
 	b := make([]byte, 0, 4*len(l.Values))
 	for _, v := range bitsOf(l.Values) {
@@ -51,7 +51,7 @@ func digest(l *Logits) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// committed is the digest of odd's logits.
+// committed returns the digest of odd's logits that is committed in testdata.
 func committed(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "odd.sha256"))
@@ -59,14 +59,14 @@ func committed(t *testing.T) string {
 	return strings.TrimSpace(string(b))
 }
 
-// TestSameBits runs one model from many forms of checkpoints, with several
-// numbers of workers, from files and from memory. All give the committed bits:
-// on this processor, with this kernel, as on every other.
+// TestSameBits runs one model from many forms of checkpoints, with several numbers
+// of workers, from files and from memory. All runs give the committed bits, with
+// every processor and kernel.
 func TestSameBits(t *testing.T) {
 	dir := t.TempDir()
 	want := committed(t)
 	paths := map[string]string{}
-	for name, o := range map[string]testmodel.Options{
+	for name, o := range map[string]*modeltest.Options{
 		"safetensors":       {Format: weights.FormatSafetensors},
 		"small safetensors": {Format: weights.FormatSafetensors, ShardSize: 20_000},
 		"easylm":            {Format: weights.FormatEasyLM},
@@ -94,7 +94,7 @@ func TestSameBits(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, digest(got), "%d workers", workers)
 			}
-			c, err := weights.Open(path, &weights.OpenOptions{Heads: odd.Heads})
+			c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: odd.Heads})
 			require.NoError(t, err)
 			m, err := Load(t.Context(), c, nil)
 			require.NoError(t, err)
@@ -106,11 +106,11 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
-// TestQuantized compares a file of Q8_0 with what it is in fp32.
+// TestQuantized compares a Q8_0 file with the same weights in fp32.
 func TestQuantized(t *testing.T) {
 	dir := t.TempDir()
 	in, quantized, wide := filepath.Join(dir, "in"), filepath.Join(dir, "q8.gguf"), filepath.Join(dir, "wide")
-	require.NoError(t, testmodel.Small.Write(in, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: testmodel.Small.Base}))
+	require.NoError(t, modeltest.Small.Write(in, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: modeltest.Small.Base}))
 	_, err := diff.Convert(t.Context(), in, quantized, &diff.Options{Format: weights.FormatGGUF, DType: dtype.Q8_0})
 	require.NoError(t, err)
 	_, err = diff.Convert(t.Context(), quantized, wide, &diff.Options{DType: dtype.F32})
@@ -125,8 +125,8 @@ func TestQuantized(t *testing.T) {
 	require.Less(t, r.MaxDifference, 0.1)
 }
 
-// TestEveryKernel runs TestSameBits in processes that use lower kernels than
-// the processor's best.
+// TestEveryKernel runs TestSameBits in processes that use kernels other than the
+// fastest one of the processor.
 func TestEveryKernel(t *testing.T) {
 	for _, kernel := range []string{"AVX2", "generic"} {
 		if half.Kernel() == kernel {
@@ -144,15 +144,15 @@ func TestEveryKernel(t *testing.T) {
 	}
 }
 
-// TestKernel is for TestEveryKernel's processes.
+// TestKernel checks the kernel of the processes that TestEveryKernel starts.
 func TestKernel(t *testing.T) {
 	if want := os.Getenv("KOALA_TEST_KERNEL"); want != "" {
 		require.Contains(t, []string{want, "NEON", "generic"}, half.Kernel())
 	}
 }
 
-// TestGroupedHeads compares a model of grouped heads with one whose heads of
-// keys and values are repeated: they are the same function, bit for bit.
+// TestGroupedHeads compares a model of grouped heads with one whose key and value
+// heads are repeated. They are the same function, bit for bit.
 func TestGroupedHeads(t *testing.T) {
 	whole := odd
 	whole.KVHeads = 0
@@ -164,31 +164,31 @@ func TestGroupedHeads(t *testing.T) {
 		return oddValues(p, r, c)
 	}
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, whole.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: repeated}))
+	require.NoError(t, whole.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: repeated}))
 	got, err := openModel(t, path, 0, nil).Logits(t.Context(), text(odd))
 	require.NoError(t, err)
 	require.Equal(t, committed(t), digest(got))
 }
 
-// TestTied compares a model whose embedding is its output matrix with one that
-// holds it twice.
+// TestTied compares a model of tied embeddings with one that stores the matrix
+// twice.
 func TestTied(t *testing.T) {
 	tied := odd
 	tied.Tied = true
 	var digests []string
-	for i, m := range []testmodel.Model{odd, tied} {
+	for i, m := range []modeltest.Model{odd, tied} {
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
-		require.NoError(t, m.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
+		require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: func(p weights.Param, r, c int) uint16 {
 			if p.Role == weights.Output {
 				p.Role = weights.Embed
 			}
 			return oddValues(p, r, c)
 		}}))
-		c, err := weights.Open(path, nil)
+		c, err := weights.Open(t.Context(), path, nil)
 		require.NoError(t, err)
 		defer c.Close()
 		for _, open := range []func() (*Model, error){
-			func() (*Model, error) { return Open(c, nil) },
+			func() (*Model, error) { return Open(t.Context(), c, nil) },
 			func() (*Model, error) { return Load(t.Context(), c, nil) },
 		} {
 			model, err := open()

@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/internal/dialogue"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestCompareFixtures compares forms of one model, and a base with what was
-// recovered.
+// TestCompareFixtures compares forms of one model, and a base with the recovered
+// model.
 func TestCompareFixtures(t *testing.T) {
 	for _, f := range [][3]string{
 		{"S", "base/meta-2", "base/easylm-fp32.stream"},
@@ -22,17 +22,17 @@ func TestCompareFixtures(t *testing.T) {
 		{"D", "base/hf-bin-statedict", "base/easylm-fp16.trainstate"},
 		{"S", "recovered/recovered-bf16.gguf", "recovered/hf-bf16"},
 	} {
-		a, err := Open(openFixture(t, f[0], f[1]), nil)
+		a, err := Open(t.Context(), openFixture(t, f[0], f[1]), nil)
 		require.NoError(t, err)
-		b, err := Open(openFixture(t, f[0], f[2]), nil)
+		b, err := Open(t.Context(), openFixture(t, f[0], f[2]), nil)
 		require.NoError(t, err)
 		r, err := Compare(t.Context(), a, b, nil)
 		require.NoError(t, err)
 		require.Equal(t, &CompareReport{Tokens: 32, Identical: true}, r)
 	}
-	a, err := Open(openFixture(t, "S", "base/meta-2"), nil)
+	a, err := Open(t.Context(), openFixture(t, "S", "base/meta-2"), nil)
 	require.NoError(t, err)
-	b, err := Open(openFixture(t, "S", "recovered/hf-bf16"), nil)
+	b, err := Open(t.Context(), openFixture(t, "S", "recovered/hf-bf16"), nil)
 	require.NoError(t, err)
 	r, err := Compare(t.Context(), a, b, expectation(t, "S").Tokens)
 	require.NoError(t, err)
@@ -40,12 +40,12 @@ func TestCompareFixtures(t *testing.T) {
 	require.Greater(t, r.MaxDifference, 0.7)
 }
 
-// TestFirstDifference changes one weight by its last bit, in each tensor in
-// turn, or what the model says of itself: Compare names the place.
+// TestFirstDifference changes the last bit of one weight, in each tensor in turn,
+// or a property of the model. Compare names the point that differs.
 func TestFirstDifference(t *testing.T) {
 	right := rounded(made().sum)
 	m := write(t, right, nil)
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	for _, p := range config.Params() {
 		other := write(t, func(q weights.Param, r, c int) uint16 {
 			if q == p && r == 3 && (c == 2 || p.Role.IsNorm()) {
@@ -69,13 +69,13 @@ func TestFirstDifference(t *testing.T) {
 	}
 }
 
-// TestUnseen documents what logits do not show: models that are the same
-// function, and changes of single last bits.
+// TestUnseen documents faults that logits do not show: exchanges that leave the
+// function the same, and rows of tokens that are not in the text.
 func TestUnseen(t *testing.T) {
 	right := rounded(made().sum)
 	e := expectationOf(t, write(t, right, nil), []int32{1, 57, 3, 99, 120, 0, 3, 64})
-	d := testmodel.Tiny.Dim / testmodel.Tiny.Heads
-	for name, v := range map[string]testmodel.Values{
+	d := modeltest.Tiny.Dim / modeltest.Tiny.Heads
+	for name, v := range map[string]modeltest.Values{
 		"two heads exchanged in q, k, v and o": func(p weights.Param, r, c int) uint16 {
 			switch {
 			case p.Layer != 1:
@@ -89,9 +89,9 @@ func TestUnseen(t *testing.T) {
 		"channels reversed in gate, up and down": func(p weights.Param, r, c int) uint16 {
 			switch p.Role {
 			case weights.Gate, weights.Up:
-				r = testmodel.Tiny.FFN - 1 - r
+				r = modeltest.Tiny.FFN - 1 - r
 			case weights.Down:
-				c = testmodel.Tiny.FFN - 1 - c
+				c = modeltest.Tiny.FFN - 1 - c
 			}
 			return right(p, r, c)
 		},
@@ -108,34 +108,26 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
-// TestDialogue compares the dialogue's tokens with those of package koala.
-func TestDialogue(t *testing.T) {
-	ids, reply := dialogue()
-	want, mask, err := koala.AppendMasked(nil, nil, conversation, &koala.Options{BOS: true})
-	require.NoError(t, err)
-	require.Equal(t, want, ids)
-	require.Equal(t, mask, reply)
-}
-
-// TestPlausibility runs the dialogue through a model of random weights, which
-// is as good as guessing, and one that repeats the last token.
+// TestPlausibility runs a dialogue through a model of random weights, which is as
+// good as guessing, and compares the report with the logits.
 func TestPlausibility(t *testing.T) {
-	m := testmodel.Model{Layers: 1, Dim: 16, FFN: 8, Vocab: 32000, Heads: 2, Seed: 3}
+	m := modeltest.Model{Layers: 1, Dim: 16, FFN: 8, Vocab: 32000, Heads: 2, Seed: 3}
 	path := t.TempDir() + "/model"
-	require.NoError(t, m.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
-	r, err := openModel(t, path, 0, nil).Plausibility(t.Context(), nil)
+	require.NoError(t, m.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	tokens, inReply, err := dialogue.Tokens(m.Vocab)
+	require.NoError(t, err)
+	r, err := openModel(t, path, 0, nil).Plausibility(t.Context(), tokens, inReply)
 	require.NoError(t, err)
 	require.InDelta(t, math.Log(32000), r.Random, 1e-12)
 	require.InDelta(t, r.Random, r.Mean, 0.1)
 	require.InDelta(t, r.Random, r.Replies, 0.1)
 	require.Len(t, r.Positions, r.Tokens-1)
-	require.Greater(t, r.Tokens, 150)
 
 	tiny := write(t, rounded(made().sum), nil)
-	tokens := []int32{1, 5, 9}
+	tokens = []int32{1, 5, 9}
 	l, err := tiny.Logits(t.Context(), tokens)
 	require.NoError(t, err)
-	p, err := tiny.Plausibility(t.Context(), tokens)
+	p, err := tiny.Plausibility(t.Context(), tokens, nil)
 	require.NoError(t, err)
 	for i, s := range p.Positions {
 		total := 0.
@@ -148,15 +140,15 @@ func TestPlausibility(t *testing.T) {
 	require.Zero(t, p.Replies)
 }
 
-// TestTop orders by logit, and equals by id.
+// TestTop orders tokens by logit, and those of equal logits by id.
 func TestTop(t *testing.T) {
 	l := &Logits{Tokens: []int32{0}, Vocab: 4, Values: []float32{1, 3, 1, 2}}
 	require.Equal(t, []Candidate{{1, 3}, {3, 2}, {0, 1}}, l.Top(0, 3))
 	require.Len(t, l.Top(0, 9), 4)
 }
 
-// TestPlaces are the names that a difference is told by.
-func TestPlaces(t *testing.T) {
-	require.Equal(t, "layer 3 attention", Place{Param: weights.Param{Layer: 3}, Mixed: true}.String())
-	require.Equal(t, "layer 3 q", fmt.Sprint(Place{Param: weights.Param{Layer: 3, Role: weights.Q}}))
+// TestTracePointNames checks the names of points in reports.
+func TestTracePointNames(t *testing.T) {
+	require.Equal(t, "layer 3 attention", tracePoint{param: weights.Param{Layer: 3}, attention: true}.String())
+	require.Equal(t, "layer 3 q", fmt.Sprint(tracePoint{param: weights.Param{Layer: 3, Role: weights.Q}}))
 }

@@ -1,54 +1,60 @@
-// Package forward runs LLaMA models: tokens in, logits out, in plain fp32
-// arithmetic that gives the same bits on every machine. It exists to prove that
-// a checkpoint is right, and to run small models without a server.
+// Package forward runs LLaMA models: it takes tokens and computes logits, in
+// fp32 arithmetic that gives the same bits on every machine. It proves that a
+// checkpoint is right, and it runs small models without a server.
+//
+// Open a checkpoint with package weights, then call [Open]. [Model.Logits] runs
+// a text through the model, [Model.Expect] compares the logits with those of a
+// reference, and [Compare] compares two models. To generate text, call [Load]
+// and [Model.NewSession].
 //
 // # The architecture
 //
-// A model of width d has a vector of d numbers for each token, which begins as
-// the token's row of the embedding. Each layer adds to it twice:
+// A model of width d has a vector of d numbers for each token. The vector begins
+// as the token's row of the embedding. Each layer adds to it twice:
 //
 //	x += O · attention(Q · n, K · n, V · n)   where n = norm(x)
 //	x += Down · (silu(Gate · n) * (Up · n))   where n = norm(x)
 //
-// and the logits, one for each token that could follow, are Output · norm(x).
+// The logits, one for each token that could follow, are Output · norm(x).
 //
-//   - norm divides a vector by its root mean square and multiplies with the
+//   - norm divides a vector by its root mean square and multiplies it by the
 //     norm's weights (RMSNorm).
-//   - Queries and keys are turned by an angle that grows with the position, pair
-//     by pair (rotary embeddings), so that their product depends on how far
-//     apart two tokens are.
-//   - attention works in heads: a head of D numbers of the query is multiplied
-//     with that of every key up to its own position, softmax makes weights of
-//     the products, and the values are summed by them. Several heads of queries
-//     may share one of keys and values (grouped heads).
+//   - Queries and keys are rotated by an angle that grows with the position, pair
+//     by pair (rotary embeddings). Their product then depends on the distance
+//     between the two tokens.
+//   - attention works in heads. A head of D numbers of the query is multiplied by
+//     that of every key up to the token's own position, softmax turns the products
+//     into weights, and the weights sum up the values. Several query heads may
+//     share one key and value head (grouped heads).
 //   - silu(z) is z / (1 + e^-z).
 //
-// The file layer.go is these lines as code. It reads weights as
-// [weights.Checkpoint.View] presents them in Meta's layout, so that files of
-// every format and layout are the same model.
+// The file layer.go is these lines as code. It reads weights through
+// [weights.Checkpoint.View] in Meta's layout, so that files of every format and
+// layout are the same model.
 //
-// # One answer
+// # Equal bits
 //
-// Sums are made by a fixed tree: 16 lanes, of which lane j adds the terms with
-// index j modulo 16 in their order, and the lanes are then folded in halves;
-// attention adds its values position by position. Products are rounded before
+// Sums follow a fixed tree of 16 lanes: lane j adds the terms with index j modulo
+// 16 in ascending order, and then the lanes are folded in halves.
+// Attention adds its values position by position. Products are rounded before
 // they are added. Exponentials, sines and cosines are the module's own, because
-// those of package math differ between processors. So equal weights give equal
-// bits, whatever the format, the number of workers, the kernel or the processor.
-// [Options.Fast] gives that up for speed.
+// those of package math differ between processors. Therefore equal weights give
+// equal bits, whatever the format, the number of workers, the kernel or the
+// processor. [Options.Fast] gives this up for speed.
 //
-// # Weights that are read, weights that are kept
+// # Weights in files and weights in memory
 //
-// [Model.Logits] reads the weights in blocks of rows, each once, and applies
-// each to all tokens; some blocks are read while others are multiplied, and the
-// memory is bounded at any size of the model. [Load] keeps the weights in
-// memory, for a [Session], which adds tokens to a text one by one.
+// [Model.Logits] reads the weights in blocks of rows, each block once, and
+// applies each block to all tokens. Some workers read while others multiply, and
+// the memory is bounded for a model of any size. [Load] keeps the weights in
+// memory for a [Session], which adds tokens to a text one by one.
 //
-// # What logits can see
+// # What logits show
 //
 // [Model.Expect] and [Compare] prove what digests of files cannot: that the
-// weights are in the right place and order. In the tests' two models of two
-// layers, whose logits are of the order of one, the largest change of a logit is
+// weights are in the right place and order. The tests have two models of two
+// layers, whose logits are of the order of one. In these, a fault changes a logit
+// by at most
 //
 //	0.8 – 3.9      rotary order of q and k, or of one of them, in one layer
 //	0.9 – 8        a matrix of one layer transposed; k and v, or layers, exchanged
@@ -58,13 +64,14 @@
 //	0.01 – 0.03    one matrix scaled by 1.01
 //	5e-4 – 7e-3    half of one matrix truncated to bf16 instead of rounded
 //
-// and [DefaultTolerance] is 1e-4. The last bit of one weight is a matter of
-// chance: in these models of width 64 and of bf16 it moves logits by 1e-5 to
-// 7e-4, which is its share of a sum, and so less in wider models. What cannot be
-// seen at all: rows of the embedding that are not in the text, and heads, or
-// channels of the feed-forward network, that are exchanged in all their matrices
-// alike, for that is the same function. Digests find all of these; so does
-// [Compare], which compares bits, where the right checkpoint is at hand, but for
-// the rows that are not in the text. Text that a model generates shows little of
-// all this.
+// and [DefaultTolerance] is 1e-4. Whether the last bit of a single weight shows
+// is a matter of chance. In these bf16 models of width 64 it moves logits by 1e-5
+// to 7e-4, which is its share of a sum; in wider models its share is smaller.
+//
+// Logits never show two kinds of fault. The first is a row of the embedding whose
+// token is not in the text. The second is an exchange of heads, or of channels of
+// the feed-forward network, in all their matrices alike: that is the same
+// function. Digests find both kinds. [Compare], which compares bits, finds all
+// but the first kind where the right checkpoint is at hand. Text that a model
+// generates shows little of all this.
 package forward

@@ -12,36 +12,35 @@ import (
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
 // values are the weights of a model, in Meta's layout.
 type values func(p weights.Param, row, col int) float32
 
-// origin is what a recovered model is made of.
+// origin is the base and the diff of a recovered model.
 type origin struct{ base, delta values }
 
-// sum is a recovered weight before it is rounded to bf16.
+// sum returns a recovered weight before it is rounded to bf16.
 func (o origin) sum(p weights.Param, r, c int) float32 { return o.base(p, r, c) + o.delta(p, r, c) }
 
-// rounded writes numbers as bf16.
-func rounded(v values) testmodel.Values {
+// rounded returns the values as bf16.
+func rounded(v values) modeltest.Values {
 	return func(p weights.Param, r, c int) uint16 { return half.ToBF16(v(p, r, c)) }
 }
 
-// fault is a mistake in the weights, by where a recovered weight is taken from,
-// or in config.json.
+// fault is a mistake in the weights or in config.json.
 type fault struct {
 	name   string
-	values func(o origin) testmodel.Values
+	values func(o origin) modeltest.Values
 	config map[string]any
 }
 
-// moved is a fault that takes the weights of some roles of layer 1 from
-// elsewhere.
+// moved returns a fault that takes the weights of some roles of layer 1 from
+// another place.
 func moved(name string, from func(p weights.Param, r, c int) (weights.Param, int, int), roles ...weights.Role) fault {
-	return fault{name: name, values: func(o origin) testmodel.Values {
+	return fault{name: name, values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			for _, role := range roles {
 				if p.Role == role && (p.Layer == 1 || !role.InLayer()) {
@@ -53,9 +52,9 @@ func moved(name string, from func(p weights.Param, r, c int) (weights.Param, int
 	}}
 }
 
-// changed is a fault that computes the weights of one role of layer 1.
+// changed returns a fault that computes the weights of one role of layer 1.
 func changed(name string, role weights.Role, change func(v float32, r, c int) float32) fault {
-	return fault{name: name, values: func(o origin) testmodel.Values {
+	return fault{name: name, values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			v := o.sum(p, r, c)
 			if p.Role != role || p.Layer != 1 && role.InLayer() {
@@ -66,9 +65,9 @@ func changed(name string, role weights.Role, change func(v float32, r, c int) fl
 	}}
 }
 
-// halves is where Hugging Face's order of rows has a row of Meta's.
+// halves returns the place in Hugging Face's order of a row in Meta's order.
 func halves(p weights.Param, r, c int) (weights.Param, int, int) {
-	d := testmodel.Tiny.Dim / testmodel.Tiny.Heads
+	d := modeltest.Tiny.Dim / modeltest.Tiny.Heads
 	return p, r/d*d + r%d%2*(d/2) + r%d/2, c
 }
 
@@ -83,9 +82,8 @@ func exchanged(a, b weights.Role) func(p weights.Param, r, c int) (weights.Param
 
 var one = func(float32, int, int) float32 { return 1 }
 
-// faults must all be found at the default tolerance. What logits cannot see is
-// not here: heads or channels that are exchanged in all their matrices alike,
-// rows of tokens that are not in the text, and changes of single last bits.
+// faults must all be found at the default tolerance. Faults that logits do not
+// show are in TestUnseen.
 var faults = []fault{
 	moved("rotary order of q and k", halves, weights.Q, weights.K),
 	moved("rotary order of q alone", halves, weights.Q),
@@ -120,7 +118,7 @@ var faults = []fault{
 	}),
 	changed("a norm dropped", weights.FFNNorm, one),
 	changed("the last norm dropped", weights.Norm, one),
-	{name: "layers exchanged", values: func(o origin) testmodel.Values {
+	{name: "layers exchanged", values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			if p.Role.InLayer() {
 				p.Layer = 1 - p.Layer
@@ -128,19 +126,19 @@ var faults = []fault{
 			return o.sum(p, r, c)
 		})
 	}},
-	{name: "a layer twice", values: func(o origin) testmodel.Values {
+	{name: "a layer twice", values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			p.Layer = 0
 			return o.sum(p, r, c)
 		})
 	}},
-	{name: "the base for the model", values: func(o origin) testmodel.Values { return rounded(o.base) }},
-	{name: "a base that was rounded to bf16", values: func(o origin) testmodel.Values {
+	{name: "the base for the model", values: func(o origin) modeltest.Values { return rounded(o.base) }},
+	{name: "a base that was rounded to bf16", values: func(o origin) modeltest.Values {
 		return rounded(func(p weights.Param, r, c int) float32 {
 			return half.FromBF16(half.ToBF16(o.base(p, r, c))) + o.delta(p, r, c)
 		})
 	}},
-	{name: "half a matrix truncated and not rounded", values: func(o origin) testmodel.Values {
+	{name: "half a matrix truncated and not rounded", values: func(o origin) modeltest.Values {
 		right := rounded(o.sum)
 		return func(p weights.Param, r, c int) uint16 {
 			if p == (weights.Param{Layer: 1, Role: weights.Down}) && r%2 == 0 {
@@ -154,10 +152,10 @@ var faults = []fault{
 	{name: "another number of heads", config: map[string]any{"num_attention_heads": 2, "num_key_value_heads": 2}},
 }
 
-// made is a model of testmodel, with matrices large enough that attention is
-// not even.
+// made returns a model of package modeltest whose matrices are scaled up, so that
+// attention prefers some tokens to others.
 func made() origin {
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	return origin{
 		func(p weights.Param, r, c int) float32 {
 			v := half.FromF16(m.Base(p, r, c))
@@ -170,12 +168,11 @@ func made() origin {
 	}
 }
 
-// write writes a model of Tiny's shape as a Hugging Face directory, and opens
-// it.
-func write(t *testing.T, v testmodel.Values, config map[string]any) *Model {
+// write writes a model of Tiny's shape as a Hugging Face directory and opens it.
+func write(t *testing.T, v modeltest.Values, config map[string]any) *Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Tiny.Write(path, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: v}))
+	require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.BF16, Values: v}))
 	if config != nil {
 		editConfig(t, path, config)
 	}
@@ -196,18 +193,18 @@ func editConfig(t *testing.T, path string, config map[string]any) {
 	require.NoError(t, os.WriteFile(file, text, 0o644))
 }
 
-// openModel opens a model of some heads, 0 where the files tell.
+// openModel opens a model. Heads is zero if the files have the number of heads.
 func openModel(t *testing.T, path string, heads int, opts *Options) *Model {
 	t.Helper()
-	c, err := weights.Open(path, &weights.OpenOptions{Heads: heads})
+	c, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: heads})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	m, err := Open(c, opts)
+	m, err := Open(t.Context(), c, opts)
 	require.NoError(t, err)
 	return m
 }
 
-// expectationOf is what a model itself gives.
+// expectationOf returns the logits of a model as an expectation.
 func expectationOf(t *testing.T, m *Model, tokens []int32) *Expectation {
 	t.Helper()
 	l, err := m.Logits(t.Context(), tokens)
@@ -222,7 +219,7 @@ func expectationOf(t *testing.T, m *Model, tokens []int32) *Expectation {
 	return &Expectation{Tokens: tokens, Models: map[string]Reference{"right": r}}
 }
 
-// TestFaultsOfMadeModel finds every fault in a model of testmodel.
+// TestFaultsOfMadeModel finds every fault in a model of modeltest.
 func TestFaultsOfMadeModel(t *testing.T) {
 	o := made()
 	tokens := []int32{1, 57, 3, 99, 120, 0, 3, 64, 17, 5, 88, 31}
@@ -238,7 +235,7 @@ func TestFaultsOfFixture(t *testing.T) {
 	findFaults(t, origin{base, readValues(t, openFixture(t, "S", "diff/diff-bf16.stream"))}, e)
 }
 
-// readValues reads a whole checkpoint.
+// readValues reads all weights of a checkpoint.
 func readValues(t *testing.T, c *weights.Checkpoint) values {
 	t.Helper()
 	all := map[weights.Param][]float32{}
@@ -251,12 +248,12 @@ func readValues(t *testing.T, c *weights.Checkpoint) values {
 		half.Floats(all[p], raw, dtype.Type(v.DType))
 	}
 	return func(p weights.Param, r, c int) float32 {
-		cols := testmodel.Tiny.Dim
+		cols := modeltest.Tiny.Dim
 		switch {
 		case p.Role.IsNorm():
 			cols = 1
 		case p.Role == weights.Down:
-			cols = testmodel.Tiny.FFN
+			cols = modeltest.Tiny.FFN
 		}
 		return all[p][r*cols+c]
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// heads of the fixtures' shapes; EasyLM streams do not tell them.
+// heads are the numbers of heads of the fixtures, which EasyLM streams lack.
 var heads = map[string]int{"S": 4, "T": 3, "D": 2}
 
 // forms are the fixtures' bases and recovered models, in every format.
@@ -45,17 +45,17 @@ var forms = []struct{ shape, path, model string }{
 	{"D", "recovered/recovered-bf16.stream", "recovered-bf16"},
 }
 
-// TestReferenceLogits compares every form with the reference's logits: within
-// 5e-6, and the eight best of each position in the reference's order. Forms of
-// the same weights give the same bits, with any number of workers, in memory
-// and from files.
+// TestReferenceLogits compares every form with the reference's logits. The
+// differences are below 5e-6, and the eight likeliest tokens of each position are
+// in the reference's order. Forms of the same weights give the same bits with any
+// number of workers.
 func TestReferenceLogits(t *testing.T) {
 	same := map[string]*Logits{}
 	for _, f := range forms {
 		t.Run(f.shape+"/"+f.path, func(t *testing.T) {
 			c := openFixture(t, f.shape, f.path)
 			for _, workers := range []int{1, 2, 3, 7} {
-				m, err := Open(c, &Options{Workers: workers})
+				m, err := Open(t.Context(), c, &Options{Workers: workers})
 				require.NoError(t, err)
 				got, err := m.Logits(t.Context(), expectation(t, f.shape).Tokens)
 				require.NoError(t, err)
@@ -70,20 +70,20 @@ func TestReferenceLogits(t *testing.T) {
 
 func expectation(t *testing.T, shape string) *Expectation {
 	t.Helper()
-	e, err := ReadExpectation(fixture.Path(t, "fixtures", shape, "expected", "logits.json"))
+	e, err := ReadExpectation(t.Context(), fixture.Path(t, "fixtures", shape, "expected", "logits.json"))
 	require.NoError(t, err)
 	return e
 }
 
 func openFixture(t *testing.T, shape, path string) *weights.Checkpoint {
 	t.Helper()
-	c, err := weights.Open(fixture.Path(t, "fixtures", shape, filepath.FromSlash(path)), &weights.OpenOptions{Heads: heads[shape]})
+	c, err := weights.Open(t.Context(), fixture.Path(t, "fixtures", shape, filepath.FromSlash(path)), &weights.OpenOptions{Heads: heads[shape]})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-// requireReference compares with the reference in words of its own.
+// requireReference compares with the reference, without Model.Expect.
 func requireReference(t *testing.T, shape, model string, got *Logits) {
 	t.Helper()
 	want := expectation(t, shape).Models[model]

@@ -6,14 +6,15 @@ import (
 	"github.com/koala-go/sdk/internal/half"
 )
 
-// The functions here are made of sums, products, quotients, roots and
-// roundings alone, which IEEE 754 defines to the last bit. Each product is
-// converted before it is added, because a compiler may fuse the two otherwise:
-// see "Floating-point operators" in Go's specification. Package math has
-// assembly of its own for some processors, whose last bits differ.
+// The functions in this file consist of sums, products, quotients, roots and
+// roundings, which IEEE 754 defines to the last bit. Each product is converted
+// before it is added, because a compiler may fuse the two otherwise: see
+// "Floating-point operators" in Go's specification. Package math has assembly
+// code for some processors, whose last bits differ.
 
-// log is ln x for a normal, positive x, within 2^-50 of it or of 1. With
-// x = 2^k·m and s = (m-1)/(m+1) it is k·ln 2 + 2·(s + s³/3 + s⁵/5 + …).
+// log returns ln x for a normal, positive x. The error is at most 2^-50 times the
+// larger of |ln x| and 1. With x = 2^k·m and s = (m-1)/(m+1), ln x is
+// k·ln 2 + 2·(s + s³/3 + s⁵/5 + …).
 func log(x float64) float64 {
 	m, k := math.Frexp(x)
 	if m < math.Sqrt2/2 {
@@ -28,19 +29,19 @@ func log(x float64) float64 {
 	return float64(float64(k)*half.Ln2High) + (float64(float64(k)*half.Ln2Low) + float64(2*s*sum))
 }
 
-// maxAngle is the largest angle that sincos takes.
+// maxAngle is the largest argument of sincos.
 const maxAngle = 1 << 20
 
-// π/2 in two parts; products of the first with whole numbers below 2^20 are
-// exact. Source: fdlibm's e_rem_pio2.c.
+// π/2 is the sum of two parts. Products of the first part with integers below
+// 2^20 are exact. Source: fdlibm's e_rem_pio2.c.
 const (
 	halfPiHigh = 1.57079632673412561417e+00
 	halfPiLow  = 6.07710050650619224932e-11
 )
 
-// sincos are the sine and cosine of an angle from 0 to maxAngle, each within
-// 2^-24 of its size, plus 2^-40. The angle is reduced to ±π/4 and a number of
-// quarter turns.
+// sincos returns the sine and cosine of an angle from 0 to maxAngle. The error of
+// each is at most 2^-24 of its size, plus 2^-40. The angle is reduced to a
+// multiple k of π/2 and a rest within ±π/4.
 func sincos(angle float32) (sin, cos float32) {
 	k := math.RoundToEven(float64(float64(angle) * (2 / math.Pi)))
 	r := float64(angle) - float64(k*halfPiHigh)
@@ -57,7 +58,7 @@ func sincos(angle float32) (sin, cos float32) {
 	return s, c
 }
 
-// sinSeries is r - r³/3! + r⁵/5! - …
+// sinSeries returns r - r³/3! + r⁵/5! - …
 func sinSeries(r float64) float64 {
 	sum, square := 1., float64(r*r)
 	for n := 14.; n >= 2; n -= 2 {
@@ -66,7 +67,7 @@ func sinSeries(r float64) float64 {
 	return r * sum
 }
 
-// cosSeries is 1 - r²/2! + r⁴/4! - …
+// cosSeries returns 1 - r²/2! + r⁴/4! - …
 func cosSeries(r float64) float64 {
 	sum, square := 1., float64(r*r)
 	for n := 15.; n >= 1; n -= 2 {
@@ -75,9 +76,9 @@ func cosSeries(r float64) float64 {
 	return sum
 }
 
-// swiglu multiplies up with silu(gate) and leaves it in gate: silu(z) is
+// swiglu multiplies up by silu(gate) and stores the product in gate. silu(z) is
 // z / (1 + e^-z), the activation of the feed-forward layers. powers is scratch
-// of the same length.
+// space of the same length.
 func swiglu(gate, up, powers []float32) {
 	for i, z := range gate {
 		powers[i] = -z
@@ -88,7 +89,7 @@ func swiglu(gate, up, powers []float32) {
 	}
 }
 
-// sum adds by the tree of half.Dot: 16 lanes, folded in halves.
+// sum adds in the order of half.Dot: 16 lanes, folded in halves.
 func sum(x []float32) float32 {
 	var lanes [16]float32
 	for i, v := range x {
@@ -102,9 +103,10 @@ func sum(x []float32) float32 {
 	return lanes[0]
 }
 
-// softmax makes weights of scores: positive numbers that add up to 1, in the
-// ratios of e to the power of the scores.
+// softmax replaces scores by weights that add up to 1, in the ratios of e to the
+// power of the scores.
 func softmax(scores []float32) {
+	// The greatest score is subtracted first, so that no power overflows.
 	most := scores[0]
 	for _, s := range scores {
 		most = max(most, s)
@@ -119,7 +121,8 @@ func softmax(scores []float32) {
 	}
 }
 
-// finite says whether no element is infinite or NaN.
+// finite reports whether all elements are finite: those whose exponent bits are
+// all set are infinite or NaN.
 func finite(x []float32) bool {
 	for _, v := range x {
 		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// samples are numbers from low to high: many, evenly spread over the patterns
-// of float32 and over the numbers.
+// samples returns many numbers from low to high, spread evenly over the bit
+// patterns of float32 and over the range.
 func samples(low, high float32) (x []float32) {
 	const n = 300_000
 	for i := range n {
@@ -50,7 +50,7 @@ func TestSinCos(t *testing.T) {
 	require.Less(t, worst, 1.)
 }
 
-// TestSum compares with a sum in the words of the rule.
+// TestSum compares with a recursive implementation of the same order.
 func TestSum(t *testing.T) {
 	for n := range 70 {
 		x := make([]float32, n)
@@ -64,11 +64,11 @@ func TestSum(t *testing.T) {
 			if len(l) == 1 {
 				return l[0]
 			}
-			half := make([]float32, len(l)/2)
-			for j := range half {
-				half[j] = l[j] + l[j+len(half)]
+			folded := make([]float32, len(l)/2)
+			for j := range folded {
+				folded[j] = l[j] + l[j+len(folded)]
 			}
-			return fold(half)
+			return fold(folded)
 		}
 		require.Equal(t, fold(lanes[:]), sum(x))
 	}
@@ -101,7 +101,7 @@ func TestSwiGLU(t *testing.T) {
 	require.Equal(t, []float32{0, 3000}, gate)
 }
 
-// TestFrequencies compares with the powers in float64.
+// TestFrequencies compares with powers in float64.
 func TestFrequencies(t *testing.T) {
 	for _, head := range []int{2, 8, 12, 64, 100, 128} {
 		for _, theta := range []float64{1, 10000, 500000, 12345.678} {

@@ -1,65 +1,65 @@
 package forward
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/koala-go/sdk/internal/half"
 	"github.com/koala-go/sdk/weights"
 )
 
-// pass carries some tokens of a text through the model.
+// pass takes some tokens of a text through the model.
 type pass struct {
 	*Model
-	crew
+	runner
 	*activations
-	position int // of the first token
-
-	// trace, if not nil, is shown what each place of the model computes.
-	trace func(at Place, values []float32)
+	position int // of the first token in the text
+	trace    trace
 }
 
-// activations are the numbers that a pass makes of tokens: arrays of a row for
-// each token. A matrix never has the same array before and behind it.
+// activations are the numbers that a pass computes: arrays of a row for each
+// token. The input and the output of a matrix are never the same array, because
+// workers still read the input when others write output.
 type activations struct {
-	tokens, outputs int // of which the last so many get logits
+	tokens  int // the number of tokens of the pass
+	outputs int // the number of tokens, from the end, that get logits
 
-	x          []float32 // [tokens, d], what the layers add to
+	x          []float32 // [tokens, d], the sum that the layers add to
 	normed     []float32 // [tokens, d]
-	query      []float32 // [tokens, heads·D], which is d
+	query      []float32 // [tokens, heads·D], which is [tokens, d]
 	key, value []float32 // [tokens, kv heads·D]
-	mixed      []float32 // [tokens, d], values as attention sums them
+	mixed      []float32 // [tokens, d], the values that attention summed up
 	gate, up   []float32 // [tokens, f]
-	added      []float32 // [tokens, d], what a layer adds to x
+	added      []float32 // [tokens, d], the result that a layer adds to x
 	logits     []float32 // [outputs, V]
-	cos, sin   []float32 // [tokens, D/2]
+	cos, sin   []float32 // [tokens, D/2], of the angles of rotary embeddings
 	scores     []float32 // [workers, queryBlock, tokens of the text], scratch of attention
 	powers     []float32 // [workers, gateBlock], scratch of the feed-forward network
 }
 
-// run takes the ids through all layers and computes the logits.
+// run computes the logits of the tokens. cache has one element for each layer, or
+// a single one that all layers use in turn.
 func (p *pass) run(ids []int32, cache []layerCache) error {
 	d, eps := p.Config.Dim, p.Config.Epsilon()
 	for t, id := range ids {
-		if err := p.embed.floats(row(p.x, t, d), int(id)); err != nil {
+		if err := p.embed.readRow(row(p.x, t, d), int(id)); err != nil {
 			return err
 		}
-		half := len(p.rotary.frequencies)
-		p.rotary.turns(row(p.cos, t, half), row(p.sin, t, half), p.position+t)
+		pairs := len(p.rotary.frequencies)
+		p.rotary.angles(row(p.cos, t, pairs), row(p.sin, t, pairs), p.position+t)
 	}
-	p.show(0, weights.Embed, p.x)
+	p.traceProducts(0, weights.Embed, p.x)
 	for l := range p.Config.Layers {
 		if err := p.layer(l, &cache[l%len(cache)]); err != nil {
 			return err
 		}
 	}
-	from := (p.tokens - p.outputs) * d
+	from := (p.tokens - p.outputs) * d // the output matrix is large: only what is asked for
 	normalize(p.normed[from:], p.x[from:], p.norms[weights.Param{Role: weights.Norm}], eps)
-	p.show(0, weights.Norm, p.normed[from:])
+	p.traceProducts(0, weights.Norm, p.normed[from:])
 	if err := p.multiply(p.normed[from:], product{weights.Output, p.logits}); err != nil {
 		return err
 	}
-	p.show(0, weights.Output, p.logits)
+	p.traceProducts(0, weights.Output, p.logits)
 	return nil
 }
 
@@ -77,20 +77,22 @@ func (p *pass) attention(l int, cache *layerCache) error {
 	if err != nil {
 		return err
 	}
-	p.show(l, weights.Q, p.query)
-	p.show(l, weights.K, p.key)
-	p.show(l, weights.V, p.value)
-	p.turn()
-	cache.cut(p.position, p.Config.HeadDim())
+	p.traceProducts(l, weights.Q, p.query)
+	p.traceProducts(l, weights.K, p.key)
+	p.traceProducts(l, weights.V, p.value)
+	p.rotate()
+	// A session that was truncated has later keys in the cache, and a cache that
+	// all layers share has the keys of the layer before.
+	cache.truncate(p.position, p.Config.HeadDim())
 	cache.append(p.key, p.value, p.Config.HeadDim())
 	p.attend(cache)
 	if p.trace != nil {
-		p.trace(Place{Param: weights.Param{Layer: l}, Mixed: true}, p.mixed)
+		p.trace(tracePoint{param: weights.Param{Layer: l}, attention: true}, p.mixed)
 	}
 	if err := p.multiply(p.mixed, product{weights.O, p.added}); err != nil {
 		return err
 	}
-	p.show(l, weights.O, p.added)
+	p.traceProducts(l, weights.O, p.added)
 	add(p.x, p.added)
 	return nil
 }
@@ -100,8 +102,8 @@ func (p *pass) feedForward(l int) error {
 	if err := p.multiply(p.normed, product{weights.Gate, p.gate}, product{weights.Up, p.up}); err != nil {
 		return err
 	}
-	p.show(l, weights.Gate, p.gate)
-	p.show(l, weights.Up, p.up)
+	p.traceProducts(l, weights.Gate, p.gate)
+	p.traceProducts(l, weights.Up, p.up)
 	p.each((len(p.gate)+gateBlock-1)/gateBlock, func(worker, i int) {
 		from, to := i*gateBlock, min((i+1)*gateBlock, len(p.gate))
 		swiglu(p.gate[from:to], p.up[from:to], row(p.powers, worker, gateBlock)[:to-from])
@@ -109,22 +111,23 @@ func (p *pass) feedForward(l int) error {
 	if err := p.multiply(p.gate, product{weights.Down, p.added}); err != nil {
 		return err
 	}
-	p.show(l, weights.Down, p.added)
+	p.traceProducts(l, weights.Down, p.added)
 	add(p.x, p.added)
 	return nil
 }
 
-// gateBlock is how many numbers of gate and up a worker takes at a time.
+// gateBlock is the number of elements of gate and up that a worker computes at a
+// time.
 const gateBlock = 512
 
-// norm makes normed of x.
+// norm normalizes x into normed.
 func (p *pass) norm(w weights.Param) {
 	normalize(p.normed, p.x, p.norms[w], p.Config.Epsilon())
-	p.show(w.Layer, w.Role, p.normed)
+	p.traceProducts(w.Layer, w.Role, p.normed)
 }
 
-// normalize divides each row of x by its root mean square and multiplies with
-// the weights, of which there are as many as a row has numbers.
+// normalize divides each row of x by its root mean square and multiplies it by
+// the weights, element by element.
 func normalize(dst, x, weight []float32, eps float64) {
 	d := len(weight)
 	for ; len(x) > 0; dst, x = dst[d:], x[d:] {
@@ -136,21 +139,23 @@ func normalize(dst, x, weight []float32, eps float64) {
 	}
 }
 
-// turn rotates queries and keys by their positions.
-func (p *pass) turn() {
+// rotate rotates queries and keys by the angles of their positions.
+func (p *pass) rotate() {
 	pairs := len(p.rotary.frequencies)
 	for t := range p.tokens {
 		cos, sin := row(p.cos, t, pairs), row(p.sin, t, pairs)
-		turn(row(p.query, t, p.Config.Dim), cos, sin)
-		turn(row(p.key, t, p.Config.KeyRows()), cos, sin)
+		rotate(row(p.query, t, p.Config.Dim), cos, sin)
+		rotate(row(p.key, t, p.Config.KeyRows()), cos, sin)
 	}
 }
 
-// queryBlock is the number of tokens whose queries one worker multiplies with
-// all keys at once.
+// queryBlock is the number of tokens whose queries a worker multiplies by all keys
+// at once.
 const queryBlock = 16
 
-// attend makes mixed of the queries, and of the keys and values of all tokens.
+// attend computes mixed from the queries of the pass's tokens and the keys and
+// values of all tokens of the text. Blocks of one head are neighbours in the order
+// of the calls, so that workers share its keys in the cache.
 func (p *pass) attend(cache *layerCache) {
 	blocks := (p.tokens + queryBlock - 1) / queryBlock
 	p.each(p.Config.Heads*blocks, func(worker, i int) {
@@ -160,16 +165,19 @@ func (p *pass) attend(cache *layerCache) {
 	})
 }
 
-// attendHead is one head of attention for n tokens. Each sees the keys and
-// values up to its own position. scores has room for n rows of as many numbers
-// as the text has tokens.
+// attendHead computes one head of attention for n tokens. Each token sees the
+// keys and values up to its own position. scores has room for n rows of as many
+// numbers as the text has tokens.
 func (p *pass) attendHead(cache *layerCache, head, first, n int, scores []float32) {
 	width, d := p.Config.Dim, p.Config.HeadDim()
-	shared := head / (p.Config.Heads / p.Config.KeyHeads()) // by a group of heads
+	shared := head / (p.Config.Heads / p.Config.KeyHeads()) // the key head of the group
 	keys, values := cache.keys[shared], cache.values[shared]
-	length := p.position + first + n // what the last of them sees
+	// The last of the n tokens sees all these keys. The products of the other
+	// tokens with later keys are computed too and ignored: one matrix product is
+	// faster than n products of different lengths.
+	length := p.position + first + n
 	half.MulFloats(scores, length, keys[:length*d], length, d, p.query[first*width+head*d:], width, n)
-	scale := float32(1 / math.Sqrt(float64(d)))
+	scale := float32(1 / math.Sqrt(float64(d))) // the usual 1/√D
 	for i := range n {
 		seen := row(scores, i, length)[:length-n+1+i]
 		for j := range seen {
@@ -191,64 +199,5 @@ func add(x, y []float32) {
 	}
 }
 
-// row is row i of a matrix of n columns.
+// row returns row i of a matrix of n columns.
 func row(x []float32, i, n int) []float32 { return x[i*n : (i+1)*n] }
-
-// Place is a point of the model where a pass can be looked at.
-type Place struct {
-	// Param is the weight whose products with all tokens are meant.
-	Param weights.Param
-	// Mixed means what attention makes of a layer's queries, keys and values
-	// instead; Param then has the layer alone.
-	Mixed bool
-}
-
-// String is the weight, "layer 3 q", or "layer 3 attention".
-func (p Place) String() string {
-	if p.Mixed {
-		return fmt.Sprintf("layer %d attention", p.Param.Layer)
-	}
-	return p.Param.String()
-}
-
-// show lets the trace look at what a weight made of all tokens.
-func (p *pass) show(layer int, r weights.Role, values []float32) {
-	if p.trace != nil {
-		p.trace(Place{Param: weights.Param{Layer: layer, Role: r}}, values)
-	}
-}
-
-// layerCache holds the keys and values of a text's tokens in one layer: for
-// each head a row of D numbers a token.
-type layerCache struct{ keys, values [][]float32 }
-
-func newCache(kvHeads int) layerCache {
-	return layerCache{make([][]float32, kvHeads), make([][]float32, kvHeads)}
-}
-
-// append adds rows of all heads' keys and values, of d numbers a head.
-func (c *layerCache) append(keys, values []float32, d int) {
-	c.grow(len(keys) / len(c.keys))
-	for h := 0; len(keys) > 0; h, keys, values = (h+1)%len(c.keys), keys[d:], values[d:] {
-		c.keys[h] = append(c.keys[h], keys[:d]...)
-		c.values[h] = append(c.values[h], values[:d]...)
-	}
-}
-
-// grow makes room for n more numbers of each head, at least twice what there
-// was, so that a text that grows by single tokens is seldom moved.
-func (c *layerCache) grow(n int) {
-	if need := len(c.keys[0]) + n; need > cap(c.keys[0]) {
-		for h := range c.keys {
-			c.keys[h] = append(make([]float32, 0, max(need, 2*cap(c.keys[h]))), c.keys[h]...)
-			c.values[h] = append(make([]float32, 0, max(need, 2*cap(c.values[h]))), c.values[h]...)
-		}
-	}
-}
-
-// cut keeps n tokens, of d numbers a head.
-func (c *layerCache) cut(n, d int) {
-	for h := range c.keys {
-		c.keys[h], c.values[h] = c.keys[h][:n*d], c.values[h][:n*d]
-	}
-}

@@ -1,74 +1,84 @@
 package forward
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
 
-	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/half"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// DefaultMemory is the memory that a pass over weights in files may take,
-// unless Options say otherwise: that of recovery.
+// DefaultMemory is the memory limit where Options.Memory is zero: 256 MiB, as in
+// package diff.
 const DefaultMemory = 256 << 20
 
-// maxContext is the largest context; angles of rotary embeddings are exact up
-// to it.
+// maxContext is the largest context. The angles of rotary embeddings are exact
+// up to it.
 const maxContext = maxAngle
 
-// Options are the choices of Open and Load; nil means the zero value.
+// Options configure Open and Load. A nil *Options means the zero value.
 type Options struct {
-	// Workers is the number of goroutines that multiply, 0 for one a core.
+	// Workers is the number of goroutines that multiply. Zero means one for each
+	// processor, or fewer where the memory limit has no room for their buffers.
 	Workers int
-	// Memory bounds the buffers of a pass over weights in files, in bytes; 0 is
-	// DefaultMemory. A model that is loaded takes what its weights take.
+	// Memory bounds the buffers of a pass over weights in files, in bytes. Zero
+	// means DefaultMemory. A model in memory needs the size of its weights, which
+	// Memory does not bound.
 	Memory int64
-	// Context bounds the tokens of a text; 0 is what the checkpoint says.
+	// Context bounds the number of tokens of a text. Zero means the context that
+	// the checkpoint declares.
 	Context int
 	// Fast allows kernels that fuse products and sums and choose the order of
-	// sums: faster, but other processors give other last bits.
+	// sums. They are faster, but the last bits of their results differ between
+	// processors.
 	Fast bool
-	// Progress, if not nil, is called while weights are read, by one goroutine
-	// at a time.
-	Progress func(Progress)
+	// Progress is called with the bytes of weights that were read, in the stage
+	// "read". Nil means that nothing is reported.
+	Progress progress.Func
 }
 
-// Progress says how far the reading of weights is, in bytes.
-type Progress struct{ Done, Total int64 }
-
-// Model is a LLaMA model whose weights lie in a checkpoint, or in memory once
-// they are loaded. It is safe for concurrent use.
+// Model is a LLaMA model whose weights are in a checkpoint, or in memory after
+// Load. It is safe for concurrent use.
 type Model struct {
-	Config  weights.Config
-	options Options
-	path    string
-	asked   bool // for a number of workers
+	// Config is the shape of the model. It must not be changed.
+	Config weights.Config
+
+	options      Options
+	path         string
+	workersFixed bool // Options.Workers was set, and must not be lowered
 
 	embed    *matrix
 	matrices map[weights.Param]*matrix
 	norms    map[weights.Param][]float32
 	rotary   rotary
-	panels   []panel // of a model in memory
+	panels   []panel // of a model in memory; nil if the weights are in files
 }
 
-// Open prepares a checkpoint to be run. It reads the norms; all other weights
-// are read by each pass. The checkpoint must stay open as long.
+// Open prepares a checkpoint for passes. It reads the norms; each pass reads all
+// other weights. The checkpoint must stay open as long as the model is used.
 //
-// Errors are *weights.ModelError for what is no whole LLaMA, or none that runs
-// here, *NonFiniteError for infinite or NaN norms, and those of reading.
-func Open(c *weights.Checkpoint, opts *Options) (*Model, error) {
+// Errors are *OptionError for a wrong option, *weights.ModelError for a
+// checkpoint that is not a whole LLaMA model or that this package cannot run,
+// *weights.NonFiniteError for a norm that is infinite or NaN, the errors of
+// reading, and the context's.
+func Open(ctx context.Context, c *weights.Checkpoint, opts *Options) (*Model, error) {
 	m := &Model{Config: c.Config, path: c.Path, matrices: map[weights.Param]*matrix{}, norms: map[weights.Param][]float32{}}
 	if opts != nil {
 		m.options = *opts
 	}
-	m.resolve()
-	if err := m.check(c); err != nil {
+	if err := m.resolveOptions(); err != nil {
 		return nil, err
 	}
-	for _, p := range runs(&m.Config) {
-		if err := m.open(c, p); err != nil {
+	if err := m.checkConfig(c); err != nil {
+		return nil, err
+	}
+	for _, p := range passOrder(&m.Config) {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := m.openWeight(c, p); err != nil {
 			return nil, err
 		}
 	}
@@ -76,10 +86,10 @@ func Open(c *weights.Checkpoint, opts *Options) (*Model, error) {
 	return m, nil
 }
 
-// resolve fills in what the options leave out.
-func (m *Model) resolve() {
+// resolveOptions fills in defaults and refuses wrong values.
+func (m *Model) resolveOptions() error {
 	o := &m.options
-	if m.asked = o.Workers > 0; !m.asked {
+	if m.workersFixed = o.Workers > 0; !m.workersFixed {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.Memory <= 0 {
@@ -88,31 +98,34 @@ func (m *Model) resolve() {
 	if o.Context <= 0 {
 		o.Context = min(m.Config.Positions(), maxContext)
 	}
+	if o.Context > maxContext {
+		return &OptionError{"Context", fmt.Sprintf("a context of %d is too long", o.Context), fmt.Sprintf("give at most %d", maxContext)}
+	}
+	return nil
 }
 
-// check refuses what is no model that runs here.
-func (m *Model) check(c *weights.Checkpoint) error {
+// checkConfig refuses a checkpoint that this package cannot run.
+func (m *Model) checkConfig(c *weights.Checkpoint) error {
 	if err := c.Runnable(); err != nil {
 		return err
 	}
 	theta, eps := m.Config.Theta(), m.Config.Epsilon()
 	problem := ""
+	// The conditions are negated so that NaN fails them.
 	switch {
 	case !(theta >= 1 && theta <= math.MaxFloat32):
-		problem = fmt.Sprintf("a rotary base of %v is none", theta)
+		problem = fmt.Sprintf("a rotary base of %v is out of range", theta)
 	case !(eps >= 0 && eps < 1):
-		problem = fmt.Sprintf("an epsilon of norms of %v is none", eps)
-	case m.options.Context > maxContext:
-		problem = fmt.Sprintf("a context of %d is more than %d", m.options.Context, maxContext)
+		problem = fmt.Sprintf("a norm epsilon of %v is out of range", eps)
 	default:
 		return nil
 	}
-	return &weights.ModelError{Problem: problem, Path: m.path, Cure: "take a LLaMA model, and mend its config"}
+	return &weights.ModelError{Problem: problem, Path: m.path, Cure: "take a LLaMA model, or correct its config"}
 }
 
-// runs lists the weights in the order in which a pass uses them. The output
+// passOrder lists the weights in the order in which a pass uses them. The output
 // matrix of tied embeddings is the embedding.
-func runs(c *weights.Config) []weights.Param {
+func passOrder(c *weights.Config) []weights.Param {
 	params := []weights.Param{{Role: weights.Embed}}
 	for l := range c.Layers {
 		for _, r := range []weights.Role{
@@ -125,8 +138,8 @@ func runs(c *weights.Config) []weights.Param {
 	return append(params, weights.Param{Role: weights.Norm}, weights.Param{Role: weights.Output})
 }
 
-// open finds a matrix, or reads a norm.
-func (m *Model) open(c *weights.Checkpoint, p weights.Param) error {
+// openWeight finds a matrix in the checkpoint, or reads a norm.
+func (m *Model) openWeight(c *weights.Checkpoint, p weights.Param) error {
 	v, err := c.View(p, weights.Meta)
 	if err != nil {
 		return err
@@ -137,18 +150,19 @@ func (m *Model) open(c *weights.Checkpoint, p weights.Param) error {
 		m.embed = x
 	case p.Role.IsNorm():
 		m.norms[p] = make([]float32, x.cols)
-		return x.floats(m.norms[p], 0)
+		return x.readRow(m.norms[p], 0)
 	default:
 		m.matrices[p] = x
 	}
 	return nil
 }
 
-// Context is the largest number of tokens of a text.
+// Context returns the greatest number of tokens of a text.
 func (m *Model) Context() int { return m.options.Context }
 
-// Bytes is the size of the weights that each pass uses, in memory or as they
-// are read: all but the embedding, of which a row a token is looked up.
+// Bytes returns the size of the weights that each pass reads as a whole: all but the
+// norms and the embedding. It counts weights in the type in which they are
+// multiplied, so that Q8_0 counts as F32.
 func (m *Model) Bytes() int64 {
 	var n int64
 	for _, x := range m.matrices {
@@ -157,65 +171,7 @@ func (m *Model) Bytes() int64 {
 	return n
 }
 
-// matrix is a weight in Meta's layout, [rows, cols]: a vector is one row.
-type matrix struct {
-	param      weights.Param
-	name       string // of the tensor in its file
-	view       *weights.View
-	rows, cols int
-	dtype      dtype.Type
-	data       []byte // all of it, once it is in memory
-}
-
-func newMatrix(c *weights.Checkpoint, p weights.Param, v *weights.View) *matrix {
-	name := ""
-	if t := c.Tensor(p); t != nil {
-		name = t.Name
-	} else {
-		name = c.Tensor(weights.Param{Role: weights.Embed}).Name
-	}
-	return &matrix{param: p, name: name, view: v, rows: int(v.Rows()), cols: int(v.RowBytes() / v.DType.Size()), dtype: dtype.Type(v.DType)}
-}
-
-func (x *matrix) bytes() int64 { return int64(x.rows) * x.view.RowBytes() }
-
-// read gives n rows from the first on, in memory where they are, or read into
-// the buffer, of x.need(n) bytes.
-func (x *matrix) read(buffer []byte, first, n int) ([]byte, error) {
-	row := int(x.view.RowBytes())
-	if x.data != nil {
-		return x.data[first*row : (first+n)*row], nil
-	}
-	block := buffer[:n*row]
-	return block, x.view.ReadRows(block, int64(first), int64(n), buffer[n*row:])
-}
-
-// need is the size of the buffer for n rows.
-func (x *matrix) need(n int) int64 {
-	if x.data != nil {
-		return 0
-	}
-	return int64(n)*x.view.RowBytes() + x.view.Scratch(int64(n))
-}
-
-// floats reads one row as numbers, which must be finite.
-func (x *matrix) floats(dst []float32, row int) error {
-	block, err := x.read(make([]byte, x.need(1)), row, 1)
-	if err != nil {
-		return err
-	}
-	if err := x.finite(block, row); err != nil {
-		return err
-	}
-	half.Floats(dst, block, x.dtype)
-	return nil
-}
-
-// finite is an error when a block of rows, the first of which is given, has an
-// element that is infinite or NaN.
-func (x *matrix) finite(block []byte, first int) error {
-	if i := half.FirstNonFinite(block, x.dtype); i >= 0 {
-		return &NonFiniteError{x.name, int64(first)*int64(x.cols) + int64(i)}
-	}
-	return nil
+// newCounter returns a counter of the bytes of weights that are read.
+func (m *Model) newCounter(total int64) *progress.Counter {
+	return progress.NewCounter(progress.Progress{Stage: "read", Total: total, Unit: progress.Bytes}, m.options.Progress)
 }

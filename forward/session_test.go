@@ -6,14 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSession adds tokens one by one, some at a time, and after taking some
-// back, from memory and from files: the logits are those of the whole text, bit
-// for bit.
+// TestSession adds tokens one by one, several at a time, and after Truncate, with
+// weights in memory and in files. The logits are those of the whole text, bit for
+// bit.
 func TestSession(t *testing.T) {
 	for _, f := range forms {
 		c := openFixture(t, f.shape, f.path)
 		ids := expectation(t, f.shape).Tokens
-		streamed, err := Open(c, nil)
+		streamed, err := Open(t.Context(), c, nil)
 		require.NoError(t, err)
 		whole, err := streamed.Logits(t.Context(), ids)
 		require.NoError(t, err)

@@ -1,4 +1,4 @@
-"""Rounding and addition against numpy and ml_dtypes, on random tensors of every exponent, subnormals, inf and NaN."""
+"""Compares rounding and addition with numpy and ml_dtypes on random tensors: all exponents, subnormals, inf, NaN."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from koala_interop import (
     write_stream,
 )
 
-np.seterr(all="ignore")  # overflow and NaN are wanted here
+np.seterr(all="ignore")  # overflow and NaN are intended
 
 DIM, FFN, VOCAB, LAYERS = 64, 96, 1024, 2
 
@@ -38,7 +38,7 @@ def shapes():
 
 
 def checkpoint(seed, dtype, norm):
-    """A LLaMA-shaped checkpoint in EasyLM's names. Norm weights are near `norm`: koala tells a model from a diff by them."""
+    """Makes a LLaMA checkpoint with EasyLM's names. Norm weights are near `norm`, by which koala tells models from diffs."""
     rng = np.random.default_rng(seed)
     return {
         name: (norm + rng.normal(size=shape) / 64).astype(dtype) if len(shape) == 1 else patterns(rng, shape, dtype)
@@ -51,22 +51,22 @@ def patterns(rng, shape, dtype):
     if dtype == FP32:
         values = rng.integers(0, 1 << 32, n, dtype=np.uint32).view(FP32)
     else:
-        # Each of the 65,536 patterns once, where there is room for all.
+        # Each of the 65,536 patterns once, if the tensor is large enough.
         values = rng.permutation(np.arange(max(n, 1 << 16), dtype=np.uint32).astype(np.uint16))[:n].view(dtype)
-    # Half of them within fp16's range, so that both sides of a sum matter.
+    # Half of the values are in fp16's range, so that both operands affect the sum.
     near = (rng.choice([-1, 1], n) * (1 + rng.random(n)) * np.exp2(rng.integers(-28, 17, n))).astype(dtype)
-    # And for fp32 some at, and one bit beside, a tie of bf16 (16 bits go) or of fp16 (13 bits go).
+    # Some fp32 values are a tie of bf16 (16 bits dropped) or fp16 (13 bits), or one bit next to it.
     if dtype == FP32:
         dropped = rng.choice([13, 16], n)
         tie = (bits(near) >> dropped << dropped) + (1 << dropped - 1) + rng.integers(-1, 2, n)
         near = tie.astype(np.uint32).view(FP32)
-    # A whole tensor of patterns (the two largest) keeps all of them.
+    # The two largest tensors hold all patterns and keep them.
     keep = n >= 1 << 16 and dtype != FP32
     return values.reshape(shape) if keep else np.where(rng.random(n) < 0.5, values, near).reshape(shape)
 
 
 def reference(op, a, b, dtype):
-    """EasyLM's rule: numpy's promotion, then one more rounding to the type asked for."""
+    """Applies EasyLM's rule: numpy's promotion, then rounding to the output type."""
     if a.dtype != b.dtype:
         a, b = a.astype(FP32), b.astype(FP32)
     return op(a, b).astype(dtype)
@@ -76,7 +76,7 @@ PAIRS = [(FP16, BF16), (FP16, FP16), (BF16, BF16), (FP32, BF16), (FP16, FP32), (
 
 
 def result(out, dtype, *command):
-    """What flax reads of what koala writes."""
+    """Returns what flax reads from koala's output."""
     koala(*command, "--out", out, "--format", "easylm", "--dtype", dtype, "--allow-nonfinite")
     return read_stream(out)
 
@@ -96,7 +96,7 @@ def sums(tmp, verb, first, second, op, norm):
         write_stream(tmp / "a", a)
         write_stream(tmp / "b", b)
         inputs = [first, tmp / "a", second, tmp / "b"]
-        if x == BF16:  # as a base it would be refused as rounded
+        if x == BF16:  # koala refuses such a base, because it was rounded
             inputs += ["--allow", "rounded"]
         for dtype, into in DTYPES.items():
             with fact(f"{verb} random {x} and {y} to {dtype}: numpy's result in every element"):

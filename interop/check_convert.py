@@ -1,4 +1,4 @@
-"""koala convert and koala diff: nothing lost between layouts, and the reference's diff."""
+"""Checks that koala convert loses nothing between layouts and that koala diff makes the reference's diff."""
 
 import hf_model
 from koala_interop import (
@@ -18,7 +18,7 @@ from koala_interop import (
 
 
 def check_round_trip(tmp):
-    """HF to EasyLM and back; what lies between is compared with EasyLM's own conversion."""
+    """Converts HF to EasyLM and back, and compares the EasyLM form with EasyLM's own conversion."""
     for model, base, easylm in [
         ("S", "hf-safetensors", "easylm-fp16.stream"),
         ("S", "hf-safetensors-2023", "easylm-fp16.stream"),
@@ -47,7 +47,7 @@ def check_flax_file(tmp):
 
 
 def check_transformers_of_today(tmp):
-    """A model that the pinned transformers makes and saves in shards, there and back."""
+    """Converts a model that the pinned transformers saved in shards, and converts it back."""
     hf_model.random_model(layers=11, heads=2).half().save_pretrained(tmp / "saved", max_shard_size="50KB")
     koala("convert", "--in", tmp / "saved", "--out", tmp / "stream", "--format", "easylm")
     koala("convert", "--in", tmp / "stream", "--out", tmp / "back", "--heads", 2)

@@ -1,4 +1,4 @@
-"""What koala writes for torch and llama.cpp, read by torch and by the Python package gguf; tokenizers by transformers."""
+"""Reads koala's output with torch, the Python package gguf and transformers' tokenizers."""
 
 import gguf
 import numpy as np
@@ -8,12 +8,12 @@ import transformers
 import hf_model
 from koala_interop import BF16, FIXTURES, by_name, expected, fact, koala, main, rows, same_rows, to_numpy
 
-# The axis along which Meta's code divides a weight among its shards; others every shard has whole.
+# The axis along which Meta's code splits a weight over shards. Every shard has a full copy of other weights.
 AXES = {"tok_embeddings": 1, "wo": 1, "w2": 1, "wq": 0, "wk": 0, "wv": 0, "w1": 0, "w3": 0, "output": 0}
 
 
 def read_meta(folder, shards):
-    """All of Meta's shards, loaded as Meta's code does but without executing anything, and joined."""
+    """Loads Meta's shards like Meta's code, but with weights_only, and joins them."""
     parts = [
         torch.load(folder / f"consolidated.{i:02d}.pth", weights_only=True, map_location="cpu", mmap=i % 2 == 1)
         for i in range(shards)
@@ -47,7 +47,7 @@ def check_meta(tmp):
 
 
 def read_gguf(path):
-    """Logical arrays: GGUFReader has rows of bytes for the types that numpy does not know."""
+    """Returns arrays by name. GGUFReader returns rows of bytes for types that numpy lacks."""
     tensors = {}
     for t in gguf.GGUFReader(path).tensors:
         shape = [int(n) for n in reversed(t.shape)]
@@ -79,7 +79,7 @@ def check_gguf(tmp):
 
 
 def wordy_model():
-    """A LLaMA with LLaMA's vocabulary, small otherwise."""
+    """Makes a small LLaMA with the full vocabulary."""
     config = transformers.LlamaConfig(
         vocab_size=32000, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2
     )
@@ -87,7 +87,7 @@ def wordy_model():
 
 
 def check_tokenizer(tmp):
-    """Where the base has no tokenizer, koala writes LLaMA's, with Koala's chat template."""
+    """Checks that koala writes LLaMA's tokenizer with Koala's chat template if the base has none."""
     source, out = tmp / "source", tmp / "out"
     wordy_model().save_pretrained(source)
     koala("convert", "--in", source, "--out", out)
@@ -95,7 +95,7 @@ def check_tokenizer(tmp):
     text = "BEGINNING OF CONVERSATION: USER: Hello! GPT: Hi!</s>USER: Q GPT:"
     with fact("convert writes a tokenizer: transformers loads it, and its ids are koala's"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(out)
-        # Not a text that begins with a space: transformers 5 swallows that one.
+        # No text begins with a space, because transformers 5 drops that space.
         for sample in ("Hello, koala!", "a  b\n\tc", "你好 "):
             want = [int(i) for i in koala("tokenizer", "encode", "--bos", text=sample).strip("[]\n").split(",")]
             assert tokenizer(sample)["input_ids"] == want, f"{sample!r}: {tokenizer(sample)['input_ids']}, not {want}"

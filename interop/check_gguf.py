@@ -1,4 +1,4 @@
-"""GGUF against the real package gguf: its type table, its writer, its reader and its quantizer of Q8_0."""
+"""Compares internal/gguf with the Python package gguf: type table, writer, reader and Q8_0 quantizer."""
 
 import base64
 import itertools
@@ -14,7 +14,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize, quantize
 from koala_interop import FIXTURES, FP32, bits, fact, main, same_bytes
 
-BLOCKS = int(os.environ.get("KOALA_ROUNDS", "100000"))  # of each kind of numbers
+BLOCKS = int(os.environ.get("KOALA_ROUNDS", "100000"))  # number of blocks of each kind
 Q8_0 = GGMLQuantizationType.Q8_0
 KINDS = {
     "Text": (GGUFValueType.STRING, None),
@@ -28,7 +28,7 @@ KINDS = {
 
 
 def probe(*args, stdin=b""):
-    """Runs ggufprobe, which is built the first time."""
+    """Runs ggufprobe and builds it on the first call."""
     root = pathlib.Path(__file__).resolve().parent.parent
     program = pathlib.Path(os.environ["TMPDIR"]) / "ggufprobe"
     if not program.exists():
@@ -49,11 +49,11 @@ def check_types(tmp):
 
 
 def tensors_of(rng, types, shapes):
-    """A tensor of each type and shape, of random bytes; rows are made whole blocks."""
+    """Returns a tensor of random bytes for each type and shape. Rows are rounded up to whole blocks."""
     for number, (t, shape) in enumerate(itertools.product(types, shapes)):
         block, size = GGML_QUANT_SIZES[t]
         if not shape and t.name not in NATIVE:
-            continue  # the writer and the reader take rows of bytes
+            continue  # the writer and the reader use rows of bytes for these types
         shape = [*shape[:-1], shape[-1] * block] if shape else []
         n = math.prod(shape) // block * size
         yield f"blk.{number}.{t.name}", t, shape, rng.integers(0, 256, n, dtype=np.uint8).tobytes()
@@ -68,14 +68,14 @@ NATIVE = {"F32": np.float32, "F16": np.float16, "F64": np.float64, "I8": np.int8
 
 
 def array(t, shape, data):
-    """The array that the writer wants for a tensor, and that the reader gives."""
+    """Returns the array that the writer takes, and the reader returns, for a tensor."""
     if t.name in NATIVE:
         return np.frombuffer(data, dtype=NATIVE[t.name]).reshape(shape)
     return np.frombuffer(data, dtype=np.uint8).reshape(byte_shape(t, shape))
 
 
 def reference(path, pairs, tensors, alignment=None):
-    """The file that gguf writes; pairs are (key, value, type, type of the items)."""
+    """Returns the file that gguf writes; pairs are (key, value, type, type of the items)."""
     writer = GGUFWriter(path, "llama")
     if alignment:
         writer.add_custom_alignment(alignment)
@@ -90,7 +90,7 @@ def reference(path, pairs, tensors, alignment=None):
 
 
 def same_file(path, pairs, tensors):
-    """What gguf reads of a file."""
+    """Returns what gguf reads from a file."""
     reader = GGUFReader(path)
     fields = {name: f for name, f in reader.fields.items() if not name.startswith("GGUF.")}
     assert list(fields) == [key for key, *_ in pairs], f"keys are {list(fields)}"
@@ -108,7 +108,7 @@ ARCHITECTURE = ("general.architecture", "llama", GGUFValueType.STRING, None)
 
 
 def made(seed):
-    """Values that float32 holds, of every kind that koala writes."""
+    """Returns values of every kind that koala writes. All numbers are exact in float32."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 400))
     values = {
@@ -124,7 +124,7 @@ def made(seed):
 
 
 def check_written(tmp):
-    """Files that Go makes of values and tensors: the writer's bytes, and the reader's fields."""
+    """Compares files that Go makes from values and tensors with the writer's bytes and the reader's fields."""
     types = [GGMLQuantizationType[t] for t in ("F32", "F16", "BF16", "Q8_0")]
     for seed, shapes in enumerate([[], [[1]], [[3, 5], [], [7]], [[2, 3, 4], [1, 2, 3, 4], [64, 64]]]):
         tensors = list(tensors_of(np.random.default_rng(seed), types, shapes))
@@ -144,7 +144,7 @@ def check_written(tmp):
 
 
 def check_rewritten(tmp):
-    """Files of gguf, read and written again: every type, alignment and kind of value."""
+    """Reads files of gguf and writes them again, with every type, alignment and kind of value."""
     t = GGUFValueType
     numbers = [
         ("u8", 255, t.UINT8), ("i8", -128, t.INT8), ("u16", 65535, t.UINT16), ("i16", -32768, t.INT16), ("u32", 2**32 - 1, t.UINT32),
@@ -200,7 +200,7 @@ def check_rewritten(tmp):
 
 
 def numbers(rng, n):
-    """Kinds of blocks of 32 finite numbers."""
+    """Returns kinds of blocks of 32 finite numbers."""
     patterns = rng.integers(0, 1 << 32, (n, 32), dtype=np.uint32)
     finite = np.where(patterns & 0x7F800000 == 0x7F800000, patterns & 0xBFFFFFFF, patterns).view(FP32)
     scales = np.exp2(rng.uniform(-150, 127.9, (n, 1))).astype(FP32)
@@ -242,7 +242,7 @@ def check_quantize(tmp):
 
 
 def check_dequantize(tmp):
-    """Each of the 2^24 products."""
+    """Checks each of the 2^24 products."""
     blocks = np.zeros((1 << 16, 8, 34), np.uint8)
     blocks[:, :, :2] = np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 1, 2)
     blocks[:, :, 2:] = np.arange(256, dtype=np.uint8).reshape(8, 32)

@@ -1,4 +1,4 @@
-"""koala inspect --json --digest against what the real libraries wrote, or read."""
+"""Compares koala inspect --json --digest with what the original libraries wrote or read."""
 
 import json
 
@@ -29,7 +29,7 @@ from koala_interop import (
 
 
 def agrees(path, tensors, complete):
-    """Names, dtypes, shapes and digests, and whether it is a whole LLaMA."""
+    """Compares names, dtypes, shapes and digests, and checks whether the model is complete."""
     report = json.loads(koala("inspect", "--json", "--digest", path))
     same_rows(by_name(report["tensors"]), rows(tensors))
     assert report["complete"] is complete, f"complete is {report['complete']}"
@@ -93,7 +93,7 @@ def check_flax(tmp):
     }
     write_stream(tmp / "stream", tensors)
     (tmp / "map").write_bytes(serialization.to_bytes(nested(tensors)))
-    serialization.MAX_CHUNK_SIZE = 100  # flax's is 2^30 bytes
+    serialization.MAX_CHUNK_SIZE = 100  # flax's default is 2^30 bytes
     write_stream(tmp / "chunked stream", tensors)
     assert b"__msgpack_chunked_array__" in (tmp / "chunked stream").read_bytes()
     (tmp / "chunked map").write_bytes(serialization.to_bytes(nested(tensors)))

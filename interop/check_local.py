@@ -1,4 +1,4 @@
-"""koala chat --backend local and the forward pass against llama.cpp's own server, on the scripted model as koala writes it."""
+"""Compares koala chat --backend local and the forward pass with llama.cpp's server on modeltest's scripted model."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ from koala_interop import fact, koala, main
 
 HERE = pathlib.Path(__file__).resolve().parent
 EOS, LENGTH = 2, 24
-# Their last tokens begin the model's chains: see internal/scripted.
+# Their last tokens begin the model's chains: see modeltest/scripted.go.
 SCRIPTED = ["GPT:", "x stop", "x loop", "x smile", "x broken", "x end", "hello there GPT:"]
 
 
@@ -67,7 +67,7 @@ def check_llama_cpp(tmp):
         reply = koala("chat", "--backend", "local", "--model", half, "--temperature", "0", "--quiet", text="Hello!\n")
         assert reply.strip() == llama.complete(ids, 100)["content"].strip() != "", reply
 
-    # Behind any other token chance decides, between logits of which the best are close together. A chain soon follows.
+    # After any other token the best logits are close together, so rounding may decide. A chain follows soon.
     rng = np.random.default_rng(11)
     prompts = [[int(t) for t in rng.integers(300, 32000, n)] for n in [1, 2, 3, 17, 64, 200, 500] * 6]
     with fact("local: greedy continuations behind random ids, fp32, are llama.cpp's"):

@@ -1,4 +1,4 @@
-"""koala verify --logits against transformers: random models of every shape that koala reads, in fp32."""
+"""Compares koala verify --logits with transformers in fp32 on random models of every shape that koala reads."""
 
 import json
 
@@ -18,12 +18,12 @@ MODELS = {
     "odd widths": {"hidden_size": 60, "intermediate_size": 77, "vocab_size": 101},
 }
 FORMS = [("gguf",), ("easylm", "--dtype", "fp32"), ("torch",)]
-# The largest difference that is rounding: logits of these models are of the order of one.
+# The largest difference that rounding explains. Logits of these models have magnitudes near one.
 ROUNDING = 2e-5
 
 
 def save(folder, dtype, changes):
-    """A random model in 16 bits. Its weights are large enough that attention is far from even."""
+    """Saves a random model in 16 bits. Its weights are so large that attention is far from uniform."""
     torch.manual_seed(11)
     config = transformers.LlamaConfig(**PLAIN | {"rms_norm_eps": 1e-6, "initializer_range": 0.08} | changes)
     transformers.LlamaForCausalLM(config).to(dtype).save_pretrained(folder)
@@ -31,7 +31,7 @@ def save(folder, dtype, changes):
 
 
 def expect(file, tokens, **models):
-    """The logits of models as koala reads them: 8 best for each token, and all of the last."""
+    """Returns expected logits in koala's format: the 8 best of each token, and all of the last token."""
     out = {"tokens": tokens, "models": {}}
     for name, logits in models.items():
         best = np.argsort(-logits, axis=1, kind="stable")[:, :8]
@@ -50,7 +50,7 @@ def check_random_models(tmp):
             folder, file = tmp / f"{number}-{dtype}", tmp / f"{number}-{dtype}.json"
             vocab = save(folder, dtype, changes)
             tokens = [int(t) for t in np.random.default_rng(number).integers(0, vocab, 300)]
-            # Loaded in fp32: model.to(bf16).float() leaves the rotary frequencies rounded.
+            # Load in fp32, because model.to(bf16).float() also rounds the rotary frequencies.
             expect(file, tokens, transformers=hf_model.logits(hf_model.load(folder), tokens))
             with fact(f"logits of 300 tokens, {name}, {dtype}: transformers' within {ROUNDING:g}, none swapped"):
                 stated = (folder / "config.json").read_text()
@@ -59,7 +59,7 @@ def check_random_models(tmp):
                 assert closest["max_difference"] <= ROUNDING and closest["swaps"] == 0, closest
             for form, *flags in FORMS:
                 if form == "easylm" and "rope_theta" in changes:
-                    continue  # its files say nothing of the rotary base
+                    continue  # its files do not contain the rotary base
                 with fact(f"logits, {name}, {dtype}: the same bits as {form}"):
                     out = tmp / f"{number}-{dtype}.{form}"
                     koala("convert", "--in", folder, "--out", out, "--format", form, *flags)
@@ -80,7 +80,7 @@ def check_fixtures(tmp):
 
 
 def check_surprise(tmp):
-    """The plausibility report's numbers are transformers' losses."""
+    """Checks that the numbers of the plausibility report are transformers' losses."""
     folder = tmp / "model"
     vocab = save(folder, torch.bfloat16, {})
     tokens = [int(t) for t in np.random.default_rng(5).integers(0, vocab, 50)]

@@ -1,4 +1,4 @@
-"""Prompts against the real engines: transformers' Jinja, sentencepiece with EasyLM's way to put fields together."""
+"""Compares prompts with transformers' Jinja and with sentencepiece on fields that are joined like in EasyLM."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def conversation(rng, nul=False):
 
 
 def assembled(sp, turns, following):
-    """EasyLM's TextProcessor on Koala's fields: each is encoded alone, with its subfields joined by a space."""
+    """Applies EasyLM's TextProcessor to Koala's fields: joins subfields by a space and encodes each field separately."""
     ids, mask = [], []
     for i in range(0, len(turns), 2):
         reply = turns[i + 1] if i + 1 < len(turns) else None
@@ -47,7 +47,7 @@ def assembled(sp, turns, following):
 
 
 def text(turns, following="helpful"):
-    """The FastChat string."""
+    """Returns the FastChat text."""
     out = H + " "
     for i in range(0, len(turns), 2):
         reply = turns[i + 1] if i + 1 < len(turns) else None
@@ -89,7 +89,7 @@ def check_transformers(folder):
             turns = conversation(rng)
             want = text(turns)
             messages = list(turns)
-            if i % 2:  # a system message goes before the user's turn behind it
+            if i % 2:  # a system message precedes the user's turn
                 at = 2 * rng.randrange((len(turns) + 1) // 2)
                 messages.insert(at, {"role": "system", "content": rng.choice(BITS[9:])})
                 folded = [dict(turn) for turn in turns]
@@ -112,7 +112,7 @@ def check_transformers(folder):
         with fact(f"prompt.chat_template refuses: {name}"):
             try:
                 t.apply_chat_template(bad, tokenize=False)
-            except Exception as error:  # jinja2's own, whose module has moved before
+            except Exception as error:  # jinja2's exception, whose module differs between versions
                 if "Koala" not in str(error):
                     raise
             else:
@@ -120,7 +120,7 @@ def check_transformers(folder):
 
 
 def check_llama_cpp(folder):
-    """llama.cpp's own Jinja, in the wheel xllamacpp."""
+    """Renders the template with llama.cpp's Jinja engine, from the wheel xllamacpp."""
     if sys.platform != "linux":
         print("     prompt.llama.cpp: not run: xllamacpp is pinned for Linux only")
         return
@@ -152,7 +152,7 @@ def check_llama_cpp(folder):
         for i in range(200):
             turns = [{k: v for k, v in turn.items() if k != "quality"} for turn in conversation(rng)]
             if len(turns) % 2 == 0:
-                turns.pop()  # the server takes a reply at the end for the beginning of one
+                turns.pop()  # the server continues a reply at the end of the messages
             want, messages = text(turns), list(turns)
             if i % 2:
                 messages.insert(0, {"role": "system", "content": "S"})
@@ -163,7 +163,7 @@ def check_llama_cpp(folder):
 
 
 def write_tiny_gguf(gguf, np, sp, path):
-    """A LLaMA of one tiny layer with the real vocabulary, which llama.cpp loads."""
+    """Writes a LLaMA with one tiny layer and the full vocabulary, which llama.cpp can load."""
     size, width, inner = sp.vocab_size(), 64, 176
     w = gguf.GGUFWriter(str(path), "llama")
     w.add_context_length(512)

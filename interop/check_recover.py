@@ -1,4 +1,4 @@
-"""koala recover on the fixtures: what safetensors, transformers and flax make of its output."""
+"""Checks the output of koala recover on the fixtures with safetensors, transformers and flax."""
 
 import hashlib
 
@@ -25,7 +25,7 @@ from koala_interop import (
     write_stream,
 )
 
-# Bases that say how many heads there are, and bases in EasyLM's, which do not say how many heads there are.
+# Bases that contain the number of heads, and bases in EasyLM's layout, which do not.
 BASES = [
     ("S", "hf-safetensors"),
     ("S", "hf-safetensors-2023"),
@@ -75,7 +75,7 @@ def check_hugging_face(tmp):
 
 
 def check_companions(tmp):
-    """What stands beside the weights: config.json and generation_config.json, copied or made up."""
+    """Checks config.json and generation_config.json, whether copied or generated."""
     tokens = expected("S", "logits.json")["tokens"]
     likeliest = expected("S", "logits.json")["models"]["recovered-bf16"]["top8"][-1][0][0]
     for base, *flags in [("hf-safetensors",), ("hf-safetensors-2023",), ("easylm-fp16.stream", "--heads", 4)]:
@@ -123,7 +123,7 @@ def check_easylm(tmp):
 
 
 def check_shards(tmp):
-    # At 20KB the largest tensors (22,528 bytes) do not fit and stand alone.
+    # The largest tensors (22,528 bytes) do not fit in 20 KB and get shards of their own.
     for size in (20_000, 40_000, 100_000):
         title = f"recover S --shard-size {size // 1000}KB"
         out = tmp / str(size)

@@ -1,4 +1,4 @@
-"""The clients and koala chat on llama.cpp's own HTTP server, with a GGUF of the gguf library and with one of koala's."""
+"""Checks the clients and koala chat on llama.cpp's HTTP server, with GGUF files of the gguf library and of koala."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ def free_port():
 
 @contextlib.contextmanager
 def server(model, folder, port=None):
-    """A running server's URL. One that does not start is an error, with the end of what it said."""
+    """Yields the URL of a running server. Raises with the end of its output if it does not start."""
     port = port or free_port()
     log = folder / "server.log"
     with open(log, "wb") as out:
@@ -36,7 +36,7 @@ def server(model, folder, port=None):
             for _ in range(600):
                 if process.poll() is not None:
                     break
-                with contextlib.suppress(OSError):  # 503 while the model loads is one too
+                with contextlib.suppress(OSError):  # an HTTP 503, sent while the model loads, is an OSError too
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                     break
                 time.sleep(0.1)
@@ -52,7 +52,7 @@ def server(model, folder, port=None):
 
 
 def chat(url, lines, *flags):
-    """koala chat with a line a turn; its replies."""
+    """Runs koala chat with one line for each turn and returns its replies."""
     os.environ["KOALA_API_KEY"] = KEY
     return koala("chat", "--url", url, "--temperature", "0", "--max-tokens", "20", "--context", "256", *flags, text=lines)
 
@@ -62,7 +62,7 @@ def ids(turns):
 
 
 def go_tests(url):
-    """The subtests of TestRealLlamaCPP by name, and whether each passed."""
+    """Returns for each subtest of TestRealLlamaCPP whether it passed."""
     command = ["go", "test", "-count=1", "-timeout=5m", "-run=^TestRealLlamaCPP$", "-v", "./backend"]
     done = subprocess.run(
         command, cwd=HERE.parent, env=os.environ | {"KOALA_LLAMACPP": url, "KOALA_API_KEY": KEY}, capture_output=True, text=True, timeout=400, check=False
@@ -75,7 +75,7 @@ def go_tests(url):
 
 
 def on_model(name, path, folder):
-    """All that is checked on one model."""
+    """Runs all checks on one model."""
     with server(path, folder) as url:
         results, words = go_tests(url)
         for result, test in results:
@@ -112,7 +112,7 @@ def post(url, body):
 
 
 def refusal(url, flags, key, text):
-    """What koala chat says on its standard error when it fails."""
+    """Returns the standard error of a koala chat that fails."""
     command = [os.environ["KOALA_BIN"], "chat", "--backend", "llamacpp", "--url", url, *flags]
     done = subprocess.run(
         command, input=text, env=os.environ | {"KOALA_API_KEY": key}, capture_output=True, text=True, timeout=60, check=False
@@ -122,7 +122,7 @@ def refusal(url, flags, key, text):
 
 
 def scripted(folder):
-    """The model whose reply is chosen by the prompt, written by the gguf library."""
+    """Writes a model whose reply depends on the prompt, with the gguf library."""
     path = folder / "tiny.gguf"
     shared = FIXTURES.parent
     subprocess.run([sys.executable, shared / "vectors/servers/mkgguf.py", shared / "llama/tokenizer.model", path], check=True)
@@ -134,7 +134,7 @@ def check_gguf_of_the_library(folder):
 
 
 def check_gguf_of_koala(folder):
-    """The same model through a Hugging Face directory, written by koala with its vocabulary."""
+    """Checks the same model after koala converted it to a Hugging Face directory and back to GGUF."""
     koala("convert", "--in", scripted(folder), "--out", folder / "hf", "--quiet")
     own = folder / "own.gguf"
     koala("convert", "--in", folder / "hf", "--out", own, "--format", "gguf", "--dtype", "fp16", "--quiet")
@@ -143,7 +143,7 @@ def check_gguf_of_koala(folder):
 
 
 def check_a_server_that_starts(folder):
-    """Who asks before the server listens, and while it loads its model, gets a reply when it is there."""
+    """Checks that a request gets a reply if it is sent before the server listens or while it loads its model."""
     port = free_port()
     command = [os.environ["KOALA_BIN"], "chat", "--backend", "llamacpp", "--url", f"http://127.0.0.1:{port}", "--temperature", "0"]
     with fact("servers.koala chat waits for llama.cpp's server to start"):
@@ -152,7 +152,7 @@ def check_a_server_that_starts(folder):
         )
         early.stdin.write("Hello!\n")
         early.stdin.close()
-        time.sleep(0.5)  # the first try has failed by then
+        time.sleep(0.5)  # the first attempt has failed by then
         with server(scripted(folder), folder, port):
             assert early.wait(60) == 0, early.stderr.read()
             assert early.stdout.read() == f"{HI}\n"
@@ -161,5 +161,5 @@ def check_a_server_that_starts(folder):
 if __name__ == "__main__":
     if sys.platform == "linux":
         main(globals())
-    else:  # where the wheel xllamacpp is pinned
+    else:  # only where the wheel xllamacpp is pinned
         print("     servers: not run: llama.cpp's server is pinned for Linux only")

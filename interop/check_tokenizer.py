@@ -1,4 +1,4 @@
-"""Tokens against the real sentencepiece and tokenizers: the exported vocabulary, random texts, models trained here."""
+"""Compares tokens with sentencepiece and tokenizers: the exported vocabulary, random texts, newly trained models."""
 
 import io
 import itertools
@@ -39,7 +39,7 @@ WORDS = "the of Hello world  ▁ \t \n é naïve Straße 镇 你好 世界 こ�
 
 
 def texts(seed, n, pieces=()):
-    """Random texts: of words, of characters from anywhere, of pieces glued together, of runs of spaces."""
+    """Returns random texts: words, characters of all scripts, joined pieces, runs of spaces."""
     rng = random.Random(seed)
     pieces = [p.replace("▁", " ") for p in pieces] or WORDS
     kinds = [
@@ -68,7 +68,7 @@ def check_exports(folder):
         rows = [[rng.randrange(32000 if rng.random() < 0.5 else 300) for _ in range(rng.randrange(8))] for _ in range(20000)]
         same(rows, decode(rows), [sp.decode(r) for r in rows])
     with fact("tokenizer.export.tokenizers"):
-        plain = [t for t in sample if "<s>" not in t and "</s>" not in t]  # tokenizers parses them
+        plain = [t for t in sample if "<s>" not in t and "</s>" not in t]  # tokenizers parses special tokens in text
         same(plain, encode(plain), [x.ids for x in hf.encode_batch(plain, add_special_tokens=False)])
     with fact("tokenizer.specials.hf-legacy"):
         same(sample, encode(sample, "--specials", "hf-legacy"), [x.ids for x in hf.encode_batch(sample, add_special_tokens=False)])
@@ -125,7 +125,7 @@ def check_trained(folder):
 
 
 def varint(data, at):
-    """A protobuf varint: its value and where it ends."""
+    """Reads a protobuf varint and returns its value and its end."""
     value = shift = 0
     while True:
         value |= (data[at] & 0x7F) << shift
@@ -136,7 +136,7 @@ def varint(data, at):
 
 
 def unuse(model, every):
-    """Marks each so-many-th normal piece of several characters as unused, by adding the field `type: UNUSED` to it."""
+    """Marks every nth normal piece of several characters as unused by adding the field `type: UNUSED`."""
     out, at, n = bytearray(), 0, 0
     while at < len(model):
         tag = model[at]
@@ -159,7 +159,7 @@ def unuse(model, every):
 
 
 def check_unused(folder):
-    """Unused pieces are merged and then taken apart again."""
+    """Checks that unused pieces are merged and then split again."""
     rng = random.Random(6)
     corpus = [" ".join(rng.choices("foo bar baz the there then thesis quick brown fox jumps aaaa abab".split(), k=8)) for _ in range(2000)]
     sample = texts(7, ROUNDS // 4) + ["".join(rng.choices(["the", "re", "aab", "ab", "a", "b", " ", "q", "foo"], k=rng.randrange(16))) for _ in range(ROUNDS // 4)]

@@ -1,7 +1,7 @@
-"""internal/torchfile against torch: what torch.save writes is read, and what it writes torch.load reads.
+"""Compares internal/torchfile with torch: it reads what torch.save writes, and torch.load reads what it writes.
 
-The Go half is TestInterop of that package: it reads every .pt of a folder, says what it found in a .json, and
-writes the tensors again as a .koala.
+The Go part is TestInterop of that package. It reads every .pt file of a folder, describes the tensors in a .json file,
+and writes them again to a .koala file.
 """
 
 import collections
@@ -33,7 +33,7 @@ def row(name, tensor):
 
 
 def flat(tree, prefix=""):
-    """The tensors of nested dictionaries, by their keys joined by dots."""
+    """Returns the tensors of nested dictionaries by their keys, joined by dots."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
@@ -103,7 +103,7 @@ def check_reads(tmp):
 
 
 def slow_pickle():
-    """pickle, with the pickler that is written in Python: it is another program than the usual one."""
+    """The pickle module with its pure Python pickler, whose output differs from that of the C pickler."""
     module = type(pickle)("slow_pickle")
     module.__dict__.update(pickle.__dict__)
     module.Pickler = pickle._Pickler
@@ -121,7 +121,7 @@ def loads_again(tmp, name, want):
         tree = torch.load(path, weights_only=True, mmap=mmap)
         assert type(tree) is dict and [row(k, t) for k, t in tree.items()] == want, f"torch.load reads something else (mmap {mmap})"
         assert all(t.is_contiguous() and t.data_ptr() % 64 == 0 for t in tree.values() if mmap and t.numel()), "not aligned"
-    # The same dictionary, saved by torch, has the same pickle, byte for byte.
+    # torch's pickle of the same dictionary has the same bytes.
     torch.save({k: t.clone() for k, t in torch.load(path, weights_only=True).items()}, tmp / "again")
     with zipfile.ZipFile(tmp / "again") as z:
         assert z.read("again/data.pkl") == written, "torch.save pickles it otherwise"

@@ -1,4 +1,4 @@
-"""A Hugging Face directory as transformers sees it."""
+"""Loads Hugging Face directories with transformers."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def load(folder, dtype=torch.float32):
-    """from_pretrained, and not one missing, unexpected or mismatched key."""
+    """Loads a model and checks that no key is missing, unexpected or mismatched."""
     model, report = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
     for kind, names in report.items():
         assert not names, f"{kind}: {list(names)[:5]}"
@@ -19,14 +19,14 @@ def load(folder, dtype=torch.float32):
 
 
 def random_model(layers, heads):
-    """A LLaMA of random weights, as transformers makes it."""
+    """Makes a LLaMA with random weights."""
     config = transformers.LlamaConfig(
         vocab_size=96,
         hidden_size=32,
         intermediate_size=80,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        rms_norm_eps=1e-6,  # what koala writes for EasyLM's checkpoints, which do not say
+        rms_norm_eps=1e-6,  # koala's default for EasyLM checkpoints, which do not contain it
     )
     return transformers.LlamaForCausalLM(config)
 
@@ -37,7 +37,7 @@ def logits(model, tokens):
 
 
 def gives_expected_logits(folder, fixture, which="recovered-bf16"):
-    """The fixture's logits within 2e-5; without the permute of q and k they are over 0.1 off."""
+    """Checks the fixture's logits to within 2e-5. Without the permutation of q and k they differ by more than 0.1."""
     want = expected(fixture, "logits.json")
     got = logits(load(folder), want["tokens"])
     pairs = [(got[i][token], value) for i, top in enumerate(want["models"][which]["top8"]) for token, value in top]

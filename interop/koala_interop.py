@@ -1,4 +1,4 @@
-"""What the checks share: running koala, counting facts, and the real libraries as readers and writers.
+"""Shared by the checks: runs koala, counts facts, and reads and writes files with the original libraries.
 
 A checkpoint in memory is a dict of numpy arrays by name: HF names, or EasyLM's keys joined by "/".
 """
@@ -21,7 +21,7 @@ from flax import serialization
 
 FIXTURES = pathlib.Path(os.environ["KOALA_FIXTURES"])
 BF16, FP16, FP32 = np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16), np.dtype(np.float32)
-DTYPES = {"bf16": BF16, "fp16": FP16, "fp32": FP32}  # as koala's --dtype spells them
+DTYPES = {"bf16": BF16, "fp16": FP16, "fp32": FP32}  # the names of koala's --dtype
 HEADS = {"S": 4, "T": 3, "D": 2}
 SAFETENSORS_NAMES = {
     "bfloat16": "BF16",
@@ -41,11 +41,11 @@ failures = 0
 
 @contextlib.contextmanager
 def fact(name):
-    """Prints that the fact holds, or why not, and goes on."""
+    """Prints whether a fact holds, and why not, and continues."""
     global failures
     try:
         yield
-    except Exception as error:  # whatever a library raises on koala's files is a finding
+    except Exception as error:  # any exception of a library on koala's files is a failure
         failures += 1
         print(f"FAIL {name}: {' '.join((str(error) or repr(error)).split())[:500]}", flush=True)
     else:
@@ -53,7 +53,7 @@ def fact(name):
 
 
 def main(module):
-    """Runs every check_* function of a module, each with an empty folder."""
+    """Runs every check_* function of a module in an empty folder."""
     for name, check in list(module.items()):
         if name.startswith("check_"):
             with (
@@ -65,7 +65,7 @@ def main(module):
 
 
 def koala(*args, text=""):
-    """Runs koala on a text and returns its standard output."""
+    """Runs koala with a text on standard input and returns its standard output."""
     command = [os.environ["KOALA_BIN"], *map(str, args)]
     done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=300, check=False)
     if done.returncode != 0:
@@ -81,7 +81,7 @@ def expected(model, name):
     return read_json(FIXTURES / model / "expected" / name)
 
 
-# Readers and writers: the real libraries, used as the real tools use them.
+# Readers and writers: the original libraries, called like in the original tools.
 
 
 def read_safetensors(path):
@@ -105,7 +105,7 @@ def to_numpy(tensor):
 
 
 def read_stream(path):
-    """EasyLM's StreamingCheckpointer.load_checkpoint, but a key may not come twice."""
+    """EasyLM's StreamingCheckpointer.load_checkpoint, which here also refuses repeated keys."""
     tensors = {}
     with open(path, "rb") as file:
         for key, value in msgpack.Unpacker(file, read_size=83886080, max_buffer_size=0):
@@ -123,7 +123,7 @@ def write_stream(path, tensors):
 
 
 def nested(tensors):
-    """The tree that a flax file without streaming holds."""
+    """Returns the tree that a flax file without streaming contains."""
     tree = {}
     for name, tensor in tensors.items():
         *path, leaf = name.split("/")
@@ -134,11 +134,11 @@ def nested(tensors):
     return tree
 
 
-# Comparisons. Each raises with the first difference.
+# Comparisons. Each raises an error at the first difference.
 
 
 def rows(tensors):
-    """The digest list of a checkpoint, as the fixtures and koala inspect write it, by name."""
+    """Returns the digest list of a checkpoint by name, in the format of the fixtures and of koala inspect."""
     return {
         name: {
             "dtype": SAFETENSORS_NAMES[t.dtype.name],
@@ -160,7 +160,7 @@ def same_rows(got, want):
 
 
 def same_values(got, want):
-    """Bit for bit the same, except that a NaN is as good as another."""
+    """Checks that arrays have the same bits, except that all NaNs are equal."""
     assert got.keys() == want.keys(), f"names differ: {sorted(got.keys() ^ want.keys())[:5]}"
     for name, w in want.items():
         g = got[name]
@@ -186,6 +186,6 @@ def bits(array):
 
 
 def one_nan(tensors):
-    """NaN is one fixed pattern, so that output does not depend on the machine."""
+    """Checks that NaN has one fixed pattern, so that the output does not depend on the machine."""
     seen = {int(b) for t in tensors.values() for b in np.unique(bits(t)[np.isnan(t)])}
     assert len(seen) == 1, f"NaN patterns {[hex(b) for b in sorted(seen)]}"

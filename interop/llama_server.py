@@ -1,4 +1,4 @@
-"""llama.cpp's own HTTP server, from the wheel xllamacpp, on loopback: MODEL PORT KEY. It runs until its standard input ends."""
+"""Runs llama.cpp's HTTP server, from the wheel xllamacpp, on loopback: MODEL PORT KEY. Stops at the end of standard input."""
 
 import sys
 

@@ -5,41 +5,40 @@ import (
 	"errors"
 	"io"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 )
 
-// Report says why a server ended a reply and what it cost.
-type Report = backend.Report
-
-// Completer is a server, or a model, that goes on with a prompt. Package
-// backend has clients of servers; a function becomes one by CompleterFunc.
+// Completer is a server or a model that completes a prompt. Package backend has
+// clients of servers; CompleterFunc makes a Completer of a function.
 type Completer interface {
-	// Complete writes the text of the reply to w as it comes. It returns when
-	// the reply has ended, or when w returns an error, which it hands on. The
-	// report says what is known, also beside an error.
+	// Complete writes the text of the reply to w as it arrives. It returns when
+	// the reply has ended, or with the error of w when w returns one. The
+	// report holds what is known, also if there is an error. Complete must not
+	// change r.
 	Complete(ctx context.Context, r *Request, w io.Writer) (Report, error)
 }
 
-// CompleterFunc is a function as a Completer that reports nothing.
+// CompleterFunc is a function that is used as a Completer. Its reports are
+// empty.
 type CompleterFunc func(ctx context.Context, r *Request, w io.Writer) error
 
-// Complete calls the function.
+// Complete calls f.
 func (f CompleterFunc) Complete(ctx context.Context, r *Request, w io.Writer) (Report, error) {
 	return Report{}, f(ctx, r, w)
 }
 
-// Ending says how a reply ended: what the chat made of it, and what the server
-// says.
+// Ending describes how a reply ended: what the chat found in the stream, and
+// what the server reported.
 type Ending struct {
 	prompt.Ending
-	Window Window // what of the conversation was sent
-	Report Report
+	Window Window // the part of the conversation that was sent
+	Report Report // the report of the Completer
 }
 
-// Ask adds what the user said, asks for the reply, writes it to w as it comes
-// and adds it to the history. A nil w is allowed. When it returns an error the
-// history is as it was before; a *FlaggedError is that of Options.Moderator.
+// Ask adds a query to the chat, requests the reply from m, writes the reply to w
+// as it arrives and adds it to the history. w may be nil. If Ask returns an
+// error, the history is unchanged. The error is a *FlaggedError if
+// Options.Moderator withheld the query or the reply.
 func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (Ending, error) {
 	if err := c.Moderate(ctx, prompt.User, text); err != nil {
 		return Ending{}, err
@@ -55,19 +54,22 @@ func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (
 	return ending, err
 }
 
-// Answer is Ask for a query that is in the history already. After Undo it asks
-// for another reply. When it returns an error the query stays.
+// Answer is like Ask for a query that is already in the history. Call Undo and
+// Answer to get another reply. If Answer returns an error, the query stays in
+// the history.
 func (c *Chat) Answer(ctx context.Context, m Completer, w io.Writer) (Ending, error) {
 	return c.answer(ctx, m, c.reply(ctx, w))
 }
 
-// answer asks for the reply that is due.
+// answer requests the reply to the last query.
 func (c *Chat) answer(ctx context.Context, m Completer, reply *Reply) (Ending, error) {
 	r, err := c.Request()
 	if err != nil {
 		return Ending{}, err
 	}
 	report, err := m.Complete(ctx, r, reply)
+	// ErrEnded comes from reply.Write: the reply was complete before the
+	// stream was, for example because the model went on with a forged turn.
 	if err == nil || errors.Is(err, ErrEnded) {
 		err = reply.Close()
 	}

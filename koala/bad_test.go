@@ -14,7 +14,8 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// TestBadJSON: what ParseConversation refuses, in which turn and at which byte.
+// TestBadJSON checks the kind, the turn and the offset of the errors of
+// ParseConversation.
 func TestBadJSON(t *testing.T) {
 	const x = `{"role":"user","content":"x"}`
 	for _, row := range []struct {
@@ -71,7 +72,7 @@ func requireTurn(t testing.TB, err, kind error, turn, offset int) {
 	require.Equal(t, []int{turn, offset}, []int{e.Turn, e.Offset}, "%v", err)
 }
 
-// lawful parses within the law of memory.
+// lawful parses and checks that the memory used is proportional to the input.
 func lawful(t testing.TB, data []byte) (c prompt.Conversation, err error) {
 	limit := uint64(1<<20 + 32*len(data))
 	parse := func() { c, err = koala.ParseConversation(data) }
@@ -100,7 +101,7 @@ func TestGoodJSON(t *testing.T) {
 	require.ErrorIs(t, err, prompt.ErrEmpty)
 	_, err = koala.AppendConversation(nil, prompt.Conversation{{Content: "x"}, {Role: prompt.Assistant, Content: "\xff"}})
 	requireTurn(t, err, prompt.ErrUTF8, 1, -1)
-	// 50 MB are read, and refused when they are rendered.
+	// ParseConversation reads 50 MB; rendering refuses them.
 	c, err := koala.ParseConversation([]byte(`[{"role":"user","content":"` + strings.Repeat("x", 50e6) + `"}]`))
 	require.NoError(t, err)
 	_, err = koala.AppendIDs(nil, c, nil)
@@ -149,7 +150,47 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// TestBadSaved: what a chat refuses to load; it is as it was.
+// requireOption requires an error about an option that is not one about a turn.
+func requireOption(t testing.TB, err error, option string) {
+	t.Helper()
+	var e *prompt.OptionError
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, koala.ErrOptions)
+	require.Equal(t, option, e.Option)
+	require.NotErrorAs(t, err, new(*prompt.TurnError))
+}
+
+// TestBadOptions checks that every function with options refuses those that cannot
+// be used, and names them.
+func TestBadOptions(t *testing.T) {
+	for _, row := range []struct {
+		o      koala.Options
+		option string
+		kind   error
+	}{
+		{koala.Options{Dialect: &prompt.Dialect{}}, "Dialect", prompt.ErrDialect},
+		{koala.Options{Dialect: &prompt.Beaver, Render: prompt.Options{Next: prompt.Unhelpful}}, "Next", prompt.ErrMarker},
+		{koala.Options{Render: prompt.Options{Next: 9}}, "Next", prompt.ErrMarker},
+		{koala.Options{Render: prompt.Options{InvalidUTF8: 9}}, "InvalidUTF8", prompt.ErrUTF8},
+		{koala.Options{Budget: -1}, "Budget", koala.ErrOptions},
+		{koala.Options{Overflow: 9}, "Overflow", koala.ErrOptions},
+		{koala.Options{Tokenizer: tiny(t, `[]`)}, "Tokenizer", koala.ErrTokenizer},
+		{koala.Options{Tokenizer: tiny(t, `[{"id":2,"content":"</s>","special":true}]`), BOS: true}, "BOS", koala.ErrTokenizer},
+	} {
+		open := prompt.Conversation{{Content: "x"}}
+		_, fresh := koala.New(&row.o)
+		_, ids := koala.AppendIDs(nil, open, &row.o)
+		_, _, masked := koala.AppendMasked(nil, nil, open, &row.o)
+		_, explained := koala.Explain(open, &row.o)
+		_, _, fitted := koala.Fit(open, &row.o)
+		for _, err := range []error{fresh, ids, masked, explained, fitted} {
+			requireOption(t, err, row.option)
+			require.ErrorIs(t, err, row.kind)
+		}
+	}
+}
+
+// TestBadSaved checks that a chat refuses bad saved chats and does not change.
 func TestBadSaved(t *testing.T) {
 	var chat koala.Chat
 	require.NoError(t, chat.User("x"))
@@ -161,7 +202,7 @@ func TestBadSaved(t *testing.T) {
 		turn     int
 		text     string
 	}{
-		{`"version":1`, `"version":2`, koala.ErrUnsupported, -1, "version 2, of which 1 is known here: update"},
+		{`"version":1`, `"version":2`, koala.ErrUnsupported, -1, "version 2, want 1: update"},
 		{`"version":1`, `"version":0`, koala.ErrUnsupported, -1, "version 0"},
 		{`"version":1,`, ``, koala.ErrMalformed, -1, "1 of 12 fields are missing"},
 		{`"bos":false`, `"bos":0`, koala.ErrMalformed, -1, "neither true nor false"},
@@ -169,13 +210,12 @@ func TestBadSaved(t *testing.T) {
 		{`"bos":false`, `"bos":false,"bos":false`, koala.ErrMalformed, -1, "duplicate"},
 		{`"budget":0`, `"budget":1.5`, koala.ErrMalformed, -1, "whole number"},
 		{`"budget":0`, `"budget":99999999999999999999`, koala.ErrMalformed, -1, "whole number"},
-		{`"overflow":"refuse"`, `"overflow":"x"`, koala.ErrMalformed, -1, "none of"},
+		{`"overflow":"refuse"`, `"overflow":"x"`, koala.ErrMalformed, -1, "not one of"},
 		{`"next":"helpful"`, `"next":"x"`, prompt.ErrMarker, -1, "unknown quality"},
 		{`"invalid_utf8":"refuse"`, `"invalid_utf8":null`, koala.ErrMalformed, -1, "JSON has"},
-		{`"temperature":1`, `"temperature":"1"`, koala.ErrMalformed, -1, "no number"},
-		{`"temperature":1`, `"temperature":1e999`, koala.ErrMalformed, -1, "no number"},
+		{`"temperature":1`, `"temperature":"1"`, koala.ErrMalformed, -1, "not a number"},
+		{`"temperature":1`, `"temperature":1e999`, koala.ErrMalformed, -1, "not a number"},
 		{`"top_k":50,`, ``, koala.ErrMalformed, -1, "missing"},
-		{`"helpful":"GPT:"`, `"helpful":""`, prompt.ErrDialect, -1, "helpful marker is empty"},
 		{`"role":"user"`, `"role":"assistant"`, prompt.ErrOrder, 0, "begins with a reply"},
 		{`"content":"x"`, `"content":"\ud800"`, koala.ErrMalformed, 0, "lone surrogate"},
 		{`[{`, `[{"x":1,`, koala.ErrMalformed, 0, `unknown field "x"`},
@@ -190,12 +230,22 @@ func TestBadSaved(t *testing.T) {
 		require.ErrorContains(t, err, row.text)
 		require.Len(t, chat.Conversation(), 1)
 	}
+	for _, row := range []struct {
+		old, new string
+		option   string
+	}{
+		{`"helpful":"GPT:"`, `"helpful":""`, "Dialect"},
+		{`"budget":0`, `"budget":-1`, "Budget"},
+	} {
+		bad := strings.Replace(string(good), row.old, row.new, 1)
+		requireOption(t, json.Unmarshal([]byte(bad), &chat), row.option)
+	}
 	require.Error(t, chat.UnmarshalJSON(append(good, " x"...)))
 	require.Error(t, chat.UnmarshalJSON([]byte("null")))
 }
 
-// FuzzParseConversation: the laws of parsing, and what is read is written and
-// read again.
+// FuzzParseConversation checks the laws of parsing, and that a conversation which
+// was read can be written and read again.
 func FuzzParseConversation(f *testing.F) {
 	f.Add([]byte(`[{"role":"user","content":"x\ud83e\udd99"},{"role":"gpt","content":"y","quality":"unhelpful"}]`))
 	f.Add([]byte(`{"messages":[{"content":"","role":"human"}]}`))
@@ -212,12 +262,13 @@ func FuzzParseConversation(f *testing.F) {
 		again, err := koala.ParseConversation(written)
 		require.NoError(t, err)
 		require.Equal(t, c, again)
-		var any []map[string]string
-		require.NoError(t, json.Unmarshal(written, &any), "encoding/json reads it too")
+		var generic []map[string]string
+		require.NoError(t, json.Unmarshal(written, &generic), "encoding/json reads it too")
 	})
 }
 
-// FuzzLoad: a chat that loads saves itself and loads again; others say why not.
+// FuzzLoad checks that a chat which loads can be saved and loaded again, and that
+// other input gives a typed error.
 func FuzzLoad(f *testing.F) {
 	var chat koala.Chat
 	_ = chat.User("x")
@@ -227,7 +278,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var chat, again koala.Chat
 		if err := chat.UnmarshalJSON(data); err != nil {
-			require.ErrorAs(t, err, new(*prompt.TurnError))
+			require.True(t, errors.As(err, new(*prompt.TurnError)) || errors.Is(err, koala.ErrOptions), "%v", err)
 			return
 		}
 		saved, err := json.Marshal(&chat)
@@ -241,7 +292,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// FuzzImport: what another program wrote becomes a conversation or an error.
+// FuzzImport checks that input becomes a valid conversation or a typed error.
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(`{"conversations":[{"from":"human","value":"x"}]}`), uint8(0))
 	f.Add([]byte(`{"prompt":"q","context":"USER: x GPT:y</s>"}`), uint8(255))
@@ -249,7 +300,7 @@ func FuzzImport(f *testing.F) {
 		o := &prompt.Import{System: prompt.Policy(p & 3), Tool: prompt.Policy(p >> 2 & 3), Empty: prompt.Policy(p >> 4 & 3), Repeated: prompt.Policy(p >> 6 & 3)}
 		c, _, err := koala.ImportConversation(data, o)
 		if err != nil {
-			require.ErrorAs(t, err, new(*prompt.TurnError))
+			require.True(t, errors.As(err, new(*prompt.TurnError)) || errors.Is(err, koala.ErrOptions), "%v", err)
 			return
 		}
 		require.NoError(t, c.Check())

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// prose is a conversation of English turns of some hundred bytes, from a text
+// prose returns a conversation of English turns of some hundred bytes, from a text
 // that every Go installation has.
 func prose(b *testing.B, turns int) prompt.Conversation {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
@@ -32,8 +32,8 @@ func prose(b *testing.B, turns int) prompt.Conversation {
 	return c
 }
 
-// BenchmarkIDs makes ids of 101 turns; plain is the tokenizer alone on the same
-// segments, as strings that were there before.
+// BenchmarkIDs encodes 101 turns. The plain run is the tokenizer alone on the same
+// segments, rendered beforehand.
 func BenchmarkIDs(b *testing.B) {
 	c := prose(b, 101)
 	segments, err := prompt.FastChat.AppendSegments(nil, c, nil)
@@ -63,8 +63,8 @@ func BenchmarkIDs(b *testing.B) {
 	})
 }
 
-// BenchmarkChat adds an exchange to a chat that has so many turns already and
-// asks for the next prompt of 1,500 tokens: the time must not grow.
+// BenchmarkChat adds an exchange to chats of several lengths and makes the next
+// prompt of 1,500 tokens. The time must not grow with the length.
 func BenchmarkChat(b *testing.B) {
 	all := prose(b, 1001)
 	for _, turns := range []int{11, 101, 1001} {
@@ -100,7 +100,7 @@ func filled(b *testing.B, c prompt.Conversation, budget int) *koala.Chat {
 	return chat
 }
 
-// BenchmarkBudget decides what of 1,001 turns is sent, and copies its ids.
+// BenchmarkBudget finds the window of 1,001 turns and copies its ids.
 func BenchmarkBudget(b *testing.B) {
 	all := prose(b, 1001)
 	for _, budget := range []int{1500, 50_000} {

@@ -5,58 +5,56 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 )
 
-// Chat is a conversation that goes on: its history, and how its prompts are
-// made. The zero Chat is empty and has no options. It is safe for concurrent
-// use, and any number of chats may be used at once. A Chat must not be copied.
+// Chat is a conversation that continues: its history and the options of its
+// prompts. The zero Chat is empty and has the default options. A Chat is safe for
+// concurrent use and must not be copied.
 //
-// It is saved by json.Marshal and loaded by json.Unmarshal.
+// Save it with json.Marshal and load it with json.Unmarshal.
 type Chat struct {
 	mu sync.Mutex
-	m  model
+	s  settings
 	h  history
 }
 
-// New makes an empty chat. The error is a *prompt.TurnError for a dialect or a
-// tokenizer that cannot be used, or when the dialect has no marker for the reply
-// that Render asks for.
+// New returns an empty chat. The error is of the kind ErrOptions.
 func New(o *Options) (*Chat, error) {
-	m := o.resolve()
-	if err := check(&m); err != nil {
+	s := o.resolve()
+	if err := checkAll(&s); err != nil {
 		return nil, err
 	}
-	return &Chat{m: m, h: history{headTurn: -1}}, nil
+	return &Chat{s: s, h: history{headTurn: -1}}, nil
 }
 
-// check tries options on an empty query.
-func check(m *model) error {
-	if err := m.checkTokens(); err != nil {
+// checkAll checks all options, those of package prompt by rendering an empty
+// query.
+func checkAll(s *settings) error {
+	if err := s.check(); err != nil {
 		return err
 	}
-	_, err := m.Dialect.AppendSegments(nil, prompt.Conversation{{}}, &prompt.Options{Next: m.Render.Next})
+	_, err := s.Dialect.AppendSegments(nil, prompt.Conversation{{}}, &s.Render)
 	return err
 }
 
-// lock locks the chat and makes the zero one usable.
+// lock locks the chat and initializes a zero Chat.
 func (c *Chat) lock() {
 	c.mu.Lock()
-	if c.m.Tokenizer == nil {
-		c.m = c.m.resolve()
+	if c.s.Tokenizer == nil {
+		c.s = c.s.resolve()
 		c.h.headTurn = -1
 	}
 }
 
-// User adds what the user said. The content is checked as Options.Render says.
-// The error is a *prompt.TurnError: of the kind prompt.ErrOrder when a reply is
-// due; the chat is as it was.
+// User adds a query. Options.Render says which content is refused. The error is
+// a *prompt.TurnError; its kind is prompt.ErrOrder if the last query has no reply
+// yet. If User returns an error, the chat is unchanged.
 func (c *Chat) User(content string) error {
 	return c.Add(prompt.Turn{Role: prompt.User, Content: content})
 }
 
-// Add adds a turn, as User does; a reply that was made elsewhere too.
+// Add adds a turn: a query as User does, or a reply that was made elsewhere.
 func (c *Chat) Add(t prompt.Turn) error {
 	c.lock()
 	defer c.mu.Unlock()
@@ -68,22 +66,22 @@ func (c *Chat) add(t prompt.Turn) error {
 	if t.Role != prompt.Role(n%2) {
 		return append(c.h.turns[:n:n], t).Check()
 	}
-	if c.m.Render.InvalidUTF8 == prompt.ReplaceUTF8 {
-		t.Content = valid(t.Content)
+	if c.s.Render.InvalidUTF8 == prompt.ReplaceUTF8 {
+		t.Content = replaceInvalid(t.Content)
 	}
-	return c.h.push(&c.m, t)
+	return c.h.push(&c.s, t)
 }
 
-// valid has U+FFFD for each byte that is not UTF-8.
-func valid(s string) string {
-	if utf8.ValidString(s) {
-		return s
+// replaceInvalid returns text with U+FFFD for each byte that is not valid UTF-8.
+func replaceInvalid(text string) string {
+	if utf8.ValidString(text) {
+		return text
 	}
-	return string([]rune(s))
+	return string([]rune(text))
 }
 
-// Undo takes the last turn away: a reply, to ask for another one, or a query.
-// It says whether there was one.
+// Undo removes the last turn, a query or a reply. It reports whether there was
+// one.
 func (c *Chat) Undo() bool {
 	c.lock()
 	defer c.mu.Unlock()
@@ -94,106 +92,105 @@ func (c *Chat) Undo() bool {
 	return true
 }
 
-// Reset forgets all turns.
+// Reset removes all turns. The options stay.
 func (c *Chat) Reset() {
 	c.lock()
 	defer c.mu.Unlock()
 	c.h = history{headTurn: -1}
 }
 
-// Conversation is a copy of the whole history.
+// Conversation returns a copy of the whole history.
 func (c *Chat) Conversation() prompt.Conversation {
 	c.lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.h.turns)
 }
 
-// SetNext says what the next reply shall be. The error is a *prompt.TurnError
-// of the kind prompt.ErrMarker when the dialect has no marker for it.
+// SetNext sets the quality that the next requests ask for. The error is of the
+// kinds ErrOptions and prompt.ErrMarker if the dialect has no marker for q.
 func (c *Chat) SetNext(q prompt.Quality) error {
 	c.lock()
 	defer c.mu.Unlock()
-	m := c.m
-	m.Render.Next = q
-	if err := check(&m); err != nil {
+	s := c.s
+	s.Render.Next = q
+	if err := checkAll(&s); err != nil {
 		return err
 	}
-	c.m.Render.Next = q
+	c.s.Render.Next = q
 	return nil
 }
 
-// Sampling is what the next request asks for.
+// Sampling returns the sampling parameters of the next request.
 func (c *Chat) Sampling() Sampling {
 	c.lock()
 	defer c.mu.Unlock()
-	return c.m.sampling()
+	return c.s.sampling()
 }
 
-// SetSampling says what the next requests shall ask for.
+// SetSampling sets the sampling parameters of the next requests. The Completer
+// checks them.
 func (c *Chat) SetSampling(s Sampling) {
 	c.lock()
 	defer c.mu.Unlock()
-	c.m.Sampling = &s
+	c.s.Sampling = &s
 }
 
-// AppendIDs appends the tokens of the next request, within the budget. It
-// encodes only turns that are new. Errors are those of Fit.
+// AppendIDs appends the tokens of the next request, which are within the budget,
+// to dst. It encodes only turns that are new. The errors are those of Fit.
 func (c *Chat) AppendIDs(dst []Token) ([]Token, Window, error) {
 	c.lock()
 	defer c.mu.Unlock()
-	kept, from, w, err := c.h.fit(&c.m)
+	kept, from, w, err := c.h.fit(&c.s)
 	if err != nil {
 		return dst, w, err
 	}
-	return kept.appendIDs(dst, &c.m, from), w, nil
+	return kept.appendIDs(dst, &c.s, from), w, nil
 }
 
 // AppendText appends the text of the next request, for servers that take only
-// text; the budget is kept as if it were ids. Errors are those of Fit, and
-// prompt.ErrControl for content that such a server would misread.
+// text, to dst. The budget counts the tokens of AppendIDs. The errors are those
+// of Fit, and prompt.ErrControl for content that such a server would read as
+// control tokens.
 func (c *Chat) AppendText(dst []byte) ([]byte, Window, error) {
 	c.lock()
 	defer c.mu.Unlock()
-	kept, from, w, err := c.h.fit(&c.m)
+	kept, from, w, err := c.h.fit(&c.s)
 	if err != nil {
 		return dst, w, err
 	}
-	dst, err = c.m.Dialect.AppendText(dst, kept.turns[from:], &c.m.Render)
-	return dst, w, shifted(err, w.Dropped)
+	dst, err = c.s.Dialect.AppendText(dst, kept.turns[from:], &c.s.Render)
+	return dst, w, shiftTurn(err, w.Dropped)
 }
 
-// Request is what a server needs to go on with a conversation. It is a copy:
-// the chat may change meanwhile.
-type Request = backend.Request
-
-// Request is what a server needs for the reply that is due. The error is that
-// of Fit, or of the kind prompt.ErrOrder when none is due.
+// Request returns the request for the reply to the last query. The errors are
+// those of Fit, and prompt.ErrOrder if the last query has a reply.
 func (c *Chat) Request() (*Request, error) {
 	c.lock()
 	defer c.mu.Unlock()
 	if n := len(c.h.turns); n > 0 && !c.h.turns.Open() {
 		return nil, &prompt.TurnError{Turn: n, Offset: -1, Err: prompt.ErrOrder}
 	}
-	kept, from, w, err := c.h.fit(&c.m)
+	kept, from, w, err := c.h.fit(&c.s)
 	if err != nil {
 		return nil, err
 	}
-	s := c.m.sampling()
+	s := c.s.sampling()
 	r := &Request{
-		IDs:          kept.appendIDs(make([]Token, 0, w.Tokens), &c.m, from),
+		IDs:          kept.appendIDs(make([]Token, 0, w.Tokens), &c.s, from),
 		Conversation: slices.Clone(kept.turns[from:]),
 		Window:       w,
-		Dialect:      c.m.Dialect, Render: c.m.Render, Sampling: s,
-		StopIDs: []Token{c.m.Tokenizer.EOS()},
+		Dialect:      c.s.Dialect, Render: c.s.Render, Sampling: s,
+		StopIDs: []Token{c.s.Tokenizer.EOS()},
 	}
-	if user := c.m.Dialect.Markers.User; user != "" {
+	if user := c.s.Dialect.Markers.User; user != "" {
 		r.Stops = append(r.Stops, user)
 	}
 	r.Stops = append(r.Stops, s.Stops...)
 	return r, nil
 }
 
-// undo takes the last turn away if there are so many.
+// undo removes the last turn if there are exactly that many: another goroutine
+// may have changed the chat.
 func (c *Chat) undo(turns int) {
 	c.lock()
 	defer c.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// says is a server that sends a reply in pieces of n bytes.
+// says returns a server that sends a reply in pieces of n bytes.
 func says(reply string, n int) koala.Completer {
 	return koala.CompleterFunc(func(_ context.Context, r *koala.Request, w io.Writer) error {
 		for len(reply) > 0 {
@@ -51,7 +51,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// TestAskFails: a chat is as it was when anything goes wrong.
+// TestAskFails checks that a failure leaves the chat unchanged.
 func TestAskFails(t *testing.T) {
 	chat, err := koala.New(&koala.Options{Budget: 40})
 	require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestRequest(t *testing.T) {
 }
 
 func TestChatOrder(t *testing.T) {
-	var chat koala.Chat // the zero one
+	var chat koala.Chat // the zero Chat
 	requireOrder := func(err error, kind error, turn int) {
 		var e *prompt.TurnError
 		require.ErrorAs(t, err, &e)
@@ -141,9 +141,9 @@ func TestChatOrder(t *testing.T) {
 	fresh := chat.Reply(nil)
 	_, err := fresh.Write([]byte("BBE"))
 	require.NoError(t, err)
-	require.Equal(t, "B", fresh.Text(), "a header may begin with the rest")
+	require.Equal(t, "B", fresh.Text(), "BE may begin a header")
 	require.NoError(t, fresh.Close())
-	require.NoError(t, fresh.Close(), "a second time is nothing")
+	require.NoError(t, fresh.Close(), "a second Close has no effect")
 	requireOrder(stale.Close(), prompt.ErrOrder, 2)
 	require.Len(t, chat.Conversation(), 4)
 	require.ErrorIs(t, chat.SetNext(9), prompt.ErrMarker)
@@ -154,8 +154,8 @@ func TestChatOrder(t *testing.T) {
 	require.ErrorIs(t, err, prompt.ErrDialect)
 }
 
-// TestChatRejects: a chat refuses what a text refuses, also marks that its later
-// turns have not.
+// TestChatRejects checks that a chat refuses the marks that a text refuses, also
+// the header in a later turn.
 func TestChatRejects(t *testing.T) {
 	chat, err := koala.New(&koala.Options{Render: prompt.Options{RejectForged: true}})
 	require.NoError(t, err)
@@ -171,7 +171,8 @@ func TestChatRejects(t *testing.T) {
 	}
 }
 
-// TestTextErrorCountsAllTurns, also those that the budget leaves out.
+// TestTextErrorCountsAllTurns checks that the turn of an error also counts the
+// turns that the budget leaves out.
 func TestTextErrorCountsAllTurns(t *testing.T) {
 	chat, err := koala.New(&koala.Options{Budget: 24})
 	require.NoError(t, err)
@@ -184,7 +185,7 @@ func TestTextErrorCountsAllTurns(t *testing.T) {
 	requireTurn(t, err, prompt.ErrControl, 2, 1)
 }
 
-// TestEndlessReply: a server that does not stop is stopped.
+// TestEndlessReply checks that a reply over MaxContent ends the request.
 func TestEndlessReply(t *testing.T) {
 	chat, err := koala.New(&koala.Options{Render: prompt.Options{MaxContent: 1000}})
 	require.NoError(t, err)
@@ -200,7 +201,8 @@ func TestEndlessReply(t *testing.T) {
 	require.Empty(t, chat.Conversation())
 }
 
-// TestTokenizerWithoutTokens: a vocabulary without EOS makes no prompts.
+// TestTokenizerWithoutTokens checks that a vocabulary without an end-of-sequence
+// token is refused.
 func TestTokenizerWithoutTokens(t *testing.T) {
 	tok := tiny(t, `[]`)
 	require.Negative(t, tok.EOS())
@@ -213,16 +215,18 @@ func TestTokenizerWithoutTokens(t *testing.T) {
 	require.ErrorIs(t, err, koala.ErrTokenizer)
 }
 
-// tiny is a tokenizer of four pieces, with these added tokens.
+// tiny returns a tokenizer of a few pieces with some added tokens.
 func tiny(t *testing.T, added string) *tokenizer.Tokenizer {
-	tok, err := tokenizer.New(strings.NewReader(`{"version":"1.0","added_tokens":` + added + `,
+	model := strings.NewReader(`{"version":"1.0","added_tokens":` + added + `,
 		"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
-		"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"</s>":2,"a":3,"b":4,"ab":5},"merges":["a b"]}}`))
+		"pre_tokenizer":null,"model":{"type":"BPE","unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"</s>":2,"a":3,"b":4,"ab":5},"merges":["a b"]}}`)
+	tok, err := tokenizer.NewReader(model, model.Size())
 	require.NoError(t, err)
 	return tok
 }
 
-// TestLoadedChatKeepsTokenizer: it is not among what is saved.
+// TestLoadedChatKeepsTokenizer checks that loading a chat does not change its
+// tokenizer, which is not saved.
 func TestLoadedChatKeepsTokenizer(t *testing.T) {
 	tok := tiny(t, `[{"id":0,"content":"<unk>","special":true},{"id":1,"content":"<s>","special":true},{"id":2,"content":"</s>","special":true}]`)
 	chat, err := koala.New(&koala.Options{Tokenizer: tok})
@@ -240,7 +244,7 @@ func TestLoadedChatKeepsTokenizer(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// TestManyChats runs many chats at once, and one that all of them use.
+// TestManyChats runs many chats at once, and one chat that all goroutines share.
 func TestManyChats(t *testing.T) {
 	var shared koala.Chat
 	var wait sync.WaitGroup
@@ -310,10 +314,10 @@ func TestSaved(t *testing.T) {
 	require.Equal(t, "h User: x A helpful answer:", string(text))
 }
 
-// TestNoAllocations: ids cost no memory but their own.
+// TestNoAllocations checks that making ids allocates nothing if dst has room.
 func TestNoAllocations(t *testing.T) {
 	if raced {
-		t.Skip("the race detector makes pools forget")
+		t.Skip("pools drop values under the race detector")
 	}
 	ids, mask := make([]koala.Token, 0, 200), make([]bool, 0, 200)
 	o := &koala.Options{BOS: true}

@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// server stands for a client of a real one.
+// server stands for a client of a real server.
 var server = koala.CompleterFunc(func(_ context.Context, r *koala.Request, w io.Writer) error {
 	for _, piece := range []string{" Hi! How can", " I help you?", "</s>"} {
 		if _, err := io.WriteString(w, piece); err != nil {
@@ -36,7 +36,7 @@ func Example() {
 	// end 2 <nil>
 }
 
-// What Ask does, step by step, for a server of your own.
+// The steps of Ask, for a server of your own.
 func ExampleChat_Request() {
 	chat, _ := koala.New(&koala.Options{BOS: true, Budget: 1024})
 	_ = chat.User("Hello!")
@@ -73,7 +73,7 @@ func ExampleAppendIDs() {
 	// Output: [22815 29940 4214 8079 8707 5348 29903 8098 29901 3148 1001 29901 15043 29991 402 7982 29901 6324 29991 2 3148 1001 29901 1724 338 278 10150 13019 29973 402 7982 29901] <nil>
 }
 
-// Fine-tuning needs the loss mask beside the ids.
+// Fine-tuning needs the loss mask in addition to the ids.
 func ExampleAppendMasked() {
 	ids, mask, err := koala.AppendMasked(nil, nil, talk[:2], nil)
 	for i, id := range ids {
@@ -113,7 +113,7 @@ func ExampleFit() {
 	// "What is the", 16 bytes cut, <nil>
 }
 
-// A chat is saved as JSON and goes on later.
+// Save a chat as JSON and continue it later.
 func ExampleChat() {
 	chat, _ := koala.New(&koala.Options{Dialect: &prompt.EasyLM, Budget: 1024})
 	_ = chat.User("Hello!")

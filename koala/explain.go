@@ -2,14 +2,14 @@ package koala
 
 import "github.com/koala-go/sdk/prompt"
 
-// Part is some tokens of a prompt and why they are there.
+// Part is some tokens of a prompt and the reason for them.
 type Part struct {
 	Kind string  `json:"kind"` // bos, query, reply or end
-	Turn int     `json:"turn"` // -1 for BOS
-	Text string  `json:"text"` // what was encoded, "" for a control token
-	IDs  []Token `json:"ids"`
-	Loss bool    `json:"loss"` // whether training counted them
-	Why  string  `json:"why"`
+	Turn int     `json:"turn"` // the index of the turn, -1 for bos
+	Text string  `json:"text"` // the text that was encoded, "" for a control token
+	IDs  []Token `json:"ids"`  // the tokens
+	Loss bool    `json:"loss"` // whether the loss of the training counts them
+	Why  string  `json:"why"`  // the reason, in English
 }
 
 var whys = map[prompt.Kind]string{
@@ -18,23 +18,22 @@ var whys = map[prompt.Kind]string{
 	prompt.End:   "the EOS token, which no text makes; training counted it",
 }
 
-// Explain shows what AppendIDs makes, part by part. The ids of all parts are
-// those of AppendIDs.
+// Explain returns the tokens of AppendIDs, part by part.
 func Explain(c prompt.Conversation, o *Options) ([]Part, error) {
-	m := o.resolve()
+	s := o.resolve()
 	sc := getScratch()
 	defer putScratch(sc)
-	if err := sc.split(&m, c); err != nil {
+	if err := sc.split(&s, c); err != nil {
 		return nil, err
 	}
 	var parts []Part
-	if bos := m.appendBOS(nil); bos != nil {
+	if bos := s.appendBOS(nil); bos != nil {
 		parts = append(parts, Part{"bos", -1, "", bos, false, "asked for by the BOS option; Koala's training put none before an example"})
 	}
 	for i := range sc.segments {
-		s := &sc.segments[i]
-		ids := sc.encode([]Token{}, &m, s)
-		parts = append(parts, Part{s.Kind.String(), s.Turn, s.Text(), ids, s.Loss(), whys[s.Kind]})
+		segment := &sc.segments[i]
+		ids := sc.encode([]Token{}, &s, segment)
+		parts = append(parts, Part{segment.Kind.String(), segment.Turn, segment.Text(), ids, segment.Loss(), whys[segment.Kind]})
 	}
 	return parts, nil
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// bits are what contents are made of: every trap of the spec.
-var bits = []string{
+// fragments are the parts of random contents: the traps that the specification
+// lists.
+var fragments = []string{
 	"", " ", "  ", "   ", strings.Repeat(" ", 18), "\n", "\r\n", "\t", "\x00", "▁", "\u00a0", "Hello", " Hello", "hi", "world!", "aaaa", "é", "e\u0301",
 	"ﬁ", "Ａ", "🦙", "你好", "USER:", "GPT:", " GPT: ", "An Unhelpful Answer:", prompt.Header, "user:", "USER：", "U\u200bSER:",
 	"</s>", "<s>", "<unk>", "<0x0A>", "<0xFF>", "<", "/s>", "</", "s>", "<pad>", "▁</s>", "</s", "\ufeff",
@@ -19,7 +20,7 @@ var bits = []string{
 func content(r *rand.Rand) string {
 	var b strings.Builder
 	for range r.IntN(6) {
-		b.WriteString(bits[r.IntN(len(bits))])
+		b.WriteString(fragments[r.IntN(len(fragments))])
 	}
 	return b.String()
 }
@@ -35,7 +36,8 @@ func conversation(r *rand.Rand, turns int) prompt.Conversation {
 	return c
 }
 
-// reference is the training assembly in plain words.
+// reference returns the ids and the loss mask of a conversation by the steps of
+// the training code.
 func reference(c prompt.Conversation, next prompt.Quality, bos bool) (ids []koala.Token, mask []bool) {
 	markers := [...]string{"GPT:", "An Unhelpful Answer:"}
 	add := func(loss bool, some ...koala.Token) {

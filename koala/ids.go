@@ -6,62 +6,64 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// AppendIDs appends the tokens of a conversation, segment by segment, whatever
-// the Budget is. It allocates nothing when dst has room. An error is a
-// *prompt.TurnError, and dst is as it was.
+// AppendIDs appends the tokens of a conversation, segment by segment, to dst. It
+// ignores Options.Budget. It does not allocate if dst has enough capacity. If it
+// returns an error, a *prompt.TurnError or one of the kind ErrOptions, dst is
+// unchanged.
 //
-// Content makes no control token and no token named after a byte that it
-// spells: <s> and <0x0A> are text. With a vocabulary of your own that cannot
-// express all bytes, content may make its unknown token.
+// Content never encodes to a control token, nor to a byte token because it spells
+// the name of one: <s> and <0x0A> are text. With a custom vocabulary that cannot
+// express all bytes, content may encode to its unknown token.
 func AppendIDs(dst []Token, c prompt.Conversation, o *Options) ([]Token, error) {
-	m := o.resolve()
+	s := o.resolve()
 	sc := getScratch()
 	defer putScratch(sc)
-	if err := sc.split(&m, c); err != nil {
+	if err := sc.split(&s, c); err != nil {
 		return dst, err
 	}
-	dst = m.appendBOS(dst)
+	dst = s.appendBOS(dst)
 	for i := range sc.segments {
-		dst = sc.encode(dst, &m, &sc.segments[i])
+		dst = sc.encode(dst, &s, &sc.segments[i])
 	}
 	return dst, nil
 }
 
-// AppendMasked is AppendIDs with the loss mask of training beside the ids:
-// true for the tokens of replies and their ends, false for BOS and queries.
+// AppendMasked is like AppendIDs and also appends the loss mask of the training,
+// one value for each token: true for the tokens of replies and their ends, false
+// for BOS and queries.
 func AppendMasked(ids []Token, mask []bool, c prompt.Conversation, o *Options) ([]Token, []bool, error) {
-	m := o.resolve()
+	s := o.resolve()
 	sc := getScratch()
 	defer putScratch(sc)
-	if err := sc.split(&m, c); err != nil {
+	if err := sc.split(&s, c); err != nil {
 		return ids, mask, err
 	}
-	begin := len(ids)
-	ids = m.appendBOS(ids)
-	mask = fill(mask, len(ids)-begin, false)
+	start := len(ids)
+	ids = s.appendBOS(ids)
+	mask = appendRepeated(mask, len(ids)-start, false)
 	for i := range sc.segments {
-		begin = len(ids)
-		ids = sc.encode(ids, &m, &sc.segments[i])
-		mask = fill(mask, len(ids)-begin, sc.segments[i].Loss())
+		start = len(ids)
+		ids = sc.encode(ids, &s, &sc.segments[i])
+		mask = appendRepeated(mask, len(ids)-start, sc.segments[i].Loss())
 	}
 	return ids, mask, nil
 }
 
-func fill(mask []bool, n int, value bool) []bool {
+func appendRepeated(mask []bool, n int, value bool) []bool {
 	for range n {
 		mask = append(mask, value)
 	}
 	return mask
 }
 
-func (m *model) appendBOS(dst []Token) []Token {
-	if m.BOS {
-		dst = append(dst, m.Tokenizer.BOS())
+func (s *settings) appendBOS(dst []Token) []Token {
+	if s.BOS {
+		dst = append(dst, s.Tokenizer.BOS())
 	}
 	return dst
 }
 
-// scratch is the space that making ids needs.
+// scratch is memory for encoding that is used again.
 type scratch struct {
 	segments []prompt.Segment
 	text     []byte
@@ -69,11 +71,13 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// maxScratch is the length above which a text is not kept for the next use.
+// maxScratch bounds the text, in bytes, that a scratch keeps for its next use.
 const maxScratch = 1 << 20
 
 func getScratch() *scratch { return scratches.Get().(*scratch) }
 
+// putScratch returns sc to the pool. It clears the segments so that they do not
+// keep the content of conversations alive.
 func putScratch(sc *scratch) {
 	clear(sc.segments)
 	if cap(sc.text) <= maxScratch && cap(sc.segments) <= maxScratch/128 {
@@ -81,24 +85,24 @@ func putScratch(sc *scratch) {
 	}
 }
 
-// split makes the segments of a conversation.
-func (sc *scratch) split(m *model, c prompt.Conversation) error {
-	err := m.checkTokens()
+// split sets sc.segments to the segments of a conversation.
+func (sc *scratch) split(s *settings, c prompt.Conversation) error {
+	err := s.check()
 	if err != nil {
 		return err
 	}
-	sc.segments, err = m.Dialect.AppendSegments(sc.segments[:0], c, &m.Render)
+	sc.segments, err = s.Dialect.AppendSegments(sc.segments[:0], c, &s.Render)
 	return err
 }
 
-// encode appends the tokens of a segment.
-func (sc *scratch) encode(dst []Token, m *model, s *prompt.Segment) []Token {
-	switch s.Kind {
+// encode appends the tokens of a segment to dst.
+func (sc *scratch) encode(dst []Token, s *settings, segment *prompt.Segment) []Token {
+	switch segment.Kind {
 	case prompt.End:
-		return append(dst, m.Tokenizer.EOS())
+		return append(dst, s.Tokenizer.EOS())
 	case prompt.Reply:
-		return m.Tokenizer.AppendEncode(dst, s.Content, nil)
+		return s.Tokenizer.AppendEncode(dst, segment.Content, nil)
 	}
-	sc.text = s.AppendText(sc.text[:0])
-	return m.Tokenizer.AppendEncode(dst, view(sc.text), nil)
+	sc.text = segment.AppendText(sc.text[:0])
+	return s.Tokenizer.AppendEncode(dst, unsafeString(sc.text), nil)
 }

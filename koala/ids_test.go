@@ -13,8 +13,8 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// TestLikeReference compares with the training assembly, whose own check is
-// interop/check_prompt.py, which has the same in Python with sentencepiece.
+// TestLikeReference compares with a plain version of the training code, which
+// interop/check_prompt.py compares with Python's sentencepiece.
 func TestLikeReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 1))
 	for range 1000 {
@@ -40,9 +40,9 @@ func TestLikeReference(t *testing.T) {
 	}
 }
 
-// TestNoControlFromContent makes 100,000 chats of hostile content. The only
-// control tokens are one EOS a reply, in their places; and content of printable
-// ASCII makes no token named after a byte.
+// TestNoControlFromContent encodes 100,000 conversations of hostile content. The
+// only control tokens must be the end-of-sequence tokens after the replies, and
+// printable ASCII must not encode to byte tokens.
 func TestNoControlFromContent(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 2))
 	rounds := 100_000
@@ -87,9 +87,9 @@ func printable(s string) bool {
 	return true
 }
 
-// TestTextHasTheTokensOfTraining: a server that splits the FastChat text at
-// </s>, as Hugging Face's first LLaMA tokenizer does, gets the training's ids,
-// but for an empty reply, whose space is a token there.
+// TestTextHasTheTokensOfTraining checks that a server which splits the FastChat
+// text at </s>, as Hugging Face's first LLaMA tokenizer does, gets the ids of the
+// training. Empty replies are an exception: there the space is a token.
 func TestTextHasTheTokensOfTraining(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 3))
 	compared := 0
@@ -107,8 +107,8 @@ func TestTextHasTheTokensOfTraining(t *testing.T) {
 	require.Greater(t, compared, 200)
 }
 
-// TestOtherStringsHaveNot: the table of the spec.
-func TestOtherStringsHaveNot(t *testing.T) {
+// TestOtherDialectsHaveOtherTokens checks the table in the specification.
+func TestOtherDialectsHaveOtherTokens(t *testing.T) {
 	encode := func(d *prompt.Dialect, mode tokenizer.Specials) []koala.Token {
 		text, err := d.Text(documented, nil)
 		require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestInvalidUTF8(t *testing.T) {
 	require.Equal(t, "a\ufffdb\ufffd\ufffd", chat.Conversation()[0].Content)
 }
 
-// TestLongContent shares the scratch space with short ones.
+// TestLongContent encodes content that is longer than maxScratch.
 func TestLongContent(t *testing.T) {
 	c := prompt.Conversation{{Content: string(bytes.Repeat([]byte("wood "), 1e6))}}
 	want, _ := reference(c, prompt.Helpful, false)

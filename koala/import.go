@@ -6,29 +6,30 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// ImportConversation reads a conversation that another program wrote in JSON:
+// ImportConversation reads a conversation that another program wrote as JSON, in
+// one of these forms:
 //
 //   - OpenAI's messages: an array, or an object with it as "messages", of
 //     {"role", "content"}, where content is a string or an array of
 //     {"type": "text", "text"}; "quality" is read too
 //   - a record of ShareGPT: {"id", "conversations": [{"from", "value"}]}
-//   - what EasyLM's /chat takes: {"prompt", "context", "temperature"}
+//   - a request of EasyLM's /chat: {"prompt", "context", "temperature"}
 //
-// The id and the temperature are no part of a conversation and are left out.
-// What Koala has no turn for is treated as o says, and told in the notes. It is
-// as strict about the JSON as ParseConversation, with the same errors.
+// It skips the id and the temperature. The policies of o say what to do with
+// messages for which Koala has no turn, and the notes report what was done. It is
+// as strict about the JSON as ParseConversation and returns the same errors.
 func ImportConversation(data []byte, o *prompt.Import) (prompt.Conversation, []prompt.Note, error) {
-	m := importer{reader: reader{j: strictjson.New(data, 0), turn: -1}}
+	m := importer{reader: reader{json: strictjson.New(data, 0), turn: -1}}
 	err := m.document()
 	if err == nil {
 		m.turn = -1
-		err = m.j.End()
+		err = m.json.End()
 	}
 	if err != nil {
-		return nil, nil, m.located(err)
+		return nil, nil, m.locate(err)
 	}
 	if m.easyLM {
-		c, err := prompt.FromEasyLM(m.prompt, m.context)
+		c, err := prompt.FromEasyLM(m.query, m.context)
 		return c, nil, err
 	}
 	return prompt.FromMessages(m.messages, o)
@@ -37,18 +38,18 @@ func ImportConversation(data []byte, o *prompt.Import) (prompt.Conversation, []p
 // importer reads one of the forms.
 type importer struct {
 	reader
-	messages        []prompt.Message
-	easyLM          bool
-	prompt, context string
+	messages       []prompt.Message
+	easyLM         bool // the form is EasyLM's, which has a query and a context
+	query, context string
 }
 
 func (m *importer) document() error {
-	if m.j.Peek() != '{' {
+	if m.json.Peek() != '{' {
 		return m.array(m.message)
 	}
-	start, form := m.j.Offset(), ""
-	err := m.j.Object(func(name string) (err error) {
-		at := m.j.Offset()
+	start, form := m.json.Offset(), ""
+	err := m.json.Object(func(name string) (err error) {
+		at := m.json.Offset()
 		switch name {
 		case "messages", "conversations", "prompt":
 			if form != "" {
@@ -62,39 +63,39 @@ func (m *importer) document() error {
 			m.turn = -1
 		case "prompt":
 			m.easyLM = true
-			m.prompt, err = m.j.String()
+			m.query, err = m.json.String()
 		case "context":
-			m.context, err = m.j.String()
+			m.context, err = m.json.String()
 		case "id", "temperature":
-			err = m.j.Skip()
+			err = m.json.Skip()
 		default:
-			err = m.unknown(name)
+			err = m.unknownField(name)
 		}
 		return err
 	})
 	if err == nil && form == "" {
-		err = refusal.Malformed(start, "", "neither messages, conversations nor a prompt")
+		err = refusal.Malformed(start, "", "the object has neither messages, conversations nor a prompt")
 	}
 	return err
 }
 
-// message reads one of OpenAI's messages or ShareGPT's turns.
+// message reads one of OpenAI's messages or of ShareGPT's turns.
 func (m *importer) message() error {
 	var x prompt.Message
 	var role, content bool
-	start := m.j.Offset()
-	err := m.j.Object(func(name string) (err error) {
+	start := m.json.Offset()
+	err := m.json.Object(func(name string) (err error) {
 		switch name {
 		case "role", "from":
 			role = true
-			x.Role, err = m.j.String()
+			x.Role, err = m.json.String()
 		case "content", "value":
 			content = true
 			x.Content, err = m.content()
 		case "quality":
-			x.Quality, err = named(m.j, prompt.ParseQuality)
+			x.Quality, err = parseName(m.json, prompt.ParseQuality)
 		default:
-			err = m.unknown(name)
+			err = m.unknownField(name)
 		}
 		return err
 	})
@@ -105,15 +106,15 @@ func (m *importer) message() error {
 	return err
 }
 
-// content reads a string, or the texts of parts.
+// content reads a string, or the texts of an array of parts.
 func (m *importer) content() (text string, err error) {
-	if m.j.Peek() != '[' {
-		return m.j.String()
+	if m.json.Peek() != '[' {
+		return m.json.String()
 	}
 	var all []byte
-	err = m.j.Array(func() error {
-		at := m.j.Offset()
-		part, err := m.j.StringMap()
+	err = m.json.Array(func() error {
+		at := m.json.Offset()
+		part, err := m.json.StringMap()
 		if err != nil {
 			return err
 		}

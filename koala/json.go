@@ -10,34 +10,27 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// Kinds of *prompt.TurnError for JSON, for errors.Is.
-var (
-	// ErrMalformed: it is not JSON, or not of the form that is due.
-	ErrMalformed = refusal.ErrMalformed
-	// ErrUnsupported: it is of a newer version than is known here.
-	ErrUnsupported = refusal.ErrUnsupported
-)
-
 // ParseConversation reads a conversation in JSON: an array, or an object with
 // the array as "messages", of
 //
 //	{"role": "user"|"assistant", "content": "…", "quality": "helpful"|"unhelpful"}
 //
-// where human and gpt are other names of the roles, and quality is of an
-// assistant's message, helpful when it is absent. The order of turns is
-// checked too. It is strict: no unknown or duplicate names, no lone surrogates,
-// nothing behind the end. The error is a *prompt.TurnError with the message and
-// the byte of the JSON; its kind is ErrMalformed or one of prompt's.
+// The roles may also be called human and gpt. Only messages of the assistant
+// have a quality, which is helpful by default. ParseConversation also checks the
+// order of the turns. It is strict: it refuses unknown and duplicate names, lone
+// surrogates, and data after the end. The error is a *prompt.TurnError with the
+// index of the message and the byte offset in the JSON. Its kind is ErrMalformed
+// or one of package prompt.
 func ParseConversation(data []byte) (prompt.Conversation, error) {
-	r := reader{j: strictjson.New(data, 0), turn: -1}
+	r := reader{json: strictjson.New(data, 0), turn: -1}
 	var c prompt.Conversation
 	err := r.document("messages", func() error { return r.array(func() error { return r.message(&c) }) })
 	if err == nil {
 		r.turn = -1
-		err = r.j.End()
+		err = r.json.End()
 	}
 	if err != nil {
-		return nil, r.located(err)
+		return nil, r.locate(err)
 	}
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -45,76 +38,76 @@ func ParseConversation(data []byte) (prompt.Conversation, error) {
 	return c, nil
 }
 
-// reader reads JSON and knows which turn it is at.
+// reader reads JSON and counts the turns.
 type reader struct {
-	j    *strictjson.Reader
-	turn int
+	json *strictjson.Reader
+	turn int // the index of the turn that is being read, -1 outside of turns
 }
 
-// located is an error with its place.
-func (r *reader) located(err error) error {
+// locate returns err as a *prompt.TurnError with the turn and the offset.
+func (r *reader) locate(err error) error {
 	var turn *prompt.TurnError
 	if errors.As(err, &turn) {
 		return turn
 	}
-	e := &prompt.TurnError{Turn: r.turn, Offset: int(r.j.Offset()), Err: err}
+	e := &prompt.TurnError{Turn: r.turn, Offset: int(r.json.Offset()), Err: err}
 	if at, ok := err.(*refusal.Error); ok {
 		e.Offset, e.Err = int(at.Offset), at.Err
 	}
 	return e
 }
 
-// document reads an array, or an object that has nothing but the array.
+// document reads an array, or an object whose only member is the array.
 func (r *reader) document(name string, read func() error) error {
-	if r.j.Peek() != '{' {
+	if r.json.Peek() != '{' {
 		return read()
 	}
-	start, seen := r.j.Offset(), false
-	err := r.j.Object(func(member string) error {
+	start, found := r.json.Offset(), false
+	err := r.json.Object(func(member string) error {
 		if member != name {
-			return r.unknown(member)
+			return r.unknownField(member)
 		}
-		seen = true
+		found = true
 		err := read()
 		r.turn = -1
 		return err
 	})
-	if err == nil && !seen {
+	if err == nil && !found {
 		err = refusal.Malformed(start, "", "no %q in the object", name)
 	}
 	return err
 }
 
-// array reads turns.
+// array reads an array of turns.
 func (r *reader) array(element func() error) error {
-	return r.j.Array(func() error {
+	return r.json.Array(func() error {
 		r.turn++
 		return element()
 	})
 }
 
-func (r *reader) unknown(name string) error {
-	return refusal.Malformed(r.j.Offset(), "", "unknown field %.40q", name)
+func (r *reader) unknownField(name string) error {
+	return refusal.Malformed(r.json.Offset(), "", "unknown field %.40q", name)
 }
 
-// message reads a turn.
+// message reads a turn and appends it to c.
 func (r *reader) message(c *prompt.Conversation) error {
 	var t prompt.Turn
 	var role, content, quality bool
-	start := r.j.Offset()
-	err := r.j.Object(func(name string) (err error) {
+	start := r.json.Offset()
+	err := r.json.Object(func(name string) (err error) {
 		switch name {
 		case "role":
 			role = true
-			t.Role, err = named(r.j, prompt.ParseRole)
+			t.Role, err = parseName(r.json, prompt.ParseRole)
 		case "content":
 			content = true
-			t.Content, err = r.j.String()
+			t.Content, err = r.json.String()
 		case "quality":
 			quality = true
-			t.Quality, err = named(r.j, prompt.ParseQuality)
+			t.Quality, err = parseName(r.json, prompt.ParseQuality)
 		default:
-			err = r.unknown(name)
+			err = r.unknownField(name)
 		}
 		return err
 	})
@@ -129,8 +122,8 @@ func (r *reader) message(c *prompt.Conversation) error {
 	return err
 }
 
-// named reads a string that is a name.
-func named[T any](j *strictjson.Reader, parse func(string) (T, error)) (x T, err error) {
+// parseName reads a string and parses it with parse.
+func parseName[T any](j *strictjson.Reader, parse func(string) (T, error)) (x T, err error) {
 	at := j.Offset()
 	name, err := j.String()
 	if err != nil {
@@ -160,22 +153,22 @@ func messages(c prompt.Conversation) []message {
 	return out
 }
 
-// AppendConversation appends a conversation as the JSON array that
-// ParseConversation reads. Quality is written where it is not helpful. The
-// error is a *prompt.TurnError: that of Check, or of the kind prompt.ErrUTF8.
+// AppendConversation appends a conversation to dst as the JSON array that
+// ParseConversation reads. It writes a quality only if it is not helpful. The
+// error is a *prompt.TurnError: that of Check, or one of the kind prompt.ErrUTF8.
 func AppendConversation(dst []byte, c prompt.Conversation) ([]byte, error) {
 	if err := c.Check(); err != nil {
 		return dst, err
 	}
 	for i, t := range c {
-		if valid(t.Content) != t.Content {
+		if replaceInvalid(t.Content) != t.Content {
 			return dst, &prompt.TurnError{Turn: i, Offset: -1, Err: prompt.ErrUTF8}
 		}
 	}
 	return appendJSON(dst, messages(c))
 }
 
-// appendJSON appends a value without escapes for HTML.
+// appendJSON appends the JSON of a value to dst, without escapes for HTML.
 func appendJSON(dst []byte, v any) ([]byte, error) {
 	b := bytes.NewBuffer(dst)
 	e := json.NewEncoder(b)

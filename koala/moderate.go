@@ -3,29 +3,31 @@ package koala
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/koala-go/sdk/prompt"
 )
 
-// Moderator decides which texts are let through. Package backend has one for
-// OpenAI's interface and one with a list of words. A chat calls it with each
-// query before the request, and with each reply as far as it has come: every
-// ModerateStep bytes, at a space where there is one, and at the end. What it
-// flags is withheld: the part of the reply that holds it and all that follows.
-// Of a reply only that is shown after which another step has been let through,
-// so nothing that is shorter than a step is shown in part.
+// Moderator decides which texts pass. Package backend has a client of OpenAI's
+// moderation interface and a list of words.
+//
+// A chat asks the moderator about each query before it sends the request. It asks
+// about a reply after every Options.ModerateStep bytes, at a space if there is
+// one, and at the end, each time with the whole reply so far. If the moderator
+// flags the reply, the chat withholds the last step and all that follows. A step
+// is written only after the next one has passed, so that no flagged text shorter
+// than a step is written in part.
 type Moderator interface {
-	// Moderate gives the reason for which a text is withheld, or "". With an
-	// error the text is withheld too.
+	// Moderate returns the reason for withholding a text, or "" if it passes.
+	// A text is also withheld if Moderate returns an error.
 	Moderate(ctx context.Context, text string) (reason string, err error)
 }
 
-// Moderators ask one after the other, until one flags the text.
+// Moderators is a Moderator that asks each of its elements in order until one
+// flags the text.
 type Moderators []Moderator
 
-// Moderate is the first reason or error.
+// Moderate returns the first reason or error.
 func (all Moderators) Moderate(ctx context.Context, text string) (string, error) {
 	for _, m := range all {
 		if reason, err := m.Moderate(ctx, text); reason != "" || err != nil {
@@ -35,32 +37,11 @@ func (all Moderators) Moderate(ctx context.Context, text string) (string, error)
 	return "", nil
 }
 
-// ErrFlagged is the kind of FlaggedError, for errors.Is.
-var ErrFlagged = errors.New("withheld by the moderator")
-
-// FlaggedError says that a moderator withheld a text.
-type FlaggedError struct {
-	Role   prompt.Role // whose text it was
-	Reason string      // the moderator's
-}
-
-// Error reads "what: where: what to do".
-func (e *FlaggedError) Error() string {
-	whose, cure := "the query", "ask for something else"
-	if e.Role == prompt.Assistant {
-		whose, cure = "the reply", "ask again, or for something else"
-	}
-	return fmt.Sprintf("%v: %s (%s): %s", ErrFlagged, whose, e.Reason, cure)
-}
-
-// Unwrap gives ErrFlagged.
-func (e *FlaggedError) Unwrap() error { return ErrFlagged }
-
-// Moderate asks the chat's moderator about a text of the user's or of a reply,
-// as Ask does. The error is a *FlaggedError, or that of the moderator.
+// Moderate asks the chat's moderator about a text of the user or a reply, as Ask
+// does. The error is a *FlaggedError, or wraps the error of the moderator.
 func (c *Chat) Moderate(ctx context.Context, role prompt.Role, text string) error {
 	c.lock()
-	m := c.m.Moderator
+	m := c.s.Moderator
 	c.mu.Unlock()
 	if m == nil {
 		return nil
@@ -75,22 +56,23 @@ func (c *Chat) Moderate(ctx context.Context, role prompt.Role, text string) erro
 	return nil
 }
 
-// defaultModerateStep is enough for a sentence or two.
+// defaultModerateStep is the default of Options.ModerateStep in bytes: a sentence
+// or two.
 const defaultModerateStep = 256
 
-// longWord is how many bytes more are awaited for a space, so that no word is
-// checked in part.
-const longWord = 64
+// maxWord is the number of bytes by which a step may grow until it ends at a
+// space, so that no word is checked in part.
+const maxWord = 64
 
-// gate lets a reply through in steps.
+// gate passes a reply through the moderator in steps.
 type gate struct {
-	step    int // negative: the whole
-	checked int // bytes that the moderator has seen and let through
-	shown   int // bytes that may be shown
+	step    int // bytes of a step; negative for the whole reply
+	checked int // bytes of the reply that the moderator has passed
+	shown   int // bytes of the reply that may be written
 }
 
-// open asks the moderator about what is new of a reply, if that is enough or
-// the last. What it lets through may be shown when the next step is too.
+// open asks the moderator about text, the reply so far, if the new part of it is
+// a step or last is set. It then permits writing the steps before the new one.
 func (g *gate) open(ctx context.Context, c *Chat, text []byte, last bool) error {
 	end := len(text)
 	if !last {
@@ -101,7 +83,7 @@ func (g *gate) open(ctx context.Context, c *Chat, text []byte, last bool) error 
 		switch {
 		case space > 0:
 			end = g.checked + space
-		case end-g.checked < g.step+longWord:
+		case end-g.checked < g.step+maxWord:
 			return nil
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// TestModerator: what is flagged is withheld, wherever the stream is cut, and the
-// chat is as it was.
+// TestModerator checks that flagged texts are withheld, wherever the stream is
+// cut, and that the chat does not change.
 func TestModerator(t *testing.T) {
 	filler := strings.Repeat("all is well. ", 30)
 	for _, step := range []int{0, 1, 16, 64, -1} {
@@ -59,7 +59,7 @@ type brokenModerator struct{ err error }
 
 func (m brokenModerator) Moderate(context.Context, string) (string, error) { return "", m.err }
 
-// TestModeratorFails: without an answer nothing is let through.
+// TestModeratorFails checks that nothing passes if the moderator fails.
 func TestModeratorFails(t *testing.T) {
 	down := errors.New("down")
 	chat, err := koala.New(&koala.Options{Moderator: brokenModerator{down}})
@@ -74,7 +74,7 @@ func TestModeratorFails(t *testing.T) {
 	require.Len(t, chat.Conversation(), 1)
 }
 
-// TestModerators: the first that has something to say counts.
+// TestModerators checks that the first reason or error is returned.
 func TestModerators(t *testing.T) {
 	down := errors.New("down")
 	words, broken := backend.NewWordList("bomb"), brokenModerator{down}
@@ -95,7 +95,7 @@ func TestModerators(t *testing.T) {
 	}
 }
 
-// TestAnswer: another reply to the same query, with other sampling.
+// TestAnswer requests a second reply to the same query with other sampling.
 func TestAnswer(t *testing.T) {
 	chat, err := koala.New(nil)
 	require.NoError(t, err)

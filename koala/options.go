@@ -1,10 +1,6 @@
 package koala
 
 import (
-	"errors"
-	"fmt"
-
-	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/prompt"
 	"github.com/koala-go/sdk/tokenizer"
 )
@@ -12,83 +8,88 @@ import (
 // Token is the id of a piece of the vocabulary.
 type Token = tokenizer.Token
 
-// Options say how prompts are made; nil means the zero value, which is Koala's.
+// Options say how prompts are made. Nil means the zero value, which makes the
+// prompts of Koala's training.
 type Options struct {
-	Dialect   *prompt.Dialect      // nil: prompt.FastChat
-	Tokenizer *tokenizer.Tokenizer // nil: LLaMA's
-	// BOS puts the token for the beginning in front. See the package comment.
+	// Dialect says how conversations are written. Nil means prompt.FastChat.
+	Dialect *prompt.Dialect
+	// Tokenizer is the tokenizer of the model. Nil means LLaMA's.
+	Tokenizer *tokenizer.Tokenizer
+	// BOS puts the beginning-of-sequence token in front of the ids. See the
+	// package comment.
 	BOS bool
-	// Budget is the largest number of tokens of a prompt, BOS included; 0 is
-	// no limit. The model's context less the tokens of the reply is right.
+	// Budget is the maximum number of tokens of a prompt, BOS included. Zero
+	// means no limit. Use the model's context minus Sampling.MaxTokens.
 	Budget int
-	// Overflow is what is done when the last exchange alone is over it.
+	// Overflow says what to do if the last exchange alone is over the budget.
+	// The default is RefuseLong.
 	Overflow Overflow
-	// Render are the choices of the text: what the next reply shall be, and
-	// what content is refused.
+	// Render says which quality the next reply shall have, and which content
+	// is refused.
 	Render prompt.Options
-	// Sampling are the defaults of requests; nil: DefaultSampling.
+	// Sampling is how requests ask the model to choose tokens. Nil means
+	// DefaultSampling.
 	Sampling *Sampling
-	// Moderator, where there is one, decides what of queries and replies is
-	// let through: see Moderator. It is not saved with a chat.
+	// Moderator decides which queries and replies pass. Nil means that all
+	// pass. It is not saved with a chat.
 	Moderator Moderator
-	// ModerateStep is how many bytes of a reply are checked at a time; 0: 256,
-	// negative: the whole reply, which then comes at once.
+	// ModerateStep is the number of bytes of a reply after which the moderator
+	// is asked again. Zero means 256; a negative number means that the whole
+	// reply is checked and written at once.
 	ModerateStep int
 }
 
-// Overflow is what is done with a last turn that is too long for the budget.
+// Overflow says what to do with a last turn that is too long for the budget.
 type Overflow uint8
 
-// The choices. A turn is cut where one of its tokens ends.
+// The choices. A turn is cut between two of its tokens.
 const (
-	RefuseLong Overflow = iota // a *BudgetError
-	KeepStart                  // its end is cut off
-	KeepEnd                    // its beginning is cut off
+	RefuseLong Overflow = iota // return a *BudgetError
+	KeepStart                  // cut off the end of the turn
+	KeepEnd                    // cut off the beginning of the turn
 )
 
 var overflowNames = []string{"refuse", "keep start", "keep end"}
 
-// String is the choice's name: refuse, keep start, keep end.
+// String returns the name of the choice: refuse, keep start, keep end.
 func (o Overflow) String() string { return overflowNames[min(o, KeepEnd)] }
 
-// Sampling is how a server chooses tokens.
-type Sampling = backend.Sampling
+// settings are options with their defaults filled in.
+type settings struct{ Options }
 
-// DefaultSampling is how EasyLM served Koala.
-func DefaultSampling() Sampling { return backend.DefaultSampling() }
-
-// model is the options with their defaults filled in.
-type model struct{ Options }
-
-// resolve fills in defaults.
-func (o *Options) resolve() (m model) {
+// resolve fills in the defaults.
+func (o *Options) resolve() (s settings) {
 	if o != nil {
-		m.Options = *o
+		s.Options = *o
 	}
-	if m.Dialect == nil {
-		m.Dialect = &prompt.FastChat
+	if s.Dialect == nil {
+		s.Dialect = &prompt.FastChat
 	}
-	if m.Tokenizer == nil {
-		m.Tokenizer = tokenizer.Default()
+	if s.Tokenizer == nil {
+		s.Tokenizer = tokenizer.Default()
 	}
-	return m
+	return s
 }
 
-// ErrTokenizer is the kind of *prompt.TurnError for a tokenizer that has no EOS,
-// or no BOS where the options ask for it.
-var ErrTokenizer = errors.New("the tokenizer has no such token")
-
-// checkTokens checks that the vocabulary has the control tokens.
-func (m *model) checkTokens() error {
-	if m.Tokenizer.EOS() >= 0 && (!m.BOS || m.Tokenizer.BOS() >= 0) {
-		return nil
+// check reports an option that is out of range. Package prompt checks Dialect
+// and Render where it uses them.
+func (s *settings) check() error {
+	switch {
+	case s.Budget < 0:
+		return optionError("Budget", "the budget %d is negative: use a number of tokens, or 0 for no limit", s.Budget)
+	case s.Overflow > KeepEnd:
+		return optionError("Overflow", "unknown value %d: use RefuseLong, KeepStart or KeepEnd", s.Overflow)
+	case s.Tokenizer.EOS() < 0:
+		return optionError("Tokenizer", "%w: end of sequence: use LLaMA's vocabulary", ErrTokenizer)
+	case s.BOS && s.Tokenizer.BOS() < 0:
+		return optionError("BOS", "%w: beginning of sequence: use LLaMA's vocabulary", ErrTokenizer)
 	}
-	return &prompt.TurnError{Turn: -1, Offset: -1, Err: fmt.Errorf("no token for the end of a reply, or no BOS: use LLaMA's vocabulary: %w", ErrTokenizer)}
+	return nil
 }
 
-func (m *model) sampling() Sampling {
-	if m.Sampling == nil {
+func (s *settings) sampling() Sampling {
+	if s.Sampling == nil {
 		return DefaultSampling()
 	}
-	return *m.Sampling
+	return *s.Sampling
 }

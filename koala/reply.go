@@ -2,57 +2,52 @@ package koala
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/koala-go/sdk/prompt"
 )
 
-// ErrEnded is what Reply.Write returns once the reply has ended: the server
-// can stop.
-var ErrEnded = errors.New("the reply has ended")
-
-// Reply takes the stream of a reply. It is an io.WriteCloser: Write takes what
-// comes, in pieces of any size, and Close adds the reply to the chat. It is
-// for one goroutine. See prompt.Filter for what ends a reply.
+// Reply receives the stream of a reply. It is an io.WriteCloser: write the
+// output of the model to it, in pieces of any size, and close it to add the reply
+// to the chat. Use it from one goroutine. See prompt.Filter for what ends a
+// reply.
 type Reply struct {
 	chat    *Chat
 	w       io.Writer
 	filter  *prompt.Filter
 	text    []byte
-	turn    int
+	turn    int // the index of the reply in the chat
 	quality prompt.Quality
-	limit   int // of the text in bytes, negative for none
+	limit   int // the maximum length of text in bytes, negative for no limit
 	closed  bool
 
-	// With a moderator:
-	ctx  context.Context
-	gate *gate
-	at   int // bytes given to w
+	ctx     context.Context // for the moderator
+	gate    *gate           // nil without a moderator
+	written int             // bytes of text written to w
 }
 
-// Reply begins to take the reply that is due. What is certain of it goes to w
-// at once, as whole UTF-8; a nil w is allowed. With a moderator, what it has let
-// through goes to w.
+// Reply returns the receiver of the reply to the last query. It writes text to w
+// as soon as the text is certain, in whole characters of UTF-8. With a moderator
+// it writes only what has passed. w may be nil.
 func (c *Chat) Reply(w io.Writer) *Reply { return c.reply(context.Background(), w) }
 
-// reply is Reply with a context for the moderator.
+// reply is like Reply, with a context for the moderator.
 func (c *Chat) reply(ctx context.Context, w io.Writer) *Reply {
 	c.lock()
 	defer c.mu.Unlock()
 	if w == nil {
 		w = io.Discard
 	}
-	limit := c.m.Render.MaxContent
+	limit := c.s.Render.MaxContent
 	if limit == 0 {
 		limit = prompt.DefaultMaxContent
 	}
 	r := &Reply{
-		limit: limit, chat: c, w: w, filter: c.m.Dialect.NewFilter(c.m.sampling().Stops...),
-		turn: len(c.h.turns), quality: c.m.Render.Next, ctx: ctx,
+		limit: limit, chat: c, w: w, filter: c.s.Dialect.NewFilter(c.s.sampling().Stops...),
+		turn: len(c.h.turns), quality: c.s.Render.Next, ctx: ctx,
 	}
-	if c.m.Moderator != nil {
-		r.gate = &gate{step: c.m.ModerateStep}
+	if c.s.Moderator != nil {
+		r.gate = &gate{step: c.s.ModerateStep}
 		if r.gate.step == 0 {
 			r.gate.step = defaultModerateStep
 		}
@@ -60,12 +55,12 @@ func (c *Chat) reply(ctx context.Context, w io.Writer) *Reply {
 	return r
 }
 
-// Write takes a piece of the stream. The error is ErrEnded when nothing more
-// will count, a *prompt.TurnError of the kind prompt.ErrTooLong when the reply
-// is over Render.MaxContent, that of Chat.Moderate, or that of w.
+// Write receives a piece of the stream. The error is ErrEnded if the reply has
+// ended, a *prompt.TurnError of the kind prompt.ErrTooLong if the reply is longer
+// than Render.MaxContent, or the error of Chat.Moderate or of the writer below.
 func (r *Reply) Write(p []byte) (int, error) {
 	r.text = r.filter.Append(r.text, p)
-	if err := r.give(false); err != nil {
+	if err := r.flush(false); err != nil {
 		return len(p), err
 	}
 	switch {
@@ -77,8 +72,9 @@ func (r *Reply) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// give writes what is new of the text.
-func (r *Reply) give(last bool) error {
+// flush writes the part of the text that is new and that the moderator has
+// passed.
+func (r *Reply) flush(last bool) error {
 	end := len(r.text)
 	if r.gate != nil {
 		if err := r.gate.open(r.ctx, r.chat, r.text, last); err != nil {
@@ -86,24 +82,24 @@ func (r *Reply) give(last bool) error {
 		}
 		end = r.gate.shown
 	}
-	if r.at == end {
+	if r.written == end {
 		return nil
 	}
-	_, err := r.w.Write(r.text[r.at:end])
-	r.at = end
+	_, err := r.w.Write(r.text[r.written:end])
+	r.written = end
 	return err
 }
 
-// Close says that the stream has ended, and adds the reply to the chat. The
-// error is that of w or of Chat.Moderate, or a *prompt.TurnError when the chat has changed
-// meanwhile. To leave a reply out, do not close it.
+// Close ends the stream and adds the reply to the chat. The error is that of the
+// writer below or of Chat.Moderate, or a *prompt.TurnError if the chat has
+// changed since Chat.Reply. To discard a reply, do not close it.
 func (r *Reply) Close() error {
 	if r.closed {
 		return nil
 	}
 	r.closed = true
 	r.text = r.filter.Close(r.text)
-	if err := r.give(true); err != nil {
+	if err := r.flush(true); err != nil {
 		return err
 	}
 	r.chat.lock()
@@ -114,8 +110,9 @@ func (r *Reply) Close() error {
 	return r.chat.add(prompt.Turn{Role: prompt.Assistant, Quality: r.quality, Content: string(r.text)})
 }
 
-// Text is the reply as far as it is certain, also what a moderator withholds.
+// Text returns the part of the reply that is certain, including text that a
+// moderator withholds.
 func (r *Reply) Text() string { return string(r.text) }
 
-// Ending says how the reply ended and what was left out.
+// Ending returns how the reply ended and what was left out of it.
 func (r *Reply) Ending() prompt.Ending { return r.filter.Ending() }

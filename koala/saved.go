@@ -14,7 +14,7 @@ import (
 // savedVersion is the version of a saved chat.
 const savedVersion = 1
 
-// saved is a chat in JSON. The tokenizer is not in it.
+// saved is a chat in JSON. It does not contain the tokenizer.
 type saved struct {
 	Version  int          `json:"version"`
 	Dialect  savedDialect `json:"dialect"`
@@ -43,44 +43,46 @@ type savedDialect struct {
 
 var utf8Names = []string{"refuse", "replace"}
 
-// MarshalJSON saves the chat: its turns and its options but for the tokenizer.
+// MarshalJSON returns the chat as JSON: its turns, and its options except for the
+// tokenizer and the moderator.
 func (c *Chat) MarshalJSON() ([]byte, error) {
 	c.lock()
 	defer c.mu.Unlock()
-	d, r := c.m.Dialect, &c.m.Render
-	s := c.m.sampling()
+	d, r := c.s.Dialect, &c.s.Render
+	s := c.s.sampling()
 	for _, f := range []float64{s.Temperature, s.TopP} {
 		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil, fmt.Errorf("sampling with %v: temperature or top_p: give a number", f)
+			return nil, fmt.Errorf("sampling: temperature or top_p is %v: use a finite number", f)
 		}
 	}
 	return appendJSON(nil, saved{
 		savedVersion,
 		savedDialect{d.Name, d.Header, d.Markers.User, d.Markers.Helpful, d.Markers.Unhelpful, d.BeforeReply, d.End, d.AfterReply},
-		c.m.BOS, c.m.Budget, c.m.Overflow.String(), r.Next.String(), r.AllowControl, r.RejectForged,
+		c.s.BOS, c.s.Budget, c.s.Overflow.String(), r.Next.String(), r.AllowControl, r.RejectForged,
 		utf8Names[min(int(r.InvalidUTF8), 1)], r.MaxContent, s, messages(c.h.turns),
 	})
 }
 
-// UnmarshalJSON loads a chat over this one, which keeps its tokenizer and its
-// moderator and nothing else. A newer version is refused as ErrUnsupported, and all that
-// ParseConversation refuses as it does; the chat is as it was then.
+// UnmarshalJSON replaces the chat by a saved one. Only the tokenizer and the
+// moderator stay. The errors are those of ParseConversation, ErrUnsupported for a
+// newer version, and ErrOptions for options that cannot be used. If there is an
+// error, the chat is unchanged.
 func (c *Chat) UnmarshalJSON(data []byte) error {
 	c.lock()
 	defer c.mu.Unlock()
-	l := loader{reader: reader{j: strictjson.New(data, 0), turn: -1}}
-	l.o.Tokenizer = c.m.Tokenizer
-	l.o.Moderator, l.o.ModerateStep = c.m.Moderator, c.m.ModerateStep
+	l := loader{reader: reader{json: strictjson.New(data, 0), turn: -1}}
+	l.o.Tokenizer = c.s.Tokenizer
+	l.o.Moderator, l.o.ModerateStep = c.s.Moderator, c.s.ModerateStep
 	l.o.Dialect = new(prompt.Dialect)
 	l.sampling = DefaultSampling()
 	l.o.Sampling = &l.sampling
 	err := l.chat()
 	if err == nil {
 		l.turn = -1
-		err = l.j.End()
+		err = l.json.End()
 	}
 	if err != nil {
-		return l.located(err)
+		return l.locate(err)
 	}
 	fresh, err := New(&l.o)
 	if err != nil {
@@ -96,7 +98,7 @@ func (c *Chat) UnmarshalJSON(data []byte) error {
 			return err
 		}
 	}
-	c.m, c.h = fresh.m, fresh.h
+	c.s, c.h = fresh.s, fresh.h
 	return nil
 }
 
@@ -108,22 +110,23 @@ type loader struct {
 	turns    prompt.Conversation
 }
 
-// members reads an object that has all of these members and no others.
+// members reads an object. Each of its members must have a reader, and each
+// reader a member, except for those named in optional.
 func (l *loader) members(readers map[string]func() error, optional ...string) error {
-	start := l.j.Offset()
-	seen := 0
-	err := l.j.Object(func(name string) error {
+	start := l.json.Offset()
+	required, found := len(readers)-len(optional), 0
+	err := l.json.Object(func(name string) error {
 		read, known := readers[name]
 		if !known {
-			return l.unknown(name)
+			return l.unknownField(name)
 		}
 		if !slices.Contains(optional, name) {
-			seen++
+			found++
 		}
 		return read()
 	})
-	if err == nil && seen != len(readers)-len(optional) {
-		err = refusal.Malformed(start, "", "%d of %d fields are missing", len(readers)-len(optional)-seen, len(readers))
+	if err == nil && found != required {
+		err = refusal.Malformed(start, "", "%d of %d fields are missing", required-found, len(readers))
 	}
 	return err
 }
@@ -135,11 +138,11 @@ func (l *loader) chat() error {
 		"dialect":       l.dialect,
 		"bos":           l.flag(&l.o.BOS),
 		"budget":        l.whole(&l.o.Budget),
-		"overflow":      func() (err error) { l.o.Overflow, err = one[Overflow](l.j, overflowNames); return err },
-		"next":          func() (err error) { r.Next, err = named(l.j, prompt.ParseQuality); return err },
+		"overflow":      func() (err error) { l.o.Overflow, err = indexOf[Overflow](l.json, overflowNames); return err },
+		"next":          func() (err error) { r.Next, err = parseName(l.json, prompt.ParseQuality); return err },
 		"allow_control": l.flag(&r.AllowControl),
 		"reject_forged": l.flag(&r.RejectForged),
-		"invalid_utf8":  func() (err error) { r.InvalidUTF8, err = one[prompt.UTF8Policy](l.j, utf8Names); return err },
+		"invalid_utf8":  func() (err error) { r.InvalidUTF8, err = indexOf[prompt.UTF8Policy](l.json, utf8Names); return err },
 		"max_content":   l.whole(&r.MaxContent),
 		"sampling":      l.readSampling,
 		"messages": func() error {
@@ -153,10 +156,10 @@ func (l *loader) chat() error {
 }
 
 func (l *loader) version() error {
-	at := l.j.Offset()
-	n, err := l.j.Uint()
+	at := l.json.Offset()
+	n, err := l.json.Uint()
 	if err == nil && n != savedVersion {
-		err = refusal.Unsupported(at, "", "saved chat of version %d, of which %d is known here: update this program", n, savedVersion)
+		err = refusal.Unsupported(at, "", "saved chat of version %d, want %d: update this program", n, savedVersion)
 	}
 	return err
 }
@@ -181,8 +184,8 @@ func (l *loader) readSampling() error {
 			return err
 		},
 		"stops": func() error {
-			return l.j.Array(func() error {
-				stop, err := l.j.String()
+			return l.json.Array(func() error {
+				stop, err := l.json.String()
 				s.Stops = append(s.Stops, stop)
 				return err
 			})
@@ -190,67 +193,67 @@ func (l *loader) readSampling() error {
 	}, "seed", "stops")
 }
 
-// Readers of single values.
+// The functions below return readers of single values.
 
-func (l *loader) text(to *string) func() error {
-	return func() (err error) { *to, err = l.j.String(); return err }
+func (l *loader) text(target *string) func() error {
+	return func() (err error) { *target, err = l.json.String(); return err }
 }
 
-func (l *loader) flag(to *bool) func() error {
+func (l *loader) flag(target *bool) func() error {
 	return func() error {
-		v, err := l.j.Value()
+		v, err := l.json.Value()
 		if err == nil && v.Kind != 't' && v.Kind != 'f' {
 			err = refusal.Malformed(v.Offset, "", "neither true nor false")
 		}
-		*to = v.True()
+		*target = v.True()
 		return err
 	}
 }
 
-func (l *loader) whole(to *int) func() error {
+func (l *loader) whole(target *int) func() error {
 	return func() error {
 		n, err := l.integer()
-		*to = int(n)
-		if err == nil && int64(*to) != n {
-			err = refusal.Malformed(l.j.Offset(), "", "number %d is out of range", n)
+		*target = int(n)
+		if err == nil && int64(*target) != n {
+			err = refusal.Malformed(l.json.Offset(), "", "number %d is out of range", n)
 		}
 		return err
 	}
 }
 
 func (l *loader) integer() (int64, error) {
-	v, err := l.j.Value()
+	v, err := l.json.Value()
 	if err != nil {
 		return 0, err
 	}
-	n, wrong := strconv.ParseInt(v.Text, 10, 64)
-	if v.Kind != '0' || wrong != nil {
-		return 0, refusal.Malformed(v.Offset, "", "no whole number")
+	n, err := strconv.ParseInt(v.Text, 10, 64)
+	if v.Kind != '0' || err != nil {
+		return 0, refusal.Malformed(v.Offset, "", "not a whole number")
 	}
 	return n, nil
 }
 
-func (l *loader) number(to *float64) func() error {
+func (l *loader) number(target *float64) func() error {
 	return func() error {
-		v, err := l.j.Value()
+		v, err := l.json.Value()
 		if err != nil {
 			return err
 		}
-		f, wrong := strconv.ParseFloat(v.Text, 64)
-		if v.Kind != '0' || wrong != nil {
-			return refusal.Malformed(v.Offset, "", "no number")
+		f, err := strconv.ParseFloat(v.Text, 64)
+		if v.Kind != '0' || err != nil {
+			return refusal.Malformed(v.Offset, "", "not a number")
 		}
-		*to = f
+		*target = f
 		return nil
 	}
 }
 
-// one reads a name from a list and gives its place.
-func one[T ~uint8](j *strictjson.Reader, names []string) (T, error) {
-	return named(j, func(name string) (T, error) {
+// indexOf reads one of names and returns its index.
+func indexOf[T ~uint8](j *strictjson.Reader, names []string) (T, error) {
+	return parseName(j, func(name string) (T, error) {
 		i := slices.Index(names, name)
 		if i < 0 {
-			return 0, refusal.Reason(refusal.ErrMalformed, "%.40q is none of %q", name, names)
+			return 0, refusal.Reason(refusal.ErrMalformed, "%.40q is not one of %q", name, names)
 		}
 		return T(i), nil
 	})

@@ -11,7 +11,7 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// fitted is what a budget leaves, by trying all.
+// fitted finds the longest window by trying all.
 func fitted(c prompt.Conversation, next prompt.Quality, bos bool, budget int) (dropped, tokens int, fits bool) {
 	for k := 0; k < len(c); k += 2 {
 		ids, _ := reference(c[k:], next, bos)
@@ -75,7 +75,7 @@ func TestFitCuts(t *testing.T) {
 				last := len(c) - 1
 				if err != nil {
 					requireOverBudget(t, err, budget, last)
-					require.Less(t, budget, 30, "there is room for some of it")
+					require.Less(t, budget, 30, "a part of the turn fits")
 					continue
 				}
 				ids, err := koala.AppendIDs(nil, kept, o)
@@ -85,7 +85,7 @@ func TestFitCuts(t *testing.T) {
 				require.GreaterOrEqual(t, w.Tokens, budget-6, "cut too much of %.40q", c[last].Content)
 				require.Equal(t, last&^1, w.Dropped)
 				before, _ := reference(c[:last&^1], prompt.Helpful, false)
-				require.Equal(t, max(len(before)-9, 0), w.DroppedTokens, "all but the header's 9")
+				require.Equal(t, max(len(before)-9, 0), w.DroppedTokens, "the 9 tokens of the header are not dropped")
 				got := kept[len(kept)-1].Content
 				require.Equal(t, len(c[last].Content)-len(got), w.CutBytes)
 				if overflow == koala.KeepStart {
@@ -114,8 +114,8 @@ func TestFitRefuses(t *testing.T) {
 	require.Equal(t, 2, e.Turn)
 }
 
-// TestChatLikeFit changes chats in all ways and compares each with Fit and
-// AppendIDs, which see the conversation at once.
+// TestChatLikeFit changes chats at random and compares each chat with Fit and
+// AppendIDs, which encode the whole conversation again.
 func TestChatLikeFit(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for range 150 {
@@ -150,7 +150,7 @@ func TestChatLikeFit(t *testing.T) {
 	}
 }
 
-// change does one thing to a chat.
+// change makes a random change to a chat.
 func change(t *testing.T, r *rand.Rand, chat *koala.Chat, o *koala.Options) {
 	n := len(chat.Conversation())
 	switch r.IntN(8) {

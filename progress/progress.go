@@ -1,5 +1,4 @@
-// Package progress defines how long jobs of the module report how far they
-// are: one type, whatever the job.
+// Package progress defines how the module's long jobs report their progress.
 //
 //	opts.Progress = func(p progress.Progress) {
 //		fmt.Printf("\r%s %d of %d %s", p.Stage, p.Done, p.Total, p.Unit)
@@ -8,45 +7,45 @@ package progress
 
 import "sync"
 
-// Progress says how far a job is.
+// Progress describes how far a job has come.
 type Progress struct {
-	Stage string // what the job does now, such as "write"
-	Done  int64  // so far, in the unit
-	Total int64  // of this stage; zero if it is not known
-	Unit  Unit   // what Done and Total count
+	Stage string // Stage is the current step of the job, such as "write".
+	Done  int64  // Done is the amount of work completed in this stage.
+	Total int64  // Total is the amount of work of this stage, or zero if it is unknown.
+	Unit  Unit   // Unit is the unit that Done and Total count.
 }
 
-// Unit is what a job counts.
+// Unit is a unit of work.
 type Unit string
 
-// The units.
+// The units of work.
 const (
 	Bytes   Unit = "bytes"
 	Records Unit = "records"
 	Tokens  Unit = "tokens"
 )
 
-// Func is called with a job's progress now and then, by one goroutine at a
-// time. It must return soon: the job waits for it.
+// Func receives a job's progress from time to time, from one goroutine at a
+// time. The job waits for it, so it must return quickly.
 type Func func(Progress)
 
-// Counter adds up the work of several goroutines and reports the sum.
+// Counter sums the work of several goroutines and reports the total.
 type Counter struct {
 	mu     sync.Mutex
 	state  Progress
 	report Func
 }
 
-// NewCounter returns a Counter that begins at a state. A nil Func reports to
-// nobody.
+// NewCounter returns a Counter that starts at begin. A nil report is allowed.
 func NewCounter(begin Progress, report Func) *Counter {
 	return &Counter{state: begin, report: report}
 }
 
-// Add reports that n more units are done.
+// Add records n more units of work as done, and reports.
 func (c *Counter) Add(n int64) { c.update(func(p *Progress) { p.Done += n }) }
 
-// Enter reports that a stage begins, with done units already done.
+// Enter records the start of a stage in which done units are already done, and
+// reports.
 func (c *Counter) Enter(stage string, done int64) {
 	c.update(func(p *Progress) { p.Stage, p.Done = stage, done })
 }

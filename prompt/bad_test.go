@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBadConversations: what is refused, of which kind, and where.
+// TestBadConversations checks the kind, the turn and the offset of the errors of
+// rendering.
 func TestBadConversations(t *testing.T) {
 	u := func(s string) Turn { return Turn{Content: s} }
 	a := func(s string) Turn { return Turn{Role: Assistant, Content: s} }
@@ -27,7 +28,6 @@ func TestBadConversations(t *testing.T) {
 		{"unknown role", Conversation{u("x"), {Role: 7}}, nil, ErrRole, 1, -1},
 		{"unknown quality", Conversation{u("x"), {Role: Assistant, Quality: 2}}, nil, ErrMarker, 1, -1},
 		{"quality of a user", Conversation{{Quality: Unhelpful}}, nil, ErrMarker, 0, -1},
-		{"unknown next", Conversation{u("x")}, &Options{Next: 3}, ErrMarker, 0, -1},
 		{"</s>", Conversation{u("x"), a("y</s>")}, nil, ErrControl, 1, 1},
 		{"<s>", Conversation{u("</x> <s>")}, nil, ErrControl, 0, 5},
 		{"<unk>", Conversation{u("<unk>")}, nil, ErrControl, 0, 0},
@@ -48,7 +48,7 @@ func TestBadConversations(t *testing.T) {
 			}
 			_, err = FastChat.AppendSegments(nil, row.c, row.o)
 			if row.kind == ErrControl {
-				require.NoError(t, err, "it is only text among ids")
+				require.NoError(t, err, "control text encodes to ordinary tokens")
 				return
 			}
 			requireBad(t, err, row.kind, row.turn, row.offset)
@@ -65,18 +65,55 @@ func requireBad(t *testing.T, err, kind error, turn, offset int) {
 	require.ErrorAs(t, err, &e)
 	require.ErrorIs(t, err, kind)
 	require.Equal(t, []int{turn, offset}, []int{e.Turn, e.Offset}, "%v", err)
-	require.NotEmpty(t, e.cure(), "%v", err)
+	require.NotEmpty(t, remedyFor(e.Err), "%v", err)
+}
+
+// requireBadOption requires an option error of a kind.
+func requireBadOption(t *testing.T, err error, option string, kind error) {
+	var e *OptionError
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, ErrOptions)
+	require.ErrorIs(t, err, kind)
+	require.Equal(t, option, e.Option, "%v", err)
+	require.NotErrorAs(t, err, new(*TurnError))
+}
+
+// TestBadOptions checks that an error about an option is not one about a turn.
+func TestBadOptions(t *testing.T) {
+	for _, c := range []Conversation{twoTurns[:1], twoTurns} {
+		for option, bad := range map[string]struct {
+			o    Options
+			kind error
+		}{
+			"Next":        {Options{Next: 3}, ErrMarker},
+			"InvalidUTF8": {Options{InvalidUTF8: 2}, ErrUTF8},
+		} {
+			_, err := FastChat.Text(c, &bad.o)
+			requireBadOption(t, err, option, bad.kind)
+			_, err = FastChat.AppendSegments(nil, c, &bad.o)
+			requireBadOption(t, err, option, bad.kind)
+		}
+		_, err := Beaver.Text(c, &Options{Next: Unhelpful})
+		requireBadOption(t, err, "Next", ErrMarker)
+	}
+	for option, bad := range map[string]Import{
+		"System": {System: Keep}, "Tool": {Tool: 9}, "Empty": {Empty: Fold}, "Repeated": {Repeated: Drop},
+	} {
+		_, _, err := FromMessages([]Message{{Role: "user", Content: "x"}}, &bad)
+		requireBadOption(t, err, option, ErrPolicy)
+	}
+	_, err := DialectNamed("vicuna")
+	requireBadOption(t, err, "dialect", ErrDialect)
 }
 
 func TestErrorText(t *testing.T) {
 	_, err := FastChat.Text(Conversation{{Content: "x</s>"}}, nil)
-	require.EqualError(t, err, `content holds "</s>", which a server does not read as text: turn 0, byte 1: send ids instead of text, or allow it with AllowControl`)
+	require.EqualError(t, err, `content contains "</s>", which a server does not read as text: turn 0, byte 1: send ids instead of text, or set AllowControl`)
 	_, err = FastChat.Text(nil, nil)
 	require.EqualError(t, err, "the conversation is empty: give at least one user turn")
 }
 
-// TestBadTexts: what Parse refuses, of which kind, in which turn and at which
-// byte of the text.
+// TestBadTexts checks the kind, the turn and the offset of the errors of Parse.
 func TestBadTexts(t *testing.T) {
 	const h = "BEGINNING OF CONVERSATION: "
 	for _, row := range []struct {
@@ -118,7 +155,7 @@ func TestBadTexts(t *testing.T) {
 		requireTyped(t, err, len(text), ErrSyntax, io.ErrUnexpectedEOF)
 	}
 	_, err := Parse(h + "USER: x GPT:y</s>USER: z")
-	requireBad(t, err, io.ErrUnexpectedEOF, 2, len(h)+24) // of EasyLM, not FastChat's
+	requireBad(t, err, io.ErrUnexpectedEOF, 2, len(h)+24) // the error of EasyLM, not of FastChat
 }
 
 func TestParseFindsTheDialect(t *testing.T) {
@@ -135,8 +172,6 @@ func TestParseFindsTheDialect(t *testing.T) {
 		require.NoError(t, err)
 		require.Same(t, d, found)
 	}
-	_, err := DialectNamed("vicuna")
-	requireBad(t, err, ErrDialect, -1, -1)
 }
 
 func TestBadDialects(t *testing.T) {
@@ -153,13 +188,13 @@ func TestBadDialects(t *testing.T) {
 	} {
 		d := good
 		spoil(&d)
-		requireBad(t, d.Check(), ErrDialect, -1, -1)
+		requireBadOption(t, d.Check(), "Dialect", ErrDialect)
 		_, err := d.Text(twoTurns, nil)
-		requireBad(t, err, ErrDialect, -1, -1)
+		requireBadOption(t, err, "Dialect", ErrDialect)
 		_, err = d.AppendSegments(nil, twoTurns, nil)
-		requireBad(t, err, ErrDialect, -1, -1)
+		requireBadOption(t, err, "Dialect", ErrDialect)
 		_, err = d.Parse("x")
-		requireBad(t, err, ErrDialect, -1, -1)
+		requireBadOption(t, err, "Dialect", ErrDialect)
 		require.NotEqual(t, good, d, name)
 	}
 	for _, d := range everyDialect {
@@ -174,9 +209,9 @@ func TestBadEasyLM(t *testing.T) {
 		turn    int
 		offset  int
 	}{
-		{"SER: Hello! GPT:x</s>", ErrSyntax, 0, 0},                        // cut from the left, as the server does
-		{"USER: Hello! GPT:x</s", io.ErrUnexpectedEOF, 1, 21},             // and from the right
-		{"USER: Hello! GPT:", ErrSyntax, 0, 17},                           // a query, to which no reply is there
+		{"SER: Hello! GPT:x</s>", ErrSyntax, 0, 0},                        // the beginning is cut off, as the server does
+		{"USER: Hello! GPT:x</s", io.ErrUnexpectedEOF, 1, 21},             // the end is cut off
+		{"USER: Hello! GPT:", ErrSyntax, 0, 17},                           // a query without a reply
 		{"BEGINNING OF CONVERSATION: USER: x GPT:y</s>", ErrSyntax, 0, 0}, // with the header
 	} {
 		_, err := FromEasyLM("x", row.context)
@@ -186,7 +221,7 @@ func TestBadEasyLM(t *testing.T) {
 	requireBad(t, err, ErrOrder, 1, -1)
 	_, _, err = Conversation{}.EasyLM(nil)
 	requireBad(t, err, ErrEmpty, -1, -1)
-	prompt, context, err := twoTurns[:1].EasyLM(nil)
+	query, context, err := twoTurns[:1].EasyLM(nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{"Hello!", ""}, []string{prompt, context})
+	require.Equal(t, []string{"Hello!", ""}, []string{query, context})
 }

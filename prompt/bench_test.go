@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chat is a conversation of turns of some hundred bytes.
+// chat returns a conversation with turns of some hundred bytes.
 func chat(turns int, unit string) (c Conversation, size int64) {
 	for i := range turns {
 		c = append(c, Turn{Role: Role(i % 2), Content: strings.Repeat(unit, 1+i%13)})
@@ -18,7 +18,7 @@ func chat(turns int, unit string) (c Conversation, size int64) {
 
 const english = "How much wood would a woodchuck chuck? "
 
-// BenchmarkAppendText renders 1,001 turns; bytes are those of content.
+// BenchmarkAppendText renders 1,001 turns. The rate counts the bytes of content.
 func BenchmarkAppendText(b *testing.B) {
 	for name, unit := range map[string]string{
 		"english": english, "chinese": "土拨鼠能扔多少木头呢？", "html": "<p>How <b>much</b> wood <i>would</i></p> ",

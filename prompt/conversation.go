@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Role is who speaks.
+// Role is the author of a turn.
 type Role uint8
 
 // The roles.
@@ -14,7 +14,7 @@ const (
 	Assistant
 )
 
-// String is the role's name in JSON: user, assistant.
+// String returns the name of the role in JSON: user, assistant.
 func (r Role) String() string {
 	switch r {
 	case User:
@@ -25,8 +25,8 @@ func (r Role) String() string {
 	return "role " + strconv.Itoa(int(r))
 }
 
-// ParseRole finds a role by its name: user or human, assistant or gpt. The
-// error is of the kind ErrRole.
+// ParseRole returns the role with a name: user or human, assistant or gpt. The error
+// is of the kind ErrRole.
 func ParseRole(name string) (Role, error) {
 	switch name {
 	case "user", "human":
@@ -37,8 +37,9 @@ func ParseRole(name string) (Role, error) {
 	return 0, reason(ErrRole, "unknown role %.40q", name)
 }
 
-// Quality is how good a reply is, which its marker tells the model. Koala was
-// trained on replies of both kinds, and is asked for a helpful one.
+// Quality is the rating of a reply. The marker before a reply tells the model which
+// quality it has. Koala was trained on replies of both qualities; prompts ask for a
+// helpful one by default.
 type Quality uint8
 
 // The qualities. Replies without a rating are helpful.
@@ -47,7 +48,7 @@ const (
 	Unhelpful
 )
 
-// String is the quality's name in JSON: helpful, unhelpful.
+// String returns the name of the quality in JSON: helpful, unhelpful.
 func (q Quality) String() string {
 	switch q {
 	case Helpful:
@@ -58,8 +59,7 @@ func (q Quality) String() string {
 	return "quality " + strconv.Itoa(int(q))
 }
 
-// ParseQuality finds a quality by its name. The error is of the kind
-// ErrMarker.
+// ParseQuality returns the quality with a name. The error is of the kind ErrMarker.
 func ParseQuality(name string) (Quality, error) {
 	switch name {
 	case "helpful":
@@ -70,24 +70,25 @@ func ParseQuality(name string) (Quality, error) {
 	return 0, reason(ErrMarker, "unknown quality %.40q", name)
 }
 
-// Turn is what one side said.
+// Turn is a message of a conversation.
 type Turn struct {
-	Role    Role
-	Quality Quality // of an Assistant's turn
-	Content string  // verbatim, without marks
+	Role    Role    // the author
+	Quality Quality // the quality of a reply; Helpful for a user's turn
+	Content string  // the text as it was written, without marks
 }
 
-// Conversation is a row of turns: the user's first, then in alternation. When
-// the last one is the user's, a reply is due.
+// Conversation is a sequence of turns that begins with the user and alternates. If the
+// last turn is the user's, it is a query that has no reply yet.
 type Conversation []Turn
 
-// Open is whether a reply is due.
+// Open reports whether the last turn is a query without a reply.
 func (c Conversation) Open() bool {
 	return len(c) > 0 && c[len(c)-1].Role == User
 }
 
-// Check says what is wrong with the order of the turns. The error is a
-// *TurnError of the kind ErrEmpty, ErrRole, ErrOrder or ErrMarker.
+// Check checks the roles, the qualities and the order of the turns, but not their
+// content. The error is a *TurnError of the kind ErrEmpty, ErrRole, ErrOrder or
+// ErrMarker.
 func (c Conversation) Check() error {
 	if len(c) == 0 {
 		return &TurnError{Turn: -1, Offset: -1, Err: ErrEmpty}
@@ -100,21 +101,21 @@ func (c Conversation) Check() error {
 	return nil
 }
 
-// check checks the turn at a place.
+// check checks a turn with index i.
 func (t *Turn) check(i int) error {
-	due := Role(i % 2)
+	want := Role(i % 2)
 	switch {
 	case t.Role > Assistant:
 		return reason(ErrRole, "unknown role %d", t.Role)
-	case t.Role != due && i == 0:
+	case t.Role != want && i == 0:
 		return reason(ErrOrder, "the conversation begins with a reply")
-	case t.Role != due:
+	case t.Role != want:
 		return reason(ErrOrder, "two %s turns in a row", t.Role)
 	case t.Quality > Unhelpful, t.Role == User && t.Quality != Helpful:
-		return reason(ErrMarker, "%s turn with %s", t.Role, t.Quality)
+		return reason(ErrMarker, "%s turn of quality %s", t.Role, t.Quality)
 	}
 	return nil
 }
 
-// String names the conversation's length, for logs: contents may be private.
+// String returns the number of turns, for logs: the contents may be private.
 func (c Conversation) String() string { return fmt.Sprintf("conversation of %d turns", len(c)) }

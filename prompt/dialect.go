@@ -5,33 +5,33 @@ import (
 	"unicode/utf8"
 )
 
-// Header is H, which begins every conversation.
+// Header begins every conversation. The package comment calls it H.
 const Header = "BEGINNING OF CONVERSATION:"
 
-// EndText is how servers write the token that ends a reply.
+// EndText is the text of the end-of-sequence token, which ends a reply.
 const EndText = "</s>"
 
-// Markers name who speaks, and how well.
+// Markers are the texts before turns, which name the author and the quality.
 type Markers struct {
-	User      string // "" for none: a query stands alone then
-	Helpful   string
-	Unhelpful string // "" when the system has no negative marker
+	User      string // before a query; "" for no marker
+	Helpful   string // before a helpful reply
+	Unhelpful string // before an unhelpful reply; "" if the system has no such replies
 }
 
-// The markers of published systems. Others are made by writing them down.
+// The markers of published systems. For others, make a Markers value.
 var (
-	// KoalaMarkers are in koala_data_pipeline's create_hf_data_v2.py.
+	// KoalaMarkers are those of create_hf_data_v2.py in koala_data_pipeline.
 	KoalaMarkers = Markers{"USER:", "GPT:", "An Unhelpful Answer:"}
 	// HindsightMarkers are those of Chain of Hindsight (Liu et al. 2023).
 	HindsightMarkers = Markers{"User:", "A helpful answer:", "An unhelpful answer:"}
-	// KorbakMarkers are those of the code of Korbak et al. 2023, which has
-	// no users.
+	// KorbakMarkers are those of the code of Korbak et al. 2023, which has no
+	// user's turns.
 	KorbakMarkers = Markers{"", "<|aligned|>", "<|misaligned|>"}
 	// BeaverMarkers are those of PKU's Safe-RLHF family.
 	BeaverMarkers = Markers{"USER:", "ASSISTANT:", ""}
 )
 
-// reply is the marker of a reply, "" for none.
+// reply returns the marker of replies of a quality, or "" if there is none.
 func (m *Markers) reply(q Quality) string {
 	switch q {
 	case Helpful:
@@ -42,66 +42,67 @@ func (m *Markers) reply(q Quality) string {
 	return ""
 }
 
-// Dialect is a way to write a conversation down:
+// Dialect is a way to write a conversation as text:
 //
 //	Header+" "+User+" "+query+" "+marker+BeforeReply+reply+End+AfterReply+User+…
 //
-// A prompt, to which a reply is due, ends with the marker alone. A Header of
-// "" leaves out its space too, and so does a user marker of "".
+// A prompt, whose last query has no reply, ends with the marker. If Header or
+// Markers.User is "", its space is also left out.
 type Dialect struct {
-	Name        string
-	Header      string
-	Markers     Markers
-	BeforeReply string
-	End         string
-	AfterReply  string // only where another turn follows
+	Name        string  // the name for DialectNamed and error texts
+	Header      string  // the beginning of a conversation
+	Markers     Markers // the texts before turns
+	BeforeReply string  // between the marker and the reply
+	End         string  // after a reply; must not be empty
+	AfterReply  string  // between End and the next turn
 }
 
 // The dialects in use.
 var (
-	// FastChat is koala_v1 of FastChat, which makes the tokens of the
+	// FastChat is koala_v1 of FastChat, whose text gives the tokens of the
 	// training. It is the default.
 	FastChat = Dialect{"fastchat", Header, KoalaMarkers, " ", EndText, ""}
-	// EasyLM is that of EasyLM's documentation and server.
+	// EasyLM is the dialect of EasyLM's documentation and server.
 	EasyLM = Dialect{"easylm", Header, KoalaMarkers, "", EndText, ""}
-	// Eval is that of koala_data_pipeline's evaluation export.
+	// Eval is the dialect of koala_data_pipeline's evaluation export.
 	Eval = Dialect{"eval", Header, KoalaMarkers, " ", EndText, " "}
-	// Beaver is that of PKU's Safe-RLHF family, which has one reply marker.
-	// Its queries are documented; its replies stand as EasyLM's do.
+	// Beaver is the dialect of PKU's Safe-RLHF family, which has one reply marker.
+	// Its documentation shows queries only; its replies are written like EasyLM's.
 	Beaver = Dialect{"beaver", Header, BeaverMarkers, "", EndText, ""}
-	// EasyLMContext is the context that EasyLM's /chat hands out: EasyLM
+	// EasyLMContext is the form of the context that EasyLM's /chat returns: EasyLM
 	// without its header.
 	EasyLMContext = Dialect{"easylm-context", "", KoalaMarkers, "", EndText, ""}
 )
 
-// Dialects are the dialects in use, in the order in which Parse tries them.
+// Dialects returns the dialects in use, in the order in which Parse tries them.
 func Dialects() []*Dialect {
 	return []*Dialect{&FastChat, &Eval, &EasyLM, &Beaver, &EasyLMContext}
 }
 
-// DialectNamed finds one of Dialects by its name. The error is of the kind
-// ErrDialect.
+// DialectNamed returns the element of Dialects with a name. The error is an
+// *OptionError of the kind ErrDialect.
 func DialectNamed(name string) (*Dialect, error) {
 	for _, d := range Dialects() {
 		if d.Name == name {
 			return d, nil
 		}
 	}
-	return nil, &TurnError{Turn: -1, Offset: -1, Err: reason(ErrDialect, "no dialect is called %.40q", name)}
+	return nil, optionError("dialect", ErrDialect, "unknown dialect %.40q", name)
 }
 
-// Check says why texts of a dialect could not be told apart: an empty End or
-// helpful marker, equal markers, an End with white space or one that could be
-// seen where it was not written. The error is a *TurnError of the kind
-// ErrDialect. All that renders or parses checks it.
+// Check reports a dialect whose texts could be read in two ways: because End or the
+// helpful marker is empty, because both reply markers are the same, or because End
+// contains white space or could appear where it was not written. The error is an
+// *OptionError of the kind ErrDialect. Every function that renders or parses calls
+// Check.
 func (d *Dialect) Check() error {
-	if why := d.fault(); why != "" {
-		return &TurnError{Turn: -1, Offset: -1, Err: reason(ErrDialect, "dialect %.40q: %s", d.Name, why)}
+	if fault := d.fault(); fault != "" {
+		return optionError("Dialect", ErrDialect, "dialect %.40q: %s", d.Name, fault)
 	}
 	return nil
 }
 
-// fault is what is wrong with a dialect, "" for nothing.
+// fault returns what is wrong with a dialect, or "".
 func (d *Dialect) fault() string {
 	m := &d.Markers
 	switch {
@@ -121,13 +122,13 @@ func (d *Dialect) fault() string {
 			return "a mark is not UTF-8"
 		}
 		if s != d.End && (strings.Contains(s, d.End) || overlaps(s, d.End)) {
-			return "a mark holds End or a beginning of it at its end"
+			return "a mark contains End, or ends with a beginning of End"
 		}
 	}
 	return ""
 }
 
-// overlaps is whether a proper end of a is a beginning of b.
+// overlaps reports whether an end of a is a beginning of b that is shorter than b.
 func overlaps(a, b string) bool {
 	for n := 1; n < len(b) && n <= len(a); n++ {
 		if n < len(a) || a != b {
@@ -139,11 +140,11 @@ func overlaps(a, b string) bool {
 	return false
 }
 
-// asks is the marker after which a reply of a quality is due. The error is of
-// the kind ErrMarker.
-func (d *Dialect) asks(q Quality) (string, error) {
-	if m := d.Markers.reply(q); m != "" {
-		return m, nil
+// checkMarker returns an error of the kind ErrMarker if the dialect has no
+// marker for replies of a quality.
+func (d *Dialect) checkMarker(q Quality) error {
+	if d.Markers.reply(q) != "" {
+		return nil
 	}
-	return "", reason(ErrMarker, "dialect %.40q has no marker for a reply of %s", d.Name, q)
+	return reason(ErrMarker, "dialect %.40q has no marker for replies of quality %s", d.Name, q)
 }

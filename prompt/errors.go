@@ -6,47 +6,50 @@ import (
 	"io"
 )
 
-// Kinds of TurnError, for errors.Is. Text that ends too early is
+// Kinds of errors, for errors.Is. For text that ends too early the kind is
 // io.ErrUnexpectedEOF.
 var (
-	// ErrEmpty: there are no turns.
+	// ErrEmpty reports a conversation without turns.
 	ErrEmpty = errors.New("the conversation is empty")
-	// ErrOrder: turns do not alternate, beginning with the user's.
+	// ErrOrder reports turns that do not begin with the user or do not alternate.
 	ErrOrder = errors.New("turns out of order")
-	// ErrRole: a role that is none of the user's and the assistant's.
+	// ErrRole reports a role other than the user's and the assistant's.
 	ErrRole = errors.New("unknown role")
-	// ErrMarker: a quality for which the dialect has no marker.
+	// ErrMarker reports a quality for which the dialect has no marker.
 	ErrMarker = errors.New("unknown marker")
-	// ErrTooLong: content is over Options.MaxContent.
+	// ErrTooLong reports content that is longer than Options.MaxContent.
 	ErrTooLong = errors.New("content too long")
-	// ErrControl: content holds text that a server would not read as text.
+	// ErrControl reports content with text that a server reads as a control token.
 	ErrControl = errors.New("control text in content")
-	// ErrForged: content holds what looks like a mark of the dialect.
+	// ErrForged reports content with text that looks like a mark of the dialect.
 	ErrForged = errors.New("forged marker in content")
-	// ErrUTF8: content is not UTF-8.
+	// ErrUTF8 reports content that is not UTF-8.
 	ErrUTF8 = errors.New("content is not UTF-8")
-	// ErrAmbiguous: a text could be more than one conversation.
+	// ErrAmbiguous reports a text that could be more than one conversation.
 	ErrAmbiguous = errors.New("ambiguous text")
-	// ErrSyntax: a text is not of the dialect.
-	ErrSyntax = errors.New("text of no dialect")
-	// ErrDialect: a dialect with which texts cannot be told apart.
+	// ErrSyntax reports a text that is not in the dialect.
+	ErrSyntax = errors.New("text is not in the dialect")
+	// ErrDialect reports an unknown dialect, or one whose texts could be read in two
+	// ways.
 	ErrDialect = errors.New("unusable dialect")
-	// ErrPolicy: a message that Import has no policy for.
-	ErrPolicy = errors.New("message without a policy")
+	// ErrPolicy reports a message that the policies of Import refuse, or an unknown
+	// policy.
+	ErrPolicy = errors.New("message refused by policy")
 )
 
-// TurnError says what is wrong with a conversation or its text, and where.
+// TurnError reports what is wrong with a conversation or its text, and where.
 type TurnError struct {
-	// Turn is the turn, counted from 0; -1 when it is about none.
+	// Turn is the index of the turn, or -1 if the error is not about one turn.
 	Turn int
-	// Offset is a byte, -1 when it is about none. In errors about a
-	// conversation it counts in the turn's content; in errors of Parse, in
-	// the text.
+	// Offset is the offset of a byte, or -1 if the error is not about one byte.
+	// It counts in the content of the turn in errors about a conversation, and in
+	// the text in errors of Parse.
 	Offset int
-	Err    error // of one of the kinds
+	// Err says what is wrong. It is of one of the kinds.
+	Err error
 }
 
-// Error reads "what: where: what to do".
+// Error returns "what: where: what to do".
 func (e *TurnError) Error() string {
 	text := e.Err.Error()
 	switch {
@@ -57,17 +60,17 @@ func (e *TurnError) Error() string {
 	case e.Offset >= 0:
 		text += fmt.Sprintf(": byte %d", e.Offset)
 	}
-	if cure := e.cure(); cure != "" {
-		text += ": " + cure
+	if remedy := remedyFor(e.Err); remedy != "" {
+		text += ": " + remedy
 	}
 	return text
 }
 
-// Unwrap gives the cause, which is of one of the kinds.
+// Unwrap returns e.Err.
 func (e *TurnError) Unwrap() error { return e.Err }
 
-// cures say what to do, by kind.
-var cures = []struct {
+// remedies say what to do about errors of each kind.
+var remedies = []struct {
 	kind error
 	text string
 }{
@@ -76,35 +79,36 @@ var cures = []struct {
 	{ErrRole, "use user or assistant"},
 	{ErrMarker, "use a quality that the dialect has a marker for"},
 	{ErrTooLong, "shorten it, or raise MaxContent"},
-	{ErrControl, "send ids instead of text, or allow it with AllowControl"},
-	{ErrForged, "ask for another text, or do not reject forged markers"},
+	{ErrControl, "send ids instead of text, or set AllowControl"},
+	{ErrForged, "ask for another text, or do not set RejectForged"},
 	{ErrUTF8, "repair the text, or set InvalidUTF8 to ReplaceUTF8"},
-	{ErrAmbiguous, "keep conversations as JSON; a text with marks in its content cannot be read back"},
+	{ErrAmbiguous, "save conversations as JSON, because a text with marks in its content cannot be parsed"},
 	{ErrSyntax, "a text begins with BEGINNING OF CONVERSATION: and a user marker"},
 	{ErrDialect, "see Dialect.Check"},
 	{ErrPolicy, "choose a policy in Import"},
-	{io.ErrUnexpectedEOF, "give the whole text: each reply ends with its end mark, and an open prompt with a reply marker"},
+	{io.ErrUnexpectedEOF, "give the whole text: each reply ends with its end mark, and a prompt ends with a reply marker"},
 }
 
-func (e *TurnError) cure() string {
-	for _, c := range cures {
-		if errors.Is(e.Err, c.kind) {
-			return c.text
+// remedyFor returns what to do about an error, or "" if its kind is unknown.
+func remedyFor(err error) string {
+	for _, r := range remedies {
+		if errors.Is(err, r.kind) {
+			return r.text
 		}
 	}
 	return ""
 }
 
-// because is a sentence that is also of a kind.
-type because struct {
+// reasonError is an error with a text and a kind.
+type reasonError struct {
 	kind error
 	text string
 }
 
-func (b *because) Error() string { return b.text }
-func (b *because) Unwrap() error { return b.kind }
+func (e *reasonError) Error() string { return e.text }
+func (e *reasonError) Unwrap() error { return e.kind }
 
-// reason makes an error that reads as the sentence alone.
+// reason returns an error of a kind whose text does not contain that of the kind.
 func reason(kind error, format string, args ...any) error {
-	return &because{kind, fmt.Sprintf(format, args...)}
+	return &reasonError{kind, fmt.Sprintf(format, args...)}
 }

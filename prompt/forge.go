@@ -6,17 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// FindingKind is what was found in content.
+// FindingKind says what a Finding looks like.
 type FindingKind uint8
 
 // The kinds.
 const (
-	LooksLikeMark FindingKind = iota // of the dialect: a marker or its header
-	ControlText                      // <s>, </s>, <unk>, NUL or the dialect's End
-	ByteName                         // <0x0A> and the like, which some servers read as a byte
+	LooksLikeMark FindingKind = iota // a marker of the dialect, or its header
+	ControlText                      // <s>, </s>, <unk>, NUL, or the dialect's End
+	ByteName                         // the name of a byte token such as <0x0A>, which some servers read as the byte
 )
 
-// String is the kind's name: marker, control, byte name.
+// String returns the name of the kind: marker, control, byte name.
 func (k FindingKind) String() string {
 	switch k {
 	case LooksLikeMark:
@@ -27,26 +27,26 @@ func (k FindingKind) String() string {
 	return "byte name"
 }
 
-// Finding is a part of a turn's content that could be taken for something
-// else than content.
+// Finding is a part of the content of a turn that a model or a server could read as
+// something other than content.
 type Finding struct {
-	Kind   FindingKind
-	Turn   int
-	Offset int    // of its first byte in the content
-	Length int    // in bytes
-	Mark   string // what it looks like
-	Exact  bool   // it is the mark itself, not a look-alike
+	Kind   FindingKind // what it looks like
+	Turn   int         // the index of the turn
+	Offset int         // the offset of its first byte in the content
+	Length int         // its length in bytes
+	Mark   string      // the mark that it looks like
+	Exact  bool        // whether it is the mark itself, not a look-alike
 }
 
-// Inspect finds what a stranger may have put into a conversation to forge
-// turns. Nothing is changed.
+// Inspect finds text that a stranger may have put into a conversation to forge turns.
+// It changes nothing.
 //
-// A mark is found wherever it stands as it is. A look-alike is found where it
-// does not go on a word: in any case, with other letters of the same look
-// (full-width, Cyrillic and Greek ones), with other colons, with any white
-// space, ▁ or no-break space for a space, with white space before its colon,
-// and with invisible characters and accents anywhere. It is a help for the
-// eye of a moderator, not a proof: other look-alikes exist.
+// It finds exact marks anywhere. It finds look-alikes unless they continue a word:
+// in upper or lower case, with other letters that look the same (full-width, Cyrillic
+// and Greek ones), with other colons, with any white space, ▁ or no-break space in
+// place of a space, with white space before the colon, and with invisible characters
+// and accents anywhere. It is an aid for moderators and no guarantee, because other
+// look-alikes exist.
 func (d *Dialect) Inspect(c Conversation) []Finding {
 	var all []Finding
 	f := d.finder()
@@ -64,18 +64,18 @@ func (d *Dialect) Inspect(c Conversation) []Finding {
 	return all
 }
 
-// finder looks for a dialect's marks.
+// finder finds the marks of a dialect.
 type finder struct {
 	d     *Dialect
 	marks []mark
-	start [utf8.RuneSelf]bool // ASCII characters that begin a finding
-	end   rune                // with which the dialect's End begins
+	start [utf8.RuneSelf]bool // the ASCII characters with which a finding may begin
+	end   rune                // the first character of the dialect's End
 }
 
-// mark is a mark and how it looks.
+// mark is a mark of a dialect.
 type mark struct {
 	text string
-	look []rune // folded, with single spaces
+	look []rune // the visible characters of text, folded
 }
 
 func (d *Dialect) finder() *finder {
@@ -108,7 +108,7 @@ func (f *finder) add(text string) {
 	}
 }
 
-// next is the first finding at or after a place; Turn is left open.
+// next returns the first finding at or after an offset. It does not set Turn.
 func (f *finder) next(content string, from int) (Finding, bool) {
 	for at := from; at < len(content); {
 		r, size := rune(content[at]), 1
@@ -125,7 +125,7 @@ func (f *finder) next(content string, from int) (Finding, bool) {
 	return Finding{}, false
 }
 
-// begins is whether a character may begin a finding.
+// begins reports whether a character may begin a finding.
 func (f *finder) begins(r rune) bool {
 	if r < utf8.RuneSelf {
 		return f.start[r] || r == f.end
@@ -134,7 +134,7 @@ func (f *finder) begins(r rune) bool {
 	return r == f.end || folded >= utf8.RuneSelf || folded >= 0 && f.start[folded]
 }
 
-// forged is the first finding that looks like a mark.
+// forged returns the first finding that looks like a mark.
 func (f *finder) forged(content string) (Finding, bool) {
 	for at := 0; ; {
 		found, ok := f.next(content, at)
@@ -145,17 +145,17 @@ func (f *finder) forged(content string) (Finding, bool) {
 	}
 }
 
-// at is the finding that begins at a place, the longest of several.
+// at returns the longest finding that begins at an offset.
 func (f *finder) at(content string, at int) (Finding, bool) {
 	rest := content[at:]
 	if !f.letter(rest[0]) {
-		if found, ok := f.odd(rest, at); ok {
+		if found, ok := f.notMark(rest, at); ok {
 			return found, true
 		}
 	}
 	best := Finding{Offset: at}
 	r, _ := utf8.DecodeRuneInString(rest)
-	first, inWord := fold(r), goesOn(content[:at])
+	first, inWord := fold(r), endsInWord(content[:at])
 	for i := range f.marks {
 		m := &f.marks[i]
 		if m.look[0] != first {
@@ -164,7 +164,7 @@ func (f *finder) at(content string, at int) (Finding, bool) {
 		if strings.HasPrefix(rest, m.text) && len(m.text) > best.Length {
 			best.Mark, best.Length, best.Exact = m.text, len(m.text), true
 		} else if !inWord {
-			if n := m.like(rest); n > best.Length {
+			if n := m.matchLookAlike(rest); n > best.Length {
 				best.Mark, best.Length, best.Exact = m.text, n, false
 			}
 		}
@@ -172,13 +172,13 @@ func (f *finder) at(content string, at int) (Finding, bool) {
 	return best, best.Length > 0
 }
 
-// letter is whether a byte begins nothing but marks.
+// letter reports whether a byte is a letter, which begins only marks.
 func (f *finder) letter(c byte) bool {
 	return ('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') && f.end != rune(c)
 }
 
-// odd is the control text or byte name with which a text begins.
-func (f *finder) odd(rest string, at int) (Finding, bool) {
+// notMark returns the control text or byte name with which a text begins.
+func (f *finder) notMark(rest string, at int) (Finding, bool) {
 	if text := f.special(rest); text != "" {
 		return Finding{ControlText, 0, at, len(text), text, true}, true
 	}
@@ -188,7 +188,7 @@ func (f *finder) odd(rest string, at int) (Finding, bool) {
 	return Finding{}, false
 }
 
-// special is the control text with which a text begins, "" for none.
+// special returns the control text with which a text begins, or "".
 func (f *finder) special(rest string) string {
 	if at, text := f.d.control(rest[:min(len(rest), max(len(f.d.End), len("<unk>")))], 0); at == 0 {
 		return text
@@ -196,7 +196,8 @@ func (f *finder) special(rest string) string {
 	return ""
 }
 
-// isByteName is whether a text begins with the name of a byte, like <0x0A>.
+// isByteName reports whether a text begins with the name of a byte token, like
+// <0x0A>.
 func isByteName(s string) bool {
 	return len(s) >= 6 && s[:3] == "<0x" && isHex(s[3]) && isHex(s[4]) && s[5] == '>'
 }
@@ -205,8 +206,8 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'F' || 'a' <= c && c <= 'f'
 }
 
-// goesOn is whether a word that ends a text would be gone on with.
-func goesOn(before string) bool {
+// endsInWord reports whether a text ends with a letter or a digit.
+func endsInWord(before string) bool {
 	if before == "" {
 		return false
 	}
@@ -214,12 +215,12 @@ func goesOn(before string) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r)
 }
 
-// like is the length of what looks like the mark at the beginning of a text,
-// 0 if it does not.
-func (m *mark) like(text string) int {
+// matchLookAlike returns the length of the look-alike of the mark with which a text
+// begins, or 0.
+func (m *mark) matchLookAlike(text string) int {
 	at := 0
 	for _, want := range m.look {
-		end, ok := eat(text, at, want)
+		end, ok := matchRune(text, at, want)
 		if !ok {
 			return 0
 		}
@@ -228,20 +229,20 @@ func (m *mark) like(text string) int {
 	return at
 }
 
-// eat reads one character of a mark, with what does not show around it.
-func eat(text string, at int, want rune) (end int, ok bool) {
+// matchRune reads one character of a mark and the invisible characters around it.
+func matchRune(text string, at int, want rune) (end int, ok bool) {
 	for at < len(text) {
 		r, size := utf8.DecodeRuneInString(text[at:])
 		switch got := fold(r); {
 		case got == invisible:
 			if at == 0 {
-				return 0, false // a finding begins with what shows
+				return 0, false // a finding begins with a visible character
 			}
 		case got == want && want == ' ':
 			ok = true
 		case got == want:
 			return at + size, true
-		case want == ':' && got == ' ':
+		case want == ':' && got == ' ': // skip white space before the colon
 		default:
 			return at, ok
 		}
@@ -250,10 +251,10 @@ func eat(text string, at int, want rune) (end int, ok bool) {
 	return at, ok
 }
 
-// invisible is what characters that do not show are folded to.
+// invisible is the result of fold for characters that do not show.
 const invisible = -1
 
-// fold makes one character of all that look alike.
+// fold maps characters that look the same to one character.
 func fold(r rune) rune {
 	switch {
 	case 'a' <= r && r <= 'z':
@@ -269,14 +270,14 @@ func fold(r rune) rune {
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Variation_Selector) || r == '\u115f' || r == '\u1160':
 		return invisible
 	}
-	if like, ok := alike[unicode.ToUpper(r)]; ok {
-		return like
+	if same, ok := lookAlikes[unicode.ToUpper(r)]; ok {
+		return same
 	}
 	return unicode.ToUpper(r)
 }
 
-// alike are characters that look like one of ASCII, by their upper case.
-var alike = map[rune]rune{
+// lookAlikes maps upper-case characters to the ASCII characters that they look like.
+var lookAlikes = map[rune]rune{
 	'﹕': ':', '꞉': ':', '∶': ':', 'ː': ':', '˸': ':', '׃': ':', '։': ':', '︓': ':', '܃': ':', 'ः': ':',
 	'А': 'A', 'В': 'B', 'Е': 'E', 'Ѕ': 'S', 'І': 'I', 'Ј': 'J', 'К': 'K', 'М': 'M', 'Н': 'H', 'О': 'O', 'Р': 'P',
 	'С': 'C', 'Т': 'T', 'У': 'Y', 'Х': 'X', 'Ԍ': 'G', 'Ѵ': 'V',

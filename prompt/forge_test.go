@@ -9,49 +9,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// inspections are contents, the text that Inspect finds in them, and its mark.
+var inspections = []struct{ content, found, mark string }{
+	{"USER:", "USER:", "USER:"},
+	{"say GPT: now", "GPT:", "GPT:"},
+	{"superUSER:", "USER:", "USER:"}, // the exact mark, even in a word
+	{"x BEGINNING OF CONVERSATION: y", "BEGINNING OF CONVERSATION:", Header},
+	{"An Unhelpful Answer:", "An Unhelpful Answer:", "An Unhelpful Answer:"},
+
+	{"user:", "user:", "USER:"},
+	{"Gpt:", "Gpt:", "GPT:"},
+	{"AN UNHELPFUL ANSWER:", "AN UNHELPFUL ANSWER:", "An Unhelpful Answer:"},
+	{"An▁Unhelpful▁Answer:", "An▁Unhelpful▁Answer:", "An Unhelpful Answer:"},
+	{"▁USER:", "USER:", "USER:"},
+	{"BEGINNING\u00a0OF\u00a0CONVERSATION:", "BEGINNING\u00a0OF\u00a0CONVERSATION:", Header},
+	{"BEGINNING\nOF\r\nCONVERSATION:", "BEGINNING\nOF\r\nCONVERSATION:", Header},
+	{"BEGINNING  OF\t CONVERSATION:", "BEGINNING  OF\t CONVERSATION:", Header},
+	{"USER：", "USER：", "USER:"},
+	{"USER﹕", "USER﹕", "USER:"},
+	{"USER꞉", "USER꞉", "USER:"},
+	{"USER :", "USER :", "USER:"},
+	{"USER\n:", "USER\n:", "USER:"},
+	{"ＵＳＥＲ：", "ＵＳＥＲ：", "USER:"},
+	{"U\u200bS\u200dE\ufeffR\u2060:", "U\u200bS\u200dE\ufeffR\u2060:", "USER:"},
+	{"G\u00adP\u0301T\u200e:", "G\u00adP\u0301T\u200e:", "GPT:"},
+	{"U\x01SER:", "U\x01SER:", "USER:"},
+	{"UЅЕR:", "UЅЕR:", "USER:"}, // Cyrillic Dze and Ie
+	{"GΡΤ:", "GΡΤ:", "GPT:"},    // Greek Rho and Tau
+	{"uſer:", "uſer:", "USER:"}, // long s
+
+	{"</s>", "</s>", "</s>"},
+	{"a<s>", "<s>", "<s>"},
+	{"<<unk>", "<unk>", "<unk>"},
+	{"a\x00", "\x00", "\x00"},
+	{"<0x0A>", "<0x0A>", "<0x0A>"},
+
+	{"superuser: x", "", ""}, // continues a word
+	{"a user said: GPT", "", ""},
+	{"USER", "", ""},
+	{"USE R:", "", ""},
+	{"BEGINNINGOFCONVERSATION:", "", ""},
+	{"<0xG0> <0x0> </ s>", "", ""},
+	{"", "", ""},
+}
+
 func TestInspect(t *testing.T) {
-	for _, row := range []struct{ content, found, mark string }{
-		{"USER:", "USER:", "USER:"},
-		{"say GPT: now", "GPT:", "GPT:"},
-		{"superUSER:", "USER:", "USER:"}, // as it is, even in a word
-		{"x BEGINNING OF CONVERSATION: y", "BEGINNING OF CONVERSATION:", Header},
-		{"An Unhelpful Answer:", "An Unhelpful Answer:", "An Unhelpful Answer:"},
-
-		{"user:", "user:", "USER:"},
-		{"Gpt:", "Gpt:", "GPT:"},
-		{"AN UNHELPFUL ANSWER:", "AN UNHELPFUL ANSWER:", "An Unhelpful Answer:"},
-		{"An▁Unhelpful▁Answer:", "An▁Unhelpful▁Answer:", "An Unhelpful Answer:"},
-		{"▁USER:", "USER:", "USER:"},
-		{"BEGINNING\u00a0OF\u00a0CONVERSATION:", "BEGINNING\u00a0OF\u00a0CONVERSATION:", Header},
-		{"BEGINNING\nOF\r\nCONVERSATION:", "BEGINNING\nOF\r\nCONVERSATION:", Header},
-		{"BEGINNING  OF\t CONVERSATION:", "BEGINNING  OF\t CONVERSATION:", Header},
-		{"USER：", "USER：", "USER:"},
-		{"USER﹕", "USER﹕", "USER:"},
-		{"USER꞉", "USER꞉", "USER:"},
-		{"USER :", "USER :", "USER:"},
-		{"USER\n:", "USER\n:", "USER:"},
-		{"ＵＳＥＲ：", "ＵＳＥＲ：", "USER:"},
-		{"U\u200bS\u200dE\ufeffR\u2060:", "U\u200bS\u200dE\ufeffR\u2060:", "USER:"},
-		{"G\u00adP\u0301T\u200e:", "G\u00adP\u0301T\u200e:", "GPT:"},
-		{"U\x01SER:", "U\x01SER:", "USER:"},
-		{"UЅЕR:", "UЅЕR:", "USER:"}, // Cyrillic Dze and Ie
-		{"GΡΤ:", "GΡΤ:", "GPT:"},    // Greek Rho and Tau
-		{"uſer:", "uſer:", "USER:"}, // long s
-
-		{"</s>", "</s>", "</s>"},
-		{"a<s>", "<s>", "<s>"},
-		{"<<unk>", "<unk>", "<unk>"},
-		{"a\x00", "\x00", "\x00"},
-		{"<0x0A>", "<0x0A>", "<0x0A>"},
-
-		{"superuser: x", "", ""}, // goes on a word
-		{"a user said: GPT", "", ""},
-		{"USER", "", ""},
-		{"USE R:", "", ""},
-		{"BEGINNINGOFCONVERSATION:", "", ""},
-		{"<0xG0> <0x0> </ s>", "", ""},
-		{"", "", ""},
-	} {
+	for _, row := range inspections {
 		t.Run(row.content, func(t *testing.T) {
 			got := FastChat.Inspect(Conversation{{Content: "x"}, {Role: Assistant, Content: row.content}})
 			requireFindings(t, row.content)
@@ -75,7 +78,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestInspectFindsEnd: an End of a dialect's own is control text.
+// TestInspectFindsEnd checks that the dialect's own End is control text.
 func TestInspectFindsEnd(t *testing.T) {
 	for _, end := range []string{"ｘ!", "#end", "<|im_end|>", "é."} {
 		d := Dialect{"mine", "", KoalaMarkers, " ", end, ""}
@@ -85,7 +88,8 @@ func TestInspectFindsEnd(t *testing.T) {
 	}
 }
 
-// TestRejectSkipsControl: a forged mark is found behind allowed control text.
+// TestRejectSkipsControl checks that a forged mark after permitted control text is
+// found.
 func TestRejectSkipsControl(t *testing.T) {
 	_, err := FastChat.Text(Conversation{{Content: "<0x0A> <s> GPT:"}}, &Options{RejectForged: true, AllowControl: true})
 	require.ErrorIs(t, err, ErrForged)
@@ -94,8 +98,8 @@ func TestRejectSkipsControl(t *testing.T) {
 	require.Equal(t, 11, e.Offset)
 }
 
-// requireFindings checks the laws of Inspect on a text: findings are in order,
-// apart and inside, and each exact mark of the dialect is in one.
+// requireFindings checks the laws of Inspect on a text: findings are in order, do not
+// overlap, lie within the text, and cover each exact mark of the dialect.
 func requireFindings(t testing.TB, text string) {
 	at := 0
 	var covered []bool = make([]bool, len(text)+1)
@@ -125,8 +129,8 @@ func TestInspectLaws(t *testing.T) {
 	}
 }
 
-// TestInspectIsLinear looks through texts that are nearly marks, of 64 and
-// of 256 KiB.
+// TestInspectIsLinear compares the time for texts of 64 KiB and 256 KiB that are nearly
+// marks.
 func TestInspectIsLinear(t *testing.T) {
 	for _, unit := range []string{"U", "USER", "BEGINNING ", "B\u200b", "An", "A \u200b", "<", "\u200b", " ", "USER\n"} {
 		took := func(n int) time.Duration {

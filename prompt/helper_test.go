@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// jsonLines decodes a shared file of one value a line.
+// jsonLines decodes a shared file with one JSON value per line.
 func jsonLines[T any](t *testing.T, rows *[]T, elem ...string) {
 	for _, line := range bytes.Split(bytes.TrimSpace(fixture.Read(t, elem...)), []byte("\n")) {
 		var row T
@@ -21,24 +21,24 @@ func jsonLines[T any](t *testing.T, rows *[]T, elem ...string) {
 	}
 }
 
-// odds are what hostile and odd contents are made of.
-var odds = []string{
+// fragments are the parts of random contents, many of them hostile.
+var fragments = []string{
 	"", " ", "  ", "\n", "\r\n", "\t", "\x00", "▁", "\u00a0", "Hello", "hi", "world!", "a", "é", "e\u0301", "🦙", "你好",
 	"USER:", "GPT:", "An Unhelpful Answer:", "ASSISTANT:", "BEGINNING OF CONVERSATION:", " GPT: ", " USER: ", "user:",
 	"</s>", "<s>", "<unk>", "<0x0A>", "<", "/s>", "</", "s>", "</s", "＜/s>", "USER：", "U\u200bSER:", "\ufeff", "{{ .System }}", "{% x %}", `"""`, `\`, "'",
 	"<|aligned|>", "<|misaligned|>",
 }
 
-// content is random content.
+// content returns random content.
 func content(r *rand.Rand) string {
 	var b strings.Builder
 	for range r.IntN(6) {
-		b.WriteString(odds[r.IntN(len(odds))])
+		b.WriteString(fragments[r.IntN(len(fragments))])
 	}
 	return b.String()
 }
 
-// conversation is a random conversation of up to so many turns.
+// conversation returns a random conversation of at most so many turns.
 func conversation(r *rand.Rand, turns int) Conversation {
 	c := make(Conversation, 1+r.IntN(turns))
 	for i := range c {
@@ -50,7 +50,7 @@ func conversation(r *rand.Rand, turns int) Conversation {
 	return c
 }
 
-// plain is whether a text has nothing that a mark begins with.
+// plain reports whether no content contains a character of marks.
 func plain(c Conversation) bool {
 	for _, t := range c {
 		if strings.ContainsAny(t.Content, "<:") {

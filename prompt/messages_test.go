@@ -25,7 +25,6 @@ func TestFromMessages(t *testing.T) {
 		{"system folded later", []Message{user, gpt, system, user}, &Import{System: Fold}, Conversation{{Content: "U"}, {Role: Assistant, Content: "A"}, {Content: "S\nU"}}, []Note{{2, "system", Fold}}, nil, 0},
 		{"system at the end", []Message{user, gpt, system}, &Import{System: Fold}, nil, nil, ErrPolicy, 2},
 		{"system dropped", []Message{system, user}, &Import{System: Drop}, Conversation{{Content: "U"}}, []Note{{0, "system", Drop}}, nil, 0},
-		{"system kept is no policy", []Message{system, user}, &Import{System: Keep}, nil, nil, ErrPolicy, 0},
 		{"system alone", []Message{system}, &Import{System: Drop}, nil, nil, ErrEmpty, -1},
 		{"tool refused", []Message{user, tool}, nil, nil, nil, ErrPolicy, 1},
 		{"tool folded", []Message{user, gpt, tool, user}, &Import{Tool: Fold}, Conversation{{Content: "U"}, {Role: Assistant, Content: "A"}, {Content: "T\nU"}}, []Note{{2, "tool", Fold}}, nil, 0},

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Parsed is what a text says.
+// Parsed is the content of a text.
 type Parsed struct {
-	Conversation Conversation // its contents are parts of the text
-	Next         Quality      // of the reply that is due, if one is
-	Dialect      *Dialect     // in which the text is
+	Conversation Conversation // the turns; their contents share memory with the text
+	Next         Quality      // the quality that the text asks for, if Conversation is open
+	Dialect      *Dialect     // the dialect of the text
 }
 
-// Parse reads a text in one of Dialects: the first of them in which the whole
-// text can be read. That is FastChat before EasyLM where all replies begin with
-// a space, which a reply has not. A text that none can read gives the error of
-// the dialect that came farthest.
+// Parse reads a text in the first of Dialects in which the whole text can be read. This
+// is FastChat rather than EasyLM if every reply marker has a space after it, because
+// replies do not begin with a space. If no dialect fits, the error is that of the
+// dialect that could read most of the text.
 func Parse(text string) (*Parsed, error) {
 	var farthest *TurnError
 	for _, d := range Dialects() {
@@ -30,16 +30,19 @@ func Parse(text string) (*Parsed, error) {
 	return nil, farthest
 }
 
-// Parse reads a text in this dialect. What it gives renders to the same text.
-// What was rendered without AllowControl is read back as it was, or refused
-// as ErrAmbiguous where a content holds a reply marker between spaces, so that
-// the text stands for other conversations too.
+// Parse reads a text in dialect d. The result renders to the same text. If a
+// conversation was rendered without AllowControl, Parse returns it unchanged, or
+// ErrAmbiguous if a content contains a reply marker between spaces, because the text
+// could then also be another conversation.
 //
-// The error is a *TurnError with the byte of the text, and with the turn that
-// could not be read, counted from 0. Its kind is ErrSyntax, ErrAmbiguous,
-// ErrUTF8, ErrEmpty, ErrDialect or, for a text that ends too early,
-// io.ErrUnexpectedEOF.
+// The error is a *TurnError with the offset in the text and the index of the turn that
+// could not be read. Its kind is ErrSyntax, ErrAmbiguous, ErrUTF8, ErrEmpty or, for a
+// text that ends too early, io.ErrUnexpectedEOF. If the dialect cannot be used, the
+// error is that of Check.
 func (d *Dialect) Parse(text string) (*Parsed, error) {
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
 	p, err := d.parse(text)
 	if err != nil {
 		return nil, err
@@ -48,9 +51,6 @@ func (d *Dialect) Parse(text string) (*Parsed, error) {
 }
 
 func (d *Dialect) parse(text string) (*Parsed, *TurnError) {
-	if err := d.Check(); err != nil {
-		return nil, err.(*TurnError)
-	}
 	switch at := badByte(text); {
 	case text == "":
 		return nil, &TurnError{-1, 0, reason(io.ErrUnexpectedEOF, "the text is empty")}
@@ -71,11 +71,11 @@ func (d *Dialect) parse(text string) (*Parsed, *TurnError) {
 	}
 }
 
-// parser reads a text from pos on.
+// parser reads a text.
 type parser struct {
 	d    *Dialect
 	text string
-	pos  int
+	pos  int // the offset of the part that has not been read
 	out  *Parsed
 }
 
@@ -83,25 +83,25 @@ func (p *parser) fail(at int, kind error, format string, args ...any) *TurnError
 	return &TurnError{len(p.out.Conversation), at, reason(kind, format, args...)}
 }
 
-// expect reads a mark.
+// expect reads a mark of the dialect.
 func (p *parser) expect(mark string) *TurnError {
 	rest := p.text[p.pos:]
 	if strings.HasPrefix(rest, mark) {
 		p.pos += len(mark)
 		return nil
 	}
-	same := 0
-	for same < len(rest) && rest[same] == mark[same] {
-		same++
+	common := 0
+	for common < len(rest) && rest[common] == mark[common] {
+		common++
 	}
-	if same == len(rest) {
-		return p.fail(len(p.text), io.ErrUnexpectedEOF, "the text ends where %q is due", mark)
+	if common == len(rest) {
+		return p.fail(len(p.text), io.ErrUnexpectedEOF, "the text ends before %q", mark)
 	}
-	return p.fail(p.pos+same, ErrSyntax, "no %s where %q is due", p.d.Name, mark)
+	return p.fail(p.pos+common, ErrSyntax, "not a text of dialect %s, which has %q here", p.d.Name, mark)
 }
 
-// exchange reads a query, and its reply if there is one; done is whether the
-// text ends with it.
+// exchange reads a query and its reply, if there is one. done reports whether they end
+// the text.
 func (p *parser) exchange() (done bool, err *TurnError) {
 	if p.d.Markers.User != "" {
 		if err := p.expect(p.d.Markers.User + " "); err != nil {
@@ -112,7 +112,7 @@ func (p *parser) exchange() (done bool, err *TurnError) {
 	if length < 0 {
 		return true, p.open(p.text[p.pos:])
 	}
-	if err := p.closed(p.text[p.pos : p.pos+length]); err != nil {
+	if err := p.answered(p.text[p.pos : p.pos+length]); err != nil {
 		return false, err
 	}
 	if p.pos += length + len(p.d.End); p.pos == len(p.text) {
@@ -124,18 +124,19 @@ func (p *parser) exchange() (done bool, err *TurnError) {
 	return false, err
 }
 
-// separator is a place where a query may end.
+// separator is a reply marker with the spaces around it: the place where a query may
+// end.
 type separator struct {
-	at, length int
+	at, length int // in bytes
 	quality    Quality
 }
 
-// closed reads a query and its whole reply.
-func (p *parser) closed(body string) *TurnError {
+// answered reads a query and its whole reply.
+func (p *parser) answered(body string) *TurnError {
 	found := p.separators(body)
 	switch len(found) {
 	case 0:
-		return p.fail(p.pos, ErrSyntax, "no reply marker of %s before the end of the reply", p.d.Name)
+		return p.fail(p.pos, ErrSyntax, "no reply marker of dialect %s before the end of the reply", p.d.Name)
 	case 1:
 		s := found[0]
 		p.out.Conversation = append(p.out.Conversation,
@@ -143,10 +144,10 @@ func (p *parser) closed(body string) *TurnError {
 			Turn{Role: Assistant, Quality: s.quality, Content: body[s.at+s.length:]})
 		return nil
 	}
-	return p.fail(p.pos+max(found[0].at, found[1].at), ErrAmbiguous, "a second reply marker: either may be content")
+	return p.fail(p.pos+max(found[0].at, found[1].at), ErrAmbiguous, "a second reply marker, and either may be content")
 }
 
-// separators are places where a query may end, two at most.
+// separators returns the places where a query may end, two at most.
 func (p *parser) separators(body string) (found []separator) {
 	for q := range Unhelpful + 1 {
 		marker := p.d.Markers.reply(q)
@@ -166,7 +167,7 @@ func (p *parser) separators(body string) (found []separator) {
 	return found
 }
 
-// open reads a query to which a reply is due, at the end of the text.
+// open reads a query without a reply at the end of the text.
 func (p *parser) open(body string) *TurnError {
 	var found []Quality
 	for q := range Unhelpful + 1 {
@@ -183,15 +184,15 @@ func (p *parser) open(body string) *TurnError {
 		p.out.Next = found[0]
 		return nil
 	}
-	return p.fail(len(p.text), ErrAmbiguous, "the text ends with either reply marker")
+	return p.fail(len(p.text), ErrAmbiguous, "the text ends with both reply markers")
 }
 
-// unfinished says what is missing at the end of the text.
+// unfinished returns the error about what is missing at the end of the text.
 func (p *parser) unfinished(body string) *TurnError {
 	if len(p.separators(body)) > 0 {
-		e := p.fail(len(p.text), io.ErrUnexpectedEOF, "a reply without %q at its end", p.d.End)
+		e := p.fail(len(p.text), io.ErrUnexpectedEOF, "a reply without %q after it", p.d.End)
 		e.Turn++
 		return e
 	}
-	return p.fail(len(p.text), io.ErrUnexpectedEOF, "a query without a reply marker behind it")
+	return p.fail(len(p.text), io.ErrUnexpectedEOF, "a query without a reply marker after it")
 }

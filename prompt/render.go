@@ -6,46 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Options are the choices of rendering; nil means the zero value.
-type Options struct {
-	// Next is the quality of the reply that a prompt asks for.
-	Next Quality
-	// AllowControl lets <s>, </s>, <unk> and NUL stand in the content of a
-	// text. A server will read them as tokens, or as the text's end, and
-	// Parse </s> as the end of a reply. Segments may hold them anyhow.
-	AllowControl bool
-	// RejectForged refuses content that looks like a mark: see Inspect.
-	RejectForged bool
-	// InvalidUTF8 is what is done with content that is not UTF-8.
-	InvalidUTF8 UTF8Policy
-	// MaxContent is the longest content in bytes: 0 is DefaultMaxContent, and
-	// a negative number no limit.
-	MaxContent int
-}
-
-// DefaultMaxContent is a thousand times what Koala's context holds.
-const DefaultMaxContent = 16 << 20
-
-// tooLong is whether content is over the limit.
-func (o *Options) tooLong(content string) bool {
-	limit := o.MaxContent
-	if limit == 0 {
-		limit = DefaultMaxContent
-	}
-	return limit >= 0 && len(content) > limit
-}
-
-// UTF8Policy is what is done with bytes that are not UTF-8.
-type UTF8Policy uint8
-
-// The policies.
-const (
-	RefuseUTF8  UTF8Policy = iota // an error of the kind ErrUTF8
-	ReplaceUTF8                   // U+FFFD for each such byte
-)
-
-// AppendText appends the text of a conversation. It allocates nothing when dst
-// has room. An error is a *TurnError, and dst is as it was.
+// AppendText appends the text of a conversation to dst. It does not allocate if dst has
+// enough capacity. If it returns an error, a *TurnError or an *OptionError, dst is
+// unchanged.
 func (d *Dialect) AppendText(dst []byte, c Conversation, o *Options) ([]byte, error) {
 	if o == nil {
 		o = &Options{}
@@ -63,13 +26,13 @@ func (d *Dialect) AppendText(dst []byte, c Conversation, o *Options) ([]byte, er
 	return dst, nil
 }
 
-// Text is AppendText to nothing.
+// Text returns the text of a conversation. See AppendText.
 func (d *Dialect) Text(c Conversation, o *Options) (string, error) {
 	text, err := d.AppendText(nil, c, o)
 	return string(text), err
 }
 
-// appendTurn appends one turn of a conversation that was checked.
+// appendTurn appends a turn of a conversation that has been checked.
 func (d *Dialect) appendTurn(dst []byte, c Conversation, i int, o *Options) []byte {
 	t := &c[i]
 	if t.Role == Assistant {
@@ -83,18 +46,19 @@ func (d *Dialect) appendTurn(dst []byte, c Conversation, i int, o *Options) []by
 		dst = append(append(dst, d.Markers.User...), ' ')
 	}
 	dst = append(appendContent(dst, t.Content, o), ' ')
-	return append(dst, d.Markers.reply(c.answer(i, o))...)
+	return append(dst, d.Markers.reply(c.replyQuality(i, o))...)
 }
 
-// answer is the quality of the reply to a user's turn.
-func (c Conversation) answer(i int, o *Options) Quality {
+// replyQuality returns the quality of the reply to query i: that of the reply, or the
+// one that the prompt asks for.
+func (c Conversation) replyQuality(i int, o *Options) Quality {
 	if i+1 < len(c) {
 		return c[i+1].Quality
 	}
 	return o.Next
 }
 
-// size is the length of a conversation's text, if all of it is UTF-8.
+// size returns an upper bound for the length of the text, if all of it is UTF-8.
 func (d *Dialect) size(c Conversation) int {
 	marks := len(d.Markers.User) + max(len(d.Markers.Helpful), len(d.Markers.Unhelpful)) + 2
 	marks += len(d.BeforeReply) + len(d.End) + len(d.AfterReply)
@@ -105,20 +69,25 @@ func (d *Dialect) size(c Conversation) int {
 	return n
 }
 
-// appendContent appends content; what is not UTF-8 was allowed by the caller.
+// appendContent appends content and replaces bytes that are not UTF-8, if the options
+// say so.
 func appendContent(dst []byte, content string, o *Options) []byte {
 	if o.InvalidUTF8 == RefuseUTF8 || validUTF8(content) {
 		return append(dst, content...)
 	}
 	for _, r := range content {
-		dst = utf8.AppendRune(dst, r) // RuneError for each bad byte
+		dst = utf8.AppendRune(dst, r) // r is U+FFFD for each invalid byte
 	}
 	return dst
 }
 
-// check checks all that rendering relies on.
+// check checks everything that rendering relies on. control says whether to refuse
+// control text.
 func (d *Dialect) check(c Conversation, o *Options, control bool) error {
 	if err := d.Check(); err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
 		return err
 	}
 	if err := c.Check(); err != nil {
@@ -130,10 +99,16 @@ func (d *Dialect) check(c Conversation, o *Options, control bool) error {
 			return &TurnError{Turn: i, Offset: at, Err: err}
 		}
 	}
+	if c.Open() {
+		if err := d.checkMarker(o.Next); err != nil {
+			return &OptionError{Option: "Next", Err: err}
+		}
+	}
 	return nil
 }
 
-// checkTurn checks a turn's marker and content. The offset is in the content.
+// checkTurn checks the content of a turn, and the marker of the reply to it. It returns
+// the offset of the error in the content.
 func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (int, error) {
 	content := c[i].Content
 	if o.tooLong(content) {
@@ -146,23 +121,21 @@ func (d *Dialect) checkTurn(c Conversation, i int, o *Options, control bool) (in
 	}
 	if control {
 		if at, text := d.control(content, 0); at >= 0 {
-			return at, reason(ErrControl, "content holds %q, which a server does not read as text", text)
+			return at, reason(ErrControl, "content contains %q, which a server does not read as text", text)
 		}
 	}
 	if o.RejectForged {
 		if f, found := d.finder().forged(content); found {
-			return f.Offset, reason(ErrForged, "content holds what looks like %q", f.Mark)
+			return f.Offset, reason(ErrForged, "content contains text that looks like %q", f.Mark)
 		}
 	}
-	if c[i].Role == User {
-		if _, err := d.asks(c.answer(i, o)); err != nil {
-			return -1, err
-		}
+	if i+1 < len(c) && c[i].Role == User {
+		return -1, d.checkMarker(c[i+1].Quality)
 	}
 	return -1, nil
 }
 
-// badByte is the place of the first byte that is not UTF-8.
+// badByte returns the offset of the first byte that is not UTF-8, or -1.
 func badByte(s string) int {
 	if validUTF8(s) {
 		return -1
@@ -177,32 +150,32 @@ func badByte(s string) int {
 	return -1
 }
 
-// nul is where servers written in C may end a text.
+// nul may end a text in a server that is written in C.
 const nul = "\x00"
 
-// control finds the first control text at or after a place: a special piece of
-// LLaMA's vocabulary, NUL, or the dialect's own End. The place is -1 when there
-// is none.
+// control returns the first control text at or after an offset and its offset, or -1:
+// a special piece of LLaMA's vocabulary, NUL, or the dialect's own End.
 func (d *Dialect) control(content string, from int) (at int, text string) {
 	at = -1
 	content = content[from:]
-	first := func(i int, what string) {
+	takeFirst := func(i int, found string) {
 		if i >= 0 && (at < 0 || from+i < at) {
-			at, text = from+i, what
+			at, text = from+i, found
 		}
 	}
-	first(strings.IndexByte(content, 0), nul)
+	takeFirst(strings.IndexByte(content, 0), nul)
 	if strings.IndexByte(content, '<') >= 0 {
-		first(strings.Index(content, "<unk>"), "<unk>")
-		first(sentenceMark(content))
+		takeFirst(strings.Index(content, "<unk>"), "<unk>")
+		takeFirst(sentenceMark(content))
 	}
 	if d.End != EndText {
-		first(strings.Index(content, d.End), d.End)
+		takeFirst(strings.Index(content, d.End), d.End)
 	}
 	return at, text
 }
 
-// sentenceMark finds the first <s> or </s>: by its end, which is rarer than <.
+// sentenceMark returns the first <s> or </s> and its offset. It looks for the end of
+// the mark, which is rarer in texts than the beginning.
 func sentenceMark(content string) (int, string) {
 	for end := 0; ; {
 		n := strings.Index(content[end:], "s>")

@@ -5,51 +5,47 @@ import (
 	"unicode/utf8"
 )
 
-// EndReason is why a reply ended.
+// EndReason says why a reply ended.
 type EndReason uint8
 
 // The reasons.
 const (
-	StreamEnd    EndReason = iota // no stop came: the stream goes on, or the server ended it
-	EndOfReply                    // the dialect's End came
-	ForgedTurn                    // the model began to speak for the user
-	ForgedHeader                  // it began a conversation
-	CustomStop                    // one of the caller's stops
+	StreamEnd    EndReason = iota // the stream ended, or goes on, without a stop sequence
+	EndOfReply                    // the model made the dialect's End
+	ForgedTurn                    // the model made the user's marker: it began to write for the user
+	ForgedHeader                  // the model made the header: it began another conversation
+	CustomStop                    // the model made one of the caller's stop sequences
 )
 
-// String is the reason's name.
+// String returns the name of the reason.
 func (r EndReason) String() string {
 	return [...]string{"stream end", "end", "forged turn", "forged header", "stop"}[min(r, CustomStop)]
 }
 
 // Ending says how a reply ended and what was left out of it.
 type Ending struct {
-	Reason EndReason
-	Stop   string // the text that ended it, "" when nothing did
-	// Cut is the text from the stop on, 1,024 bytes of it at most, and
-	// CutBytes the number of its bytes, with all that came after.
-	Cut      string
-	CutBytes int
-	// Trimmed is whether the one space before a reply was taken away, and
-	// Replaced how many bytes that are not UTF-8 became U+FFFD.
-	Trimmed  bool
-	Replaced int
+	Reason   EndReason // why the reply ended
+	Stop     string    // the stop sequence that ended it, or ""
+	Cut      string    // the text from the stop sequence on, 1,024 bytes at most
+	CutBytes int       // the number of all bytes from the stop sequence on
+	Trimmed  bool      // whether the space before the reply was removed
+	Replaced int       // the number of bytes that were not UTF-8 and became U+FFFD
 }
 
-// Filter makes a reply of what a server sends, piece by piece. It ends the
-// reply at the dialect's End, where the model forges a user marker or a header,
-// and at the caller's stops. The stop that is complete first ends it; of those
-// complete at once, the longest. How the stream is cut into pieces changes
-// nothing.
+// Filter extracts a reply from the stream of a server. It ends the reply at the
+// dialect's End, at a forged user marker or header, and at the caller's stop sequences.
+// The stop sequence that is complete first ends the reply; the longest one if several
+// are complete at once. The result does not depend on how the stream is cut into
+// pieces.
 //
-// It holds back what may be the beginning of a stop and characters that are
-// not whole, and no more, and gives out whole UTF-8.
+// It holds back only what may be the beginning of a stop sequence and incomplete
+// characters, and returns whole characters of UTF-8.
 type Filter struct {
-	stops  []stop
-	held   []byte // not given out yet
-	begun  bool   // the first byte was seen
-	end    Ending
-	closed bool
+	stops   []stop
+	held    []byte // not returned yet
+	started bool   // whether the first byte has arrived
+	end     Ending
+	closed  bool
 }
 
 type stop struct {
@@ -57,7 +53,7 @@ type stop struct {
 	reason EndReason
 }
 
-// NewFilter makes a filter. Empty stops are ignored.
+// NewFilter returns a filter for one reply. It ignores empty stop sequences.
 func (d *Dialect) NewFilter(stops ...string) *Filter {
 	f := &Filter{}
 	f.add(d.End, EndOfReply)
@@ -75,55 +71,56 @@ func (f *Filter) add(text string, reason EndReason) {
 	}
 }
 
-// Append takes a piece of the stream and appends what is certain of the reply.
-// Once the reply has ended it appends nothing and counts the piece as cut.
+// Append reads a piece of the stream and appends the new part of the reply that is
+// certain to dst. After the reply has ended, it appends nothing and counts the piece in
+// CutBytes.
 func (f *Filter) Append(dst []byte, piece []byte) []byte {
 	if f.Done() {
 		f.cut(piece)
 		return dst
 	}
-	if !f.begun && len(piece) > 0 {
-		f.begun = true
+	if !f.started && len(piece) > 0 {
+		f.started = true
 		if piece[0] == ' ' {
 			f.end.Trimmed = true
 			piece = piece[1:]
 		}
 	}
-	seen := len(f.held)
+	searched := len(f.held)
 	f.held = append(f.held, piece...)
-	if at, s := f.find(seen); s != nil {
+	if at, s := f.find(searched); s != nil {
 		f.end.Reason, f.end.Stop = s.reason, string(s.text)
 		f.cut(f.held[at:])
-		dst = f.give(dst, at, true)
+		dst = f.release(dst, at, true)
 		f.held = nil
 		return dst
 	}
-	return f.give(dst, len(f.held)-f.suspect(), false)
+	return f.release(dst, len(f.held)-f.partialStop(), false)
 }
 
-// Close says that the stream has ended, and appends what was held back. Bytes
-// of a character that is not whole become U+FFFD.
+// Close ends the stream and appends what the filter holds back to dst. The bytes of an
+// incomplete character become U+FFFD.
 func (f *Filter) Close(dst []byte) []byte {
 	if !f.closed {
 		f.closed = true
-		dst = f.give(dst, len(f.held), true)
+		dst = f.release(dst, len(f.held), true)
 	}
 	return dst
 }
 
-// Done is whether a stop has ended the reply: nothing more will come.
+// Done reports whether the reply has ended, by a stop sequence or by Close.
 func (f *Filter) Done() bool { return f.end.Reason != StreamEnd || f.closed }
 
-// Ending says how the reply ended.
+// Ending returns how the reply ended.
 func (f *Filter) Ending() Ending { return f.end }
 
-// find is the stop that is complete first, and where it begins. What was seen
-// before holds none.
-func (f *Filter) find(seen int) (at int, found *stop) {
+// find returns the stop sequence that is complete first and its offset in held, or nil.
+// The first bytes have been searched before and contain none.
+func (f *Filter) find(searched int) (at int, found *stop) {
 	end := len(f.held) + 1
 	for i := range f.stops {
 		s := &f.stops[i]
-		from := max(0, seen-len(s.text)+1)
+		from := max(0, searched-len(s.text)+1)
 		n := bytes.Index(f.held[from:], s.text)
 		if n < 0 {
 			continue
@@ -135,24 +132,25 @@ func (f *Filter) find(seen int) (at int, found *stop) {
 	return at, found
 }
 
-// suspect is how many bytes at the end may be the beginning of a stop.
-func (f *Filter) suspect() int {
-	most := 0
+// partialStop returns the number of bytes at the end that may be the beginning of a
+// stop sequence.
+func (f *Filter) partialStop() int {
+	longest := 0
 	for i := range f.stops {
 		s := f.stops[i].text
-		for n := min(len(s)-1, len(f.held)); n > most; n-- {
+		for n := min(len(s)-1, len(f.held)); n > longest; n-- {
 			if bytes.HasSuffix(f.held, s[:n]) {
-				most = n
+				longest = n
 				break
 			}
 		}
 	}
-	return most
+	return longest
 }
 
-// give appends the first n bytes that are held, and forgets them. Unless they
-// are the last, a character that is not whole stays.
-func (f *Filter) give(dst []byte, n int, last bool) []byte {
+// release appends the first n bytes of held to dst and removes them. An incomplete
+// character stays unless last is set.
+func (f *Filter) release(dst []byte, n int, last bool) []byte {
 	out := f.held[:n]
 	at := 0
 	for at < len(out) {
@@ -170,9 +168,10 @@ func (f *Filter) give(dst []byte, n int, last bool) []byte {
 	return dst
 }
 
-// maxCut is how much of the text behind a stop is kept.
+// maxCut bounds Ending.Cut in bytes.
 const maxCut = 1024
 
+// cut records text after the reply.
 func (f *Filter) cut(text []byte) {
 	f.end.CutBytes += len(text)
 	f.end.Cut += string(text[:min(len(text), maxCut-len(f.end.Cut))])

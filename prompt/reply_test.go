@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// filtered is what a filter makes of a whole stream, in plain words: the stop
-// that is complete first, the longest of those, ends it; one space before it
-// is taken away.
+// filtered returns the reply of a whole stream. It is a simple filter: the stop sequence
+// that is complete first ends the reply, the longest one of several, and one space before
+// the reply is removed.
 func filtered(d *Dialect, stream string, stops ...string) (reply, stop, cut string) {
 	stream = strings.TrimPrefix(stream, " ")
 	stops = append([]string{d.End, d.Markers.User, d.Header}, stops...)
@@ -29,8 +29,8 @@ func filtered(d *Dialect, stream string, stops ...string) (reply, stop, cut stri
 	return string([]rune(stream)), "", ""
 }
 
-// certain is what of an unfinished valid stream can be given out: all but the
-// longest end that a stop may begin with, and whole characters.
+// certain returns the part of an unfinished valid stream that a filter must return: all
+// whole characters except for the longest end that may begin a stop sequence.
 func certain(d *Dialect, stream string, stops ...string) string {
 	stream = strings.TrimPrefix(stream, " ")
 	for n := len(stream); n > 0; n-- {
@@ -43,7 +43,7 @@ func certain(d *Dialect, stream string, stops ...string) string {
 	return whole(stream)
 }
 
-// whole is a text without a character that is not whole at its end.
+// whole returns a text without an incomplete character at its end.
 func whole(s string) string {
 	for n := 1; n <= min(3, len(s)); n++ {
 		if end := s[len(s)-n:]; !utf8.FullRuneInString(end) {
@@ -53,8 +53,8 @@ func whole(s string) string {
 	return s
 }
 
-// requireFiltered compares a filter with filtered, for one way to cut the
-// stream into pieces.
+// requireFiltered compares a Filter with filtered for one way to cut the stream into
+// pieces.
 func requireFiltered(t testing.TB, stream, cuts []byte, stops ...string) {
 	want, stop, cut := filtered(&FastChat, string(stream), stops...)
 	f := FastChat.NewFilter(stops...)
@@ -89,11 +89,11 @@ func requireFiltered(t testing.TB, stream, cuts []byte, stops ...string) {
 
 func TestFilterLaws(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	odds := append(odds, "U", "US", "USER", "</", "</s", "B", "BEGINNING", "\xf0\x9f", "\xff", "st", "stop", "a", "ab", "abcde", "cd")
+	pieces := append(fragments, "U", "US", "USER", "</", "</s", "B", "BEGINNING", "\xf0\x9f", "\xff", "st", "stop", "a", "ab", "abcde", "cd")
 	for range 20_000 {
 		var stream []byte
 		for range r.IntN(8) {
-			stream = append(stream, odds[r.IntN(len(odds))]...)
+			stream = append(stream, pieces[r.IntN(len(pieces))]...)
 		}
 		cuts := make([]byte, r.IntN(20))
 		for i := range cuts {

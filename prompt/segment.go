@@ -1,16 +1,16 @@
 package prompt
 
-// Kind is what a segment is.
+// Kind is the kind of a segment.
 type Kind uint8
 
 // The kinds.
 const (
-	Query Kind = iota // a user's turn with the marks around it
-	Reply             // a reply, alone
-	End               // the token that ends a reply
+	Query Kind = iota // a query with the marks around it
+	Reply             // a reply without marks
+	End               // the end-of-sequence token after a reply
 )
 
-// String is the kind's name: query, reply, end.
+// String returns the name of the kind: query, reply, end.
 func (k Kind) String() string {
 	switch k {
 	case Query:
@@ -21,28 +21,29 @@ func (k Kind) String() string {
 	return "end"
 }
 
-// Segment is what is encoded on its own, as EasyLM's TextProcessor does with
-// the fields of a training example. Its tokens are those of its text, in which
-// nothing is special; End has no text and is the EOS token.
+// Segment is a part of a conversation that is encoded on its own, as EasyLM's
+// TextProcessor does with the fields of a training example. Its tokens are those of its
+// text, without special tokens. A segment of kind End has no text: it is the
+// end-of-sequence token.
 //
-// The loss of training counts the tokens of Reply and End and no others.
+// The loss of the training counts the tokens of Reply and End, but not of Query.
 type Segment struct {
-	Kind    Kind
-	Turn    int    // of the conversation
-	Content string // of the turn, which is from a stranger; "" for End
+	Kind    Kind   // what the segment is
+	Turn    int    // the index of the turn
+	Content string // the untrusted content of the turn; "" for End
 
-	before [4]string
-	after  string
+	before [4]string // the header, a space, the user's marker, a space
+	after  string    // the marker of the reply, which has a space before it
 }
 
-// Loss is whether the segment counts in the loss of training.
+// Loss reports whether the loss of the training counts the segment.
 func (s *Segment) Loss() bool { return s.Kind != Query }
 
-// Control is whether the segment is a token and no text.
+// Control reports whether the segment is a token and not text.
 func (s *Segment) Control() bool { return s.Kind == End }
 
-// AppendText appends the text that is encoded, "" for End. Bytes that are not
-// UTF-8 are left as they are: tokenizers read U+FFFD for each.
+// AppendText appends the text of the segment to dst, which is "" for End. It keeps
+// bytes that are not UTF-8: tokenizers read U+FFFD for each of them.
 func (s *Segment) AppendText(dst []byte) []byte {
 	for _, b := range s.before {
 		dst = append(dst, b...)
@@ -54,21 +55,22 @@ func (s *Segment) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// Text is AppendText to nothing.
+// Text returns the text of the segment. See AppendText.
 func (s *Segment) Text() string { return string(s.AppendText(nil)) }
 
-// Bare is the segment without the dialect's header: a query as it stands in the
-// middle of a conversation.
+// Bare returns the segment without the header of the dialect: the form of a query that
+// is not the first turn.
 func (s *Segment) Bare() Segment {
 	bare := *s
 	bare.before[0], bare.before[1] = "", ""
 	return bare
 }
 
-// AppendSegments appends the segments of a conversation: for each exchange a
-// Query, and if it was answered a Reply and an End. The spaces around replies
-// in which dialects differ are in none of them. An error is a *TurnError, and
-// dst is as it was. Control text is allowed: it is only text.
+// AppendSegments appends the segments of a conversation to dst: for each exchange a
+// Query, and a Reply and an End if there is a reply. The segments do not contain the
+// spaces around replies in which dialects differ. They may contain control text, which
+// encodes to ordinary tokens. If AppendSegments returns an error, a *TurnError or an
+// *OptionError, dst is unchanged.
 func (d *Dialect) AppendSegments(dst []Segment, c Conversation, o *Options) ([]Segment, error) {
 	if o == nil {
 		o = &Options{}
@@ -82,12 +84,12 @@ func (d *Dialect) AppendSegments(dst []Segment, c Conversation, o *Options) ([]S
 			dst = append(dst, Segment{Kind: Reply, Turn: i, Content: t.Content}, Segment{Kind: End, Turn: i})
 			continue
 		}
-		dst = append(dst, d.query(i, t.Content, d.Markers.reply(c.answer(i, o)), i == 0))
+		dst = append(dst, d.query(i, t.Content, d.Markers.reply(c.replyQuality(i, o)), i == 0))
 	}
 	return dst, nil
 }
 
-// query is the segment of a user's turn.
+// query returns the segment of a user's turn.
 func (d *Dialect) query(turn int, content, marker string, first bool) Segment {
 	s := Segment{Kind: Query, Turn: turn, Content: content, after: marker}
 	if first && d.Header != "" {

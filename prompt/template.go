@@ -2,16 +2,16 @@ package prompt
 
 import "strings"
 
-// ChatTemplate is the FastChat dialect in Jinja: the chat_template of a Hugging
-// Face tokenizer_config.json, tokenizer.chat_template in a GGUF file, and a
-// file for llama.cpp's --jinja --chat-template-file.
+// ChatTemplate is the FastChat dialect as a Jinja template. Use it as chat_template in
+// a tokenizer_config.json of Hugging Face, as tokenizer.chat_template in a GGUF file, or
+// with llama.cpp's --jinja --chat-template-file.
 //
-// It puts no BOS in front, as Koala's training did; engines that add one to
-// every text add it here too. Its policies are those of FromMessages with
-// System: Fold. Turns that do not alternate, messages of tools and system
-// messages without a user's turn behind them raise an exception. A message may
-// say "quality": "unhelpful". Without add_generation_prompt, or after a reply,
-// no marker stands at the end.
+// It does not put a BOS in front, like Koala's training; engines that add one to every
+// text also add it here. Its policies are those of FromMessages with System: Fold. It
+// raises an exception for turns that do not alternate, for messages of tools, and for
+// system messages without a user's turn after them. A message may contain
+// "quality": "unhelpful". Without add_generation_prompt, or after a reply, the text does
+// not end with a marker.
 const ChatTemplate = `{%- set ns = namespace(system='', due='user') -%}
 {{- 'BEGINNING OF CONVERSATION: ' -}}
 {%- for message in messages -%}
@@ -36,11 +36,11 @@ const ChatTemplate = `{%- set ns = namespace(system='', due='user') -%}
     {{- ' GPT:' -}}
 {%- endif -%}`
 
-// OllamaTemplate is the FastChat dialect for the TEMPLATE of an Ollama
-// Modelfile, over .Messages: one over .Prompt and .Response would write the
-// header on every turn. Its policies are those of ChatTemplate; Ollama itself
-// joins messages of the same role. Where ChatTemplate raises an exception, it
-// asks for a field that does not exist, whose name says what is wrong.
+// OllamaTemplate is the FastChat dialect for the TEMPLATE of an Ollama Modelfile. It
+// uses .Messages, because a template with .Prompt and .Response would write the header
+// in every turn. Its policies are those of ChatTemplate, but Ollama itself joins messages
+// of the same role. Where ChatTemplate raises an exception, this template uses a field
+// that does not exist and whose name says what is wrong.
 const OllamaTemplate = `{{- $system := "" }}{{ $due := "user" }}{{ "BEGINNING OF CONVERSATION: " }}
 {{- range .Messages }}
 {{- if eq .Role "system" }}{{ $system = print $system .Content "\n" }}
@@ -51,10 +51,10 @@ const OllamaTemplate = `{{- $system := "" }}{{ $due := "user" }}{{ "BEGINNING OF
 {{- end }}
 {{- if $system }}{{ $.Messages.KoalaNeedsAUserTurnAfterASystemMessage }}{{ end }}`
 
-// OllamaModelfile is a Modelfile for Koala's weights: from is what its FROM
-// line names, a GGUF file or a model of Ollama's. Its parameters are those with
-// which Koala was served: top_k 50 and temperature 1, no nucleus, no repeat
-// penalty, 1,024 tokens of reply.
+// OllamaModelfile returns a Modelfile for Koala's weights. The argument is the value of
+// its FROM line: a GGUF file or the name of a model. The parameters are those with which
+// Koala was served: top_k 50, temperature 1, no top_p, no repeat penalty, and replies of
+// at most 1,024 tokens.
 func OllamaModelfile(from string) string {
 	return strings.Join([]string{
 		"FROM " + from,

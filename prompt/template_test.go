@@ -11,15 +11,15 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// ollamaMessage is what Ollama 0.17.4 gives a template for a message.
+// ollamaMessage is a message in the form in which Ollama 0.17.4 passes it to a template.
 type ollamaMessage struct {
 	Role, Content, Thinking string
 	Images, ToolCalls       []any
 	ToolName, ToolCallID    string
 }
 
-// ollama renders a template as Ollama 0.17.4 does: messages of the same role
-// are joined, system messages are given twice, and missing keys are nothing.
+// ollama renders a template like Ollama 0.17.4, which joins messages of the same role,
+// passes system messages twice, and renders missing keys as nothing.
 func ollama(source string, messages []Message) (string, error) {
 	t, err := template.New("").Option("missingkey=zero").Parse(source)
 	if err != nil {
@@ -74,8 +74,8 @@ func TestOllamaTemplate(t *testing.T) {
 	}
 }
 
-// TestOllamaRecorded renders what a real Ollama was asked, whose template gave
-// the same strings.
+// TestOllamaRecorded renders the recorded requests to a real Ollama and compares with the
+// text that its template made.
 func TestOllamaRecorded(t *testing.T) {
 	var recorded struct {
 		Cases []struct {
@@ -99,7 +99,7 @@ func TestOllamaRecorded(t *testing.T) {
 	compared := 0
 	for _, c := range recorded.Cases {
 		text := c.Response.JSON.Debug.Text
-		// Its template left system messages out, and put a marker behind a last reply.
+		// The recorded template left out system messages and put a marker after a last reply.
 		if text == "" || c.Request.Body.Model != "koala-tiny" || len(c.Request.Body.Messages) == 0 || c.Name == "chat_system" || c.Name == "chat_ends_with_assistant" {
 			continue
 		}

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// validUTF8 is utf8.ValidString, which takes one character at a time, for texts
-// that are not English: it takes up to eight bytes at a time where they are
-// ASCII, two characters of three bytes, or characters of two.
+// validUTF8 is utf8.ValidString, but faster for texts that are not English.
+// utf8.ValidString reads one character at a time; validUTF8 reads up to eight bytes at a
+// time if they are ASCII, two characters of three bytes, or characters of two bytes.
 func validUTF8(s string) bool {
 	for len(s) >= 8 {
 		x := load8(s)
@@ -15,7 +15,7 @@ func validUTF8(s string) bool {
 			s = s[8:]
 			continue
 		}
-		n := plainBytes(x)
+		n := validPrefix(x)
 		if n == 0 {
 			r, size := utf8.DecodeRuneInString(s)
 			if r == utf8.RuneError && size == 1 {
@@ -28,16 +28,15 @@ func validUTF8(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// plainBytes is how many bytes at the beginning of a word, the lowest first, are
-// whole characters that are easily seen to be valid; 0 when that takes more. Not
-// all of them are ASCII.
-func plainBytes(x uint64) int {
+// validPrefix returns a number of bytes at the beginning of a little-endian word that
+// are whole, valid characters, or 0 if masks alone cannot tell.
+func validPrefix(x uint64) int {
 	switch {
 	case x&0x80 == 0:
 		return bits.TrailingZeros64(x&0x8080808080808080) / 8
-	case x&0xc0c0f0c0c0f0 == 0x8080e08080e0 && plainLead(x) && plainLead(x>>24):
+	case x&0xc0c0f0c0c0f0 == 0x8080e08080e0 && anyContinuation(x) && anyContinuation(x>>24):
 		return 6
-	case x&0xc0c0f0 == 0x8080e0 && plainLead(x):
+	case x&0xc0c0f0 == 0x8080e0 && anyContinuation(x):
 		return 3
 	case x&0xc0e0c0e0 == 0x80c080c0 && x&0x1e != 0 && x>>16&0x1e != 0:
 		return 4
@@ -47,11 +46,12 @@ func plainBytes(x uint64) int {
 	return 0
 }
 
-// plainLead is whether any two continuations may follow the first byte of a
-// character of three: not so after 0xe0 (too short) and 0xed (surrogates).
-func plainLead(x uint64) bool { return x&0xf != 0 && x&0xf != 0xd }
+// anyContinuation reports whether the first byte of a character of three bytes may be
+// followed by any two continuation bytes. 0xe0 (overlong encodings) and 0xed
+// (surrogates) restrict them.
+func anyContinuation(x uint64) bool { return x&0xf != 0 && x&0xf != 0xd }
 
-// load8 is the first eight bytes, the first one lowest.
+// load8 returns the first eight bytes as a little-endian word.
 func load8(s string) uint64 {
 	s = s[:8]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |

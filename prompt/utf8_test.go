@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestValidUTF8 compares with the standard library: all that may begin with
-// three bytes, every character, and random texts that are nearly valid.
+// TestValidUTF8 compares with the standard library on all beginnings of three bytes, on
+// every character, and on random texts that are nearly valid.
 func TestValidUTF8(t *testing.T) {
 	tail := "\x80\x80abcdef"
 	for x := range 1 << 24 {

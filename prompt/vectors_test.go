@@ -14,7 +14,7 @@ var twoTurns = Conversation{
 	{Role: User, Content: "Q"},
 }
 
-// TestStrings are the strings in use, letter by letter.
+// TestStrings pins the text of each dialect.
 func TestStrings(t *testing.T) {
 	for _, row := range []struct {
 		d    *Dialect
@@ -63,7 +63,7 @@ func TestMarkers(t *testing.T) {
 	}
 }
 
-// TestVectors are EasyLM's documented prompts.
+// TestVectors compares with the prompts in EasyLM's documentation.
 func TestVectors(t *testing.T) {
 	var v struct{ P1, P2 string }
 	fixture.JSON(t, &v, "vectors", "koala.json")
@@ -80,8 +80,8 @@ func TestVectors(t *testing.T) {
 	require.Equal(t, c, p.Conversation)
 }
 
-// TestServed are the chats that EasyLM's server had, turn by turn, and
-// TestExported the evaluation export's prefixes.
+// TestServed compares with the recorded chats of EasyLM's server, and TestExported with
+// the prefixes of the evaluation export.
 func TestServed(t *testing.T) {
 	var rows []struct {
 		Case  string
@@ -98,11 +98,11 @@ func TestServed(t *testing.T) {
 		for i, turn := range row.Turns {
 			c, err := FromEasyLM(turn.Prompt, turn.ContextIn)
 			if err != nil {
-				continue // a context that holds forged turns
+				continue // a context with forged turns
 			}
-			prompt, context, err := c.EasyLM(&Options{AllowControl: true})
+			query, context, err := c.EasyLM(&Options{AllowControl: true})
 			require.NoError(t, err)
-			require.Equal(t, turn.Prompt, prompt)
+			require.Equal(t, turn.Prompt, query)
 			require.Equal(t, turn.ContextIn, context, "%s, turn %d", row.Case, i)
 			text, err := EasyLM.Text(c, &Options{AllowControl: true})
 			require.NoError(t, err)

@@ -1,15 +1,15 @@
-// Package source says where input files are read from: a folder of this
-// machine, memory, an fs.FS, or anything else that can serve ranges of bytes.
+// Package source defines where the module reads its input files from: a local
+// folder, memory, an fs.FS, or anything else that can serve ranges of bytes.
 //
 // The packages weights, tokenizer and dataset read their inputs through a
-// Source. Without one they read the local file system. To read a single file
-// that is not local, wrap it in a Map:
+// Source. Without one they read the local file system. To read a single
+// file that is not local, wrap it in a Map:
 //
 //	src := source.Map{"model.safetensors": bytes.NewReader(data)}
 //	c, err := weights.Open(ctx, "model.safetensors", &weights.OpenOptions{Source: src})
 //
-// A Source is read-only. Names are slash-separated paths as in [io/fs]; a
-// Source may give them any further meaning.
+// A Source is read-only. Names are slash-separated paths as in [io/fs]. A
+// Source may give them further meaning.
 package source
 
 import (
@@ -24,11 +24,11 @@ import (
 	"time"
 )
 
-// Source is a read-only set of named files. Its methods may be called by
-// several goroutines at once. They return an error that matches
-// fs.ErrNotExist for a name that does not exist.
+// Source is a read-only set of named files. Several goroutines may call its
+// methods at the same time. For a name that does not exist the methods return
+// an error that matches fs.ErrNotExist.
 type Source interface {
-	// Stat describes the file or directory of a name.
+	// Stat describes the file or directory called name.
 	Stat(ctx context.Context, name string) (Info, error)
 
 	// List describes the entries of a directory, sorted by name.
@@ -39,19 +39,19 @@ type Source interface {
 	Open(ctx context.Context, name string) (File, error)
 }
 
-// File is an open file of a Source. ReadAt may be called by several goroutines
-// at once.
+// File is an open file of a Source. Several goroutines may call ReadAt at the
+// same time.
 type File interface {
 	io.ReaderAt
 	io.Closer
 
-	// Stat describes the file as it is now, so that a caller can tell whether
-	// it changed since it was opened.
+	// Stat describes the file as it is now, so that callers can detect changes
+	// since it was opened.
 	Stat() (Info, error)
 }
 
-// Prefetcher is implemented by files that can use advice on what is read next.
-// The advice affects speed only.
+// Prefetcher is implemented by files that can use advice about the next reads.
+// The advice affects only speed.
 type Prefetcher interface {
 	Prefetch(off, n int64) // the range is about to be read
 	Release(off, n int64)  // the range will not be read again soon
@@ -59,31 +59,31 @@ type Prefetcher interface {
 
 // Info describes a file or a directory.
 type Info struct {
-	Name    string // the last element of the path
-	Size    int64  // in bytes
-	IsDir   bool
-	ModTime time.Time // zero where the Source does not know it
+	Name    string    // the last element of the path
+	Size    int64     // in bytes
+	IsDir   bool      // whether this is a directory
+	ModTime time.Time // zero if the Source does not know it
 
-	// ID identifies the content, such as an entity tag or a commit with a
-	// digest. It is empty where size and time are all that is known.
+	// ID identifies the content. It is, for example, an entity tag, or a commit
+	// and a digest. It is empty if only size and time are known.
 	ID string
 }
 
 // Same reports whether two descriptions of a file agree in size, time and ID,
-// so that its content is taken to be unchanged.
+// in which case its content counts as unchanged.
 func (a Info) Same(b Info) bool {
 	return a.Size == b.Size && a.ModTime.Equal(b.ModTime) && a.ID == b.ID
 }
 
-// ReaderAtSizer is a run of bytes of known size. *bytes.Reader,
+// ReaderAtSizer is a sequence of bytes of known size. *bytes.Reader,
 // *strings.Reader and *io.SectionReader implement it.
 type ReaderAtSizer interface {
 	io.ReaderAt
-	Size() int64
+	Size() int64 // in bytes
 }
 
-// Map is a Source of files in memory, or of any other readers, by name. A
-// directory exists if a name begins with it and a slash.
+// Map is a Source that maps names to files in memory, or to any other readers.
+// A directory exists if the name of a file begins with its name and a slash.
 type Map map[string]ReaderAtSizer
 
 // Stat describes a file or a directory of the map.
@@ -152,8 +152,8 @@ type mapFile struct {
 func (f mapFile) Stat() (Info, error) { return f.info, nil }
 func (mapFile) Close() error          { return nil }
 
-// FromFS returns the Source of a file system such as os.DirFS or embed.FS. Its
-// files must implement io.ReaderAt.
+// FromFS returns a Source that reads a file system such as os.DirFS or
+// embed.FS. The file system's files must implement io.ReaderAt.
 func FromFS(fsys fs.FS) Source { return fsSource{fsys} }
 
 type fsSource struct{ fsys fs.FS }
@@ -210,7 +210,7 @@ func (f fsFile) Stat() (Info, error) {
 	return FromFileInfo(info), nil
 }
 
-// FromFileInfo returns the description of a file that package fs describes.
+// FromFileInfo converts a description of package fs.
 func FromFileInfo(info fs.FileInfo) Info {
 	return Info{Name: info.Name(), Size: info.Size(), IsDir: info.IsDir(), ModTime: info.ModTime()}
 }

@@ -8,23 +8,30 @@ const (
 	spaceText = "▁"
 )
 
-// alphabet knows the characters that occur in pieces and which of them stand
-// side by side in one. Two characters that never do can never be merged
-// into one token: between them is an exact cut.
+// alphabet records which characters occur in pieces and which of them are
+// neighbours in a piece.
 //
-// In the tables of ASCII, the space stands for ▁.
+// It is the basis of the first stage, cut. BPE merges symbols only into pieces.
+// Let l and r be neighbours in a text. Any merge across the border between them
+// makes a piece in which l and r are neighbours. If no piece has them as
+// neighbours, no merge ever crosses the border, so the text can be cut there:
+// encoding the two sides separately gives the same tokens.
+//
+// The tables of ASCII hold ▁ at the index of the space: a text has spaces where
+// pieces have ▁.
 type alphabet struct {
-	ascii  [128]int32     // character → symbol, -1 when it is in no piece
-	joined [128][2]uint64 // bit c of row p: p and c are neighbours in a piece
+	ascii  [128]int32     // character → symbol, -1 if it is in no piece
+	joined [128][2]uint64 // bit c of row p is set if p and c are neighbours, in this order, in a piece
 
-	pages []uint16    // rune / 32 → page
-	cells [][32]int32 // page → symbols; page 0 has none
-	pairs links       // neighbours by their symbols
-	sides []uint8     // symbol → whether it is the left one (1), the right one (2) of neighbours
+	pages []uint16    // rune / 32 → index in cells
+	cells [][32]int32 // symbols of 32 successive runes, -1 for none; cells[0] has none
+	pairs links       // the pairs of symbols that are neighbours in a piece
+	sides []uint8     // symbol → bit 0: it is the left one of some pair; bit 1: the right one
 	size  int32       // number of characters
 }
 
-// newAlphabet makes an alphabet with room for so many pages.
+// newAlphabet returns an empty alphabet with room for characters on the given
+// number of pages, which are blocks of 32 runes.
 func newAlphabet(pages int) alphabet {
 	a := alphabet{pages: make([]uint16, (utf8.MaxRune+1)/32), cells: make([][32]int32, 1, pages+1), pairs: newLinks(0)}
 	for i := range a.ascii {
@@ -36,12 +43,13 @@ func newAlphabet(pages int) alphabet {
 	return a
 }
 
-// symbol is the symbol of a character, -1 when it is in no piece.
+// symbol returns the symbol of a character, or -1 if it is in no piece.
 func (a *alphabet) symbol(r rune) int32 {
 	return a.cells[a.pages[uint32(r)>>5]][r&31]
 }
 
-// add gives a character a symbol, or finds the one it has.
+// add returns the symbol of a character and assigns the next one if it has none
+// yet.
 func (a *alphabet) add(r rune) int32 {
 	if s := a.symbol(r); s >= 0 {
 		return s
@@ -64,7 +72,7 @@ func (a *alphabet) add(r rune) int32 {
 	return a.size - 1
 }
 
-// join notes that two characters are neighbours in a piece.
+// join records that two characters are neighbours in a piece.
 func (a *alphabet) join(left, right rune) {
 	l, r := a.symbol(left), a.symbol(right)
 	if _, ok := a.pairs.get(l, r); ok {
@@ -78,8 +86,11 @@ func (a *alphabet) join(left, right rune) {
 	}
 }
 
-// joins is whether two symbols are neighbours in a piece; -1 never is.
+// joins reports whether two symbols are neighbours in a piece. The right one may
+// be -1, which has no neighbours.
 func (a *alphabet) joins(left, right int32) bool {
+	// Most symbols of a text that is not ASCII are on one side of pairs only or
+	// in no pair: sides answers for them without a look at the hash table.
 	if right < 0 || a.sides[left]&1 == 0 || a.sides[right]&2 == 0 {
 		return false
 	}
@@ -87,7 +98,7 @@ func (a *alphabet) joins(left, right int32) bool {
 	return ok
 }
 
-// asciiOf is the index of a character in the tables of ASCII, 128 when it
+// asciiOf returns the index of a character in the tables of ASCII, or 128 if it
 // has none.
 func asciiOf(r rune) rune {
 	switch {
@@ -99,7 +110,7 @@ func asciiOf(r rune) rune {
 	return r
 }
 
-// joinAll notes all the neighbours of a piece.
+// joinAll records all neighbours of a piece.
 func (a *alphabet) joinAll(piece string) {
 	last := rune(-1)
 	for _, r := range piece {

@@ -1,53 +1,48 @@
 package tokenizer
 
 import (
-	"runtime"
+	"context"
 	"slices"
-	"sync"
-	"sync/atomic"
+
+	"github.com/koala-go/sdk/internal/parallel"
 )
 
-// batchStep is how many texts a worker takes at a time.
+// batchStep is the number of texts that a worker takes at a time. It keeps the
+// workers from contending for their shared counter, and lets the tokens of
+// many texts share one allocation.
 const batchStep = 32
 
-// EncodeBatch encodes many texts with several goroutines: as many as there are
-// cores when workers is 0.
+// EncodeBatch encodes each text and returns the tokens of texts[i] at index i.
+// It uses at most the given number of goroutines, or one for each processor if
+// workers is not positive.
 func (t *Tokenizer) EncodeBatch(texts []string, opts *Options, workers int) [][]Token {
 	out := make([][]Token, len(texts))
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	workers = min(workers, (len(texts)+batchStep-1)/batchStep)
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range workers {
-		wait.Go(func() {
-			for {
-				end := int(next.Add(batchStep))
-				if end-batchStep >= len(texts) {
-					return
-				}
-				t.encodeSome(out, texts, end-batchStep, min(end, len(texts)), opts)
-			}
-		})
-	}
-	wait.Wait()
+	blocks := (len(texts) + batchStep - 1) / batchStep
+	// The context never ends and no call fails, so For returns nil.
+	_ = parallel.For(context.Background(), workers, blocks, func(_ context.Context, i int) error {
+		begin := i * batchStep
+		end := min(begin+batchStep, len(texts))
+		t.encodeBlock(out[begin:end], texts[begin:end], opts)
+		return nil
+	})
 	return out
 }
 
-// encodeSome encodes texts[from:to] into one block of memory.
-func (t *Tokenizer) encodeSome(out [][]Token, texts []string, from, to int, opts *Options) {
+// encodeBlock encodes at most batchStep texts. Their tokens share one
+// allocation; the capacity of each slice ends at its length, so that appending
+// to one does not overwrite the next.
+func (t *Tokenizer) encodeBlock(out [][]Token, texts []string, opts *Options) {
 	sc := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(sc)
 	sc.ids = sc.ids[:0]
 	var ends [batchStep]int
-	for i, text := range texts[from:to] {
+	for i, text := range texts {
 		sc.ids = t.AppendEncode(sc.ids, text, opts)
 		ends[i] = len(sc.ids)
 	}
 	all, begin := slices.Clone(sc.ids), 0
-	for i := range texts[from:to] {
-		out[from+i] = all[begin:ends[i]:ends[i]]
+	for i := range texts {
+		out[i] = all[begin:ends[i]:ends[i]]
 		begin = ends[i]
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// corpora are texts that every Go installation has: prose and code. bench/
-// compares with peers and takes any files.
+// corpora returns prose and code, in lines, from the sources of the Go
+// installation. The module bench compares with other tokenizers on any files.
 func corpora(b *testing.B) map[string][]string {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	require.NoError(b, err)
@@ -54,8 +54,19 @@ func BenchmarkEncodeLines(b *testing.B) {
 	}
 }
 
-// BenchmarkWorst encodes texts that are hard for one stage or another, of 1
-// and of 2 MB: the time must grow with the length.
+func BenchmarkEncodeBatch(b *testing.B) {
+	for name, texts := range corpora(b) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(size(texts))
+			for b.Loop() {
+				Default().EncodeBatch(texts, nil, 0)
+			}
+		})
+	}
+}
+
+// BenchmarkWorst encodes texts that are hard for one stage or another, of 1 MB
+// and of 2 MB. The time must grow linearly with the length.
 func BenchmarkWorst(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
 	random := func(f func() string) func(n int) string {
@@ -118,8 +129,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad makes the default tokenizer ready, and reports the memory that
-// it holds, cache included.
+// BenchmarkLoad makes the default tokenizer, and reports the memory that it
+// holds with its cache and tables.
 func BenchmarkLoad(b *testing.B) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -5,69 +5,80 @@ import (
 	"sync/atomic"
 )
 
-// Sizes of the cache of known chunks: at first 32,768 lines of two short slots
-// of 32 bytes and 8,192 long slots of 64, 2.5 MiB in all; when half of either
-// are full, twice and four times as many, 6 MiB in all. A text that needs no
-// more than the small one does not wait for the memory of the large one.
+// Sizes of the cache. At first it has 32,768 lines of two short slots of 32
+// bytes, and 8,192 long slots of 64 bytes: 2.5 MiB. When half of either are
+// full, it grows once to twice and four times as many: 6 MiB. A text for which
+// the small cache is enough does not have to touch the memory of the large one.
 const (
 	cacheLines  = 1 << 15
 	cacheSlots  = 1 << 13
-	cacheText   = 24                          // longest chunk in bytes
-	cacheTokens = 12                          // most tokens of a chunk, 3 a word
-	cacheShort  = 15                          // longest chunk of a short slot
-	cacheWeight = 2 * cacheLines / cacheSlots // of a long slot: there are so many fewer
+	cacheText   = 24                          // length in bytes of the longest chunk
+	cacheTokens = 12                          // largest number of tokens of a chunk: 3 in each of 4 uint64
+	cacheShort  = 15                          // length in bytes of the longest chunk in a short slot
+	cacheWeight = 2 * cacheLines / cacheSlots // weight of a long slot in used: the ratio of the numbers of slots
 )
 
-// cache remembers the tokens of short chunks, and of words, which are whole
-// chunks one behind another. What has up to 15 bytes is in one of two lines of
-// two short slots, which hold up to 4 tokens or the note that they are in a long
-// slot; a chunk of up to 24 bytes is in one of two long slots. Of a word whose
-// tokens are more than 4, a slot has those of its first chunks. Of the slots
-// where something may be, the one that was written least often is overwritten,
-// so that the cache never grows but once.
+// cache maps short chunks to their tokens, and words, which are sequences of
+// chunks.
 //
-// It is shared by all goroutines without a lock: a slot has a head with a
-// version, which changes with every write, and whoever reads compares it
-// before and after. Whoever writes claims the slot in the head, or gives up
-// when another has.
+// Keys of up to 15 bytes are in one of two lines of two short slots each. A
+// short slot holds up to 4 tokens, or a note that the tokens are in a long slot.
+// Keys of up to 24 bytes are in one of two long slots. If a word has more than 4
+// tokens, its slot has those of its first chunks, and the number of bytes that
+// they cover. A new entry replaces the entry that was written least often among
+// its slots, so the cache is bounded: it grows only once.
+//
+// All goroutines share the cache without a lock. Each slot is a sequence lock
+// that never waits. Its head has a version, which every write changes, and a bit
+// that claims the slot for one writer. A reader loads the head, then the
+// contents, then the head again, and takes the entry only if the head has not
+// changed and is not claimed. A writer that does not get the claim drops its
+// entry. An entry that is missed costs time and nothing else, because the tokens
+// of a key are always the same.
+//
+// The version has 32 bits. A reader would have to sleep during a multiple of
+// 2^32 writes to one slot to take a wrong entry.
 type cache struct {
 	lines []cacheLine // a power of two, like slots
 	slots []cacheSlot
-	used  atomic.Int64 // how much has been filled: 1 for a short slot, cacheWeight for a long one
+	used  atomic.Int64 // slots that are not empty: 1 for a short one, cacheWeight for a long one
 }
 
+// cacheLine is two short slots, which fill a cache line of the processor.
 type cacheLine [2]shortSlot
 
-// shortSlot is a chunk or a word as shortKey gives it, its first three tokens,
-// and of how many of its bytes the tokens are.
+// shortSlot is an entry for a key of up to 15 bytes.
 type shortSlot struct {
-	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | bytes << 24 | number of tokens << 21 | the fourth
-	a, b   atomic.Uint64
-	tokens atomic.Uint64
+	head   atomic.Uint64 // version << 32 | claimed << 31 | long << 30 | bytes covered << 24 | number of tokens << 21 | fourth token
+	a, b   atomic.Uint64 // the key, as in cacheKey
+	tokens atomic.Uint64 // the first three tokens
 }
 
+// cacheSlot is a long slot.
 type cacheSlot struct {
-	head   atomic.Uint64 // version << 32 | claimed << 31 | number of tokens << 8 | kind
-	text   [3]atomic.Uint64
-	tokens [4]atomic.Uint64
+	head   atomic.Uint64    // version << 32 | claimed << 31 | number of tokens << 8 | kind
+	text   [3]atomic.Uint64 // the key, as in cacheKey
+	tokens [4]atomic.Uint64 // three tokens each
 }
 
+// Fields of the heads of slots.
 const (
-	cacheClaimed  = 1 << 31
-	cacheLong     = 1 << 30
-	cacheBytes    = linkBits + 3 // place of the number of bytes in the head
-	cacheTwoWords = 16<<1 | 1    // the greatest kind whose text is two words
+	cacheClaimed  = 1 << 31      // a writer has the slot
+	cacheLong     = 1 << 30      // the tokens are in a long slot
+	cacheBytes    = linkBits + 3 // position of the number of bytes covered
+	cacheTwoWords = 16<<1 | 1    // largest kind whose text has at most 16 bytes
 )
 
-// cacheKey is a short chunk: its bytes, padded with zeros, and its kind, which
-// is twice its length plus one if a ▁ stands before it. Up to 15 bytes, the
-// last byte of b is the kind.
+// cacheKey is the key of a chunk or word: its bytes, padded with zeros, and its
+// kind, which is twice its length, plus one if a ▁ comes before it. If it has up
+// to 15 bytes, the last byte of b is its kind, so that a and b are the whole
+// key.
 type cacheKey struct {
 	a, b, c uint64
 	kind    uint64
 }
 
-// keyMask has the bits of a and of b that are a chunk's, by its length.
+// keyMask has the bits of a and of b that belong to a key, by its length.
 var keyMask = func() (masks [cacheShort + 1][2]uint64) {
 	for n := range masks {
 		masks[n] = [2]uint64{1<<(8*min(n, 8)) - 1, 1<<(8*max(n-8, 0)) - 1}
@@ -75,13 +86,14 @@ var keyMask = func() (masks [cacheShort + 1][2]uint64) {
 	return masks
 }()
 
-// shortKey is a and b of the key of the first n of 16 bytes, n from 1 to 15.
+// shortKey returns a and b of the key of the first n of 16 bytes, for n from 1
+// to 15.
 func shortKey(a, b uint64, n int, spaces uint64) (uint64, uint64) {
 	mask := &keyMask[n&cacheShort]
 	return a & mask[0], b&mask[1] | uint64(n)<<57 | spaces<<56
 }
 
-// keyOf is the key of text[at:end], 1 to 24 bytes long.
+// keyOf returns the key of text[at:end], which has 1 to 24 bytes.
 func keyOf(text string, at, end int, spaced bool) (k cacheKey) {
 	n := end - at
 	k.kind = uint64(n) << 1
@@ -106,7 +118,8 @@ func keyOf(text string, at, end int, spaced bool) (k cacheKey) {
 	return k
 }
 
-// loadUpTo8 is the n bytes at a place, 1 to 8, the first one lowest.
+// loadUpTo8 returns the n bytes at offset at, for n from 1 to 8, in
+// little-endian order.
 func loadUpTo8(s string, at, n int) (word uint64) {
 	switch over := at + 8 - len(s); {
 	case over <= 0:
@@ -120,25 +133,26 @@ func loadUpTo8(s string, at, n int) (word uint64) {
 	return word
 }
 
-// load8 is the eight bytes at a place, the first one lowest.
+// load8 returns the 8 bytes at offset at, in little-endian order. The compiler
+// makes one load of it.
 func load8(s string, at int) uint64 {
 	s = s[at : at+8]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// hash spreads a key.
+// hash spreads a key by a multiplication whose halves are folded, as in wyhash.
 func hash(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xc2b2ae3d27d4eb4f)
 	return hi ^ lo
 }
 
-// newCache is an empty cache, of the first size.
+// newCache returns an empty cache of the first size.
 func newCache() *cache {
 	return &cache{lines: make([]cacheLine, cacheLines), slots: make([]cacheSlot, cacheSlots)}
 }
 
-// grown is a larger cache with all that c knows.
+// grown returns a larger cache with the entries of c.
 func (c *cache) grown() *cache {
 	large := &cache{lines: make([]cacheLine, 2*cacheLines), slots: make([]cacheSlot, 4*cacheSlots)}
 	var tokens []Token
@@ -164,14 +178,16 @@ func (c *cache) grown() *cache {
 	return large
 }
 
-// full is whether the cache is to grow.
+// full reports whether the cache must grow.
 func (c *cache) full() bool { return len(c.lines) == cacheLines && c.used.Load() > cacheLines }
 
-// line is the first of the two lines of a chunk; the other is beside it.
+// line returns the index of the first of the two lines for a key. The other
+// index differs in the lowest bit.
 func (c *cache) line(a, b uint64) uint64 { return hash(a, b) & uint64(len(c.lines)-1) }
 
-// find is the slot of a line that has a chunk, if any: whoever reads it must
-// look again. It is no branch.
+// find returns the slot of the line that has the key, or any slot if none has.
+// The caller compares the key again. The compiler turns the condition into a
+// conditional move, without a branch.
 func (l *cacheLine) find(a, b uint64) *shortSlot {
 	i := 0
 	if l[0].a.Load()^a|l[0].b.Load()^b != 0 {
@@ -180,9 +196,9 @@ func (l *cacheLine) find(a, b uint64) *shortSlot {
 	return &l[i]
 }
 
-// get appends the tokens of a chunk if they are known, and returns of how many
-// of its bytes they are, which is all of them for what no word can be cut in;
-// -1 when they are not known.
+// get appends the tokens of a key to dst and returns the number of its bytes
+// that they cover, or -1 if the cache does not have the key. The number is less
+// than the length of the key only for words of several chunks.
 func (c *cache) get(dst []Token, k *cacheKey) ([]Token, int) {
 	if k.kind>>1 > cacheShort {
 		return c.getLong(dst, k, int(k.kind>>1))
@@ -202,23 +218,26 @@ func (c *cache) get(dst []Token, k *cacheKey) ([]Token, int) {
 	return append(dst, four[:head>>linkBits&7]...), bytes
 }
 
-// get is the head and the first three tokens of a slot if it has the chunk.
+// get returns the head and the first three tokens of a slot, and whether the
+// slot has the key.
 func (s *shortSlot) get(k *cacheKey) (head, three uint64, known bool) {
 	head, three = s.head.Load(), s.tokens.Load()
 	return head, three, s.a.Load() == k.a && s.b.Load() == k.b && head&cacheClaimed == 0 && s.head.Load() == head
 }
 
-// unpackShort undoes packShort; there are zeros behind fewer tokens than four.
+// unpackShort is the inverse of packShort. Zeros follow the tokens if they are
+// fewer than four.
 func unpackShort(head, three uint64) [4]Token {
 	return [4]Token{Token(three & linkMask), Token(three >> linkBits & linkMask), Token(three >> (2 * linkBits) & linkMask), Token(head & linkMask)}
 }
 
-// slot is the first of the two long slots of a chunk; the other is beside it.
+// slot returns the index of the first of the two long slots for a key. The other
+// index differs in the lowest bit.
 func (c *cache) slot(k *cacheKey) uint64 {
 	return (hash(k.a, k.b+k.c*0x165667b19e3779f9) ^ k.kind) & uint64(len(c.slots)-1)
 }
 
-// getLong is get for what is in a long slot.
+// getLong is get for tokens in a long slot.
 func (c *cache) getLong(dst []Token, k *cacheKey, bytes int) ([]Token, int) {
 	i := c.slot(k)
 	dst, known := c.slots[i].get(dst, k)
@@ -230,8 +249,12 @@ func (c *cache) getLong(dst []Token, k *cacheKey, bytes int) ([]Token, int) {
 	return dst, bytes
 }
 
+// get appends the tokens of the slot if it has the key, and reports whether it
+// has.
 func (s *cacheSlot) get(dst []Token, k *cacheKey) ([]Token, bool) {
 	head := s.head.Load()
+	// One comparison tells that the kind is right and that no writer has the
+	// slot.
 	if head&(cacheClaimed|0xff) != k.kind || s.text[0].Load() != k.a || s.text[1].Load() != k.b || k.kind > cacheTwoWords && s.text[2].Load() != k.c {
 		return dst, false
 	}
@@ -243,7 +266,7 @@ func (s *cacheSlot) get(dst []Token, k *cacheKey) ([]Token, bool) {
 	return dst, true
 }
 
-// unpack appends tokens, of which the first word is read already.
+// unpack appends n tokens. word is the first word of tokens.
 func (s *cacheSlot) unpack(dst []Token, word uint64, n int) []Token {
 	for i := 1; ; i++ {
 		dst = append(dst, Token(word&linkMask))
@@ -256,8 +279,8 @@ func (s *cacheSlot) unpack(dst []Token, word uint64, n int) []Token {
 	}
 }
 
-// put remembers the tokens of so many bytes of a chunk, unless they are more
-// than 12.
+// put enters the tokens of a key, which cover the given number of its bytes. It
+// does nothing if there are more than 12.
 func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
 	if len(tokens) > cacheTokens {
 		return
@@ -273,6 +296,7 @@ func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
 		head, three = packShort(tokens)
 	}
 	s, old := c.victim(k)
+	// The claim is the compare-and-swap: of several writers one gets the slot.
 	if s == nil || old&cacheClaimed != 0 || !s.head.CompareAndSwap(old, old|cacheClaimed) {
 		return
 	}
@@ -285,8 +309,8 @@ func (c *cache) put(k *cacheKey, tokens []Token, bytes int) {
 	s.head.Store((old>>32+1)<<32 | head | uint64(bytes)<<cacheBytes)
 }
 
-// packShort is the head, without a version, and the first three of up to four
-// tokens.
+// packShort returns the head, without a version, and the word of tokens for up
+// to four tokens.
 func packShort(tokens []Token) (head, three uint64) {
 	for i, t := range tokens[:min(3, len(tokens))] {
 		three |= uint64(t) << (i * linkBits)
@@ -298,8 +322,8 @@ func packShort(tokens []Token) (head, three uint64) {
 	return head, three
 }
 
-// victim is the short slot for a chunk, the one that was written least often,
-// and its head; nil if the chunk is there, for its tokens are always the same.
+// victim returns the short slot that a new entry for the key replaces, and its
+// head. It returns nil if the key has a slot already.
 func (c *cache) victim(k *cacheKey) (best *shortSlot, head uint64) {
 	i := c.line(k.a, k.b)
 	for _, line := range []*cacheLine{&c.lines[i], &c.lines[i^1]} {
@@ -316,7 +340,7 @@ func (c *cache) victim(k *cacheKey) (best *shortSlot, head uint64) {
 	return best, head
 }
 
-// putLong remembers the tokens of a chunk in a long slot.
+// putLong enters the tokens of a key in a long slot.
 func (c *cache) putLong(k *cacheKey, tokens []Token) {
 	i := c.slot(k)
 	s := &c.slots[i]

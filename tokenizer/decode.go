@@ -5,21 +5,24 @@ import (
 	"unicode/utf8"
 )
 
-// surfaces are the texts that tokens decode to. A short one lies in a cell of
-// 16 bytes: up to 15 bytes and how many they are. The cells of others have
-// surfaceLong or surfaceOther there.
+// surfaces holds the texts that tokens decode to. A short text is in a cell of
+// 16 bytes: up to 15 bytes of text, and their number in the last byte. In the
+// cells of other tokens the last byte is surfaceLong, surfaceByte or
+// surfaceOther.
 type surfaces struct {
-	cells [][16]byte
-	long  []string // by id, where the cell says so
+	cells [][16]byte // by id
+	long  []string   // by id, for cells with surfaceLong
 	v     *vocabulary
 }
 
+// Values of the last byte of a cell that are not a length.
 const (
-	surfaceLong  = 0x80 // in long
-	surfaceByte  = 0x81 // a byte, which is the first
-	surfaceOther = 0x82 // a special token
+	surfaceLong  = 0x80 // the text is in surfaces.long
+	surfaceByte  = 0x81 // a byte piece, whose byte is the first of the cell
+	surfaceOther = 0x82 // a control or unknown piece
 )
 
+// newSurfaces returns the surfaces of a vocabulary.
 func newSurfaces(v *vocabulary) *surfaces {
 	s := &surfaces{cells: make([][16]byte, len(v.pieces)), v: v}
 	for id := range v.pieces {
@@ -44,54 +47,58 @@ func newSurfaces(v *vocabulary) *surfaces {
 	return s
 }
 
-// Decode is AppendDecode to nothing.
+// Decode returns the text of tokens. AppendDecode describes it.
 func (t *Tokenizer) Decode(ids []Token) (string, error) {
 	text, err := t.AppendDecode(nil, ids)
 	return string(text), err
 }
 
-// AppendDecode appends the text of tokens, as SentencePiece makes it: control
-// tokens have none, the unknown token has " ⁇ ", bytes that are no UTF-8 become
-// one U+FFFD each, and the ▁ that encoding put before a text is taken away.
-// It allocates nothing when dst has room. The error is a *RangeError, with the
-// text of the tokens before it.
+// AppendDecode appends the text of tokens to dst, as SentencePiece decodes them.
+// Control tokens have no text. The text of the unknown token is " ⁇ ", unless
+// the model says otherwise. Each byte that is not part of UTF-8 becomes U+FFFD.
+// The ▁ that encoding puts before a text is removed.
 //
-// Decoding what was encoded gives the text again, if it is UTF-8 and, where
-// the model trims spaces, has none to trim; but a ▁ in it becomes a space, and
-// what a model without byte fallback does not know becomes " ⁇ ", and spaces
-// come back as ▁ from a model that has no piece for ▁. Encoding
-// what was decoded gives a text's own tokens again, and other rows of tokens
-// need not come back: there are many for one text.
+// If an id is out of range, AppendDecode returns the text of the tokens before
+// it and a *RangeError. AppendDecode does not allocate if dst has enough
+// capacity.
+//
+// Decoding the tokens of a text gives the text again, with these exceptions:
+// invalid UTF-8 becomes U+FFFD, ▁ becomes a space, a model that trims spaces
+// loses them, and text that a model without byte fallback does not know becomes
+// " ⁇ ". A model without a piece for ▁ gives ▁ where the text has spaces.
+// Encoding the decoded text then gives the same tokens again. That does not hold
+// for arbitrary tokens, because a text has many token sequences besides its own.
 func (t *Tokenizer) AppendDecode(dst []byte, ids []Token) ([]byte, error) {
 	d := Decoder{t: t, surfaces: t.surface()}
 	dst, err := d.Append(dst, ids)
 	return d.Flush(dst), err
 }
 
-// Decoder turns tokens into text as they come. What it has given out is whole
-// UTF-8 at any time: the bytes of an unfinished character wait. All that it
-// gives is what AppendDecode gives for all the tokens at once.
+// Decoder decodes tokens as they arrive. Its output is whole UTF-8 at any time,
+// because it holds back the bytes of an unfinished character. In total the
+// output is that of AppendDecode for all the tokens.
 //
 // The zero Decoder is not valid; NewDecoder makes one.
 type Decoder struct {
 	t        *Tokenizer
 	surfaces *surfaces
-	position int     // of the next token
-	begun    bool    // the ▁ at the beginning was taken away, or there is text
+	position int     // number of tokens so far
+	begun    bool    // the ▁ at the beginning was removed, or there is text before
 	pending  [4]byte // the bytes of an unfinished character
-	n        int
+	n        int     // the number of pending bytes
 }
 
-// NewDecoder makes a decoder.
+// NewDecoder returns a Decoder for a new text.
 func (t *Tokenizer) NewDecoder() *Decoder { return &Decoder{t: t, surfaces: t.surface()} }
 
-// Append appends the text of further tokens to dst. The error is a *RangeError
-// with the position among all tokens; the token is passed over.
+// Append appends the text of more tokens to dst. If an id is out of range,
+// Append returns a *RangeError with its position among all tokens so far; it has
+// then decoded the tokens before that one, and drops the rest of ids.
 func (d *Decoder) Append(dst []byte, ids []Token) ([]byte, error) {
 	cells := d.surfaces.cells
 	for i := 0; i < len(ids); i++ {
 		if d.begun && d.n == 0 {
-			dst, i = d.plain(dst, ids, i)
+			dst, i = d.appendPlain(dst, ids, i)
 			if i == len(ids) {
 				break
 			}
@@ -101,18 +108,18 @@ func (d *Decoder) Append(dst []byte, ids []Token) ([]byte, error) {
 			return dst, &RangeError{d.position - 1, id, len(cells)}
 		}
 		if cell := &cells[ids[i]]; cell[15] == surfaceByte {
-			dst = d.add(dst, cell[0])
+			dst = d.appendByte(dst, cell[0])
 		} else {
-			dst = d.token(dst, ids[i])
+			dst = d.appendToken(dst, ids[i])
 		}
 	}
 	d.position += len(ids)
 	return dst, nil
 }
 
-// plain appends tokens that are text as they are, from the i-th on, and
-// returns which one is not.
-func (d *Decoder) plain(dst []byte, ids []Token, i int) ([]byte, int) {
+// appendPlain appends tokens from ids[i] on while their texts are in their
+// cells, and returns the index of the first token that it leaves.
+func (d *Decoder) appendPlain(dst []byte, ids []Token, i int) ([]byte, int) {
 	cells := d.surfaces.cells
 	for ; i < len(ids); i++ {
 		if uint(ids[i]) >= uint(len(cells)) {
@@ -123,6 +130,8 @@ func (d *Decoder) plain(dst []byte, ids []Token, i int) ([]byte, int) {
 		if size >= surfaceLong {
 			break
 		}
+		// With room for a whole cell, copying 16 bytes is one load and one
+		// store, whatever the length of the text.
 		if n := len(dst); n+16 <= cap(dst) {
 			dst = dst[:n+16]
 			*(*[16]byte)(dst[n:]) = *cell
@@ -134,8 +143,8 @@ func (d *Decoder) plain(dst []byte, ids []Token, i int) ([]byte, int) {
 	return dst, i
 }
 
-// token appends one token that is no byte.
-func (d *Decoder) token(dst []byte, id Token) []byte {
+// appendToken appends the text of a token that is not a byte.
+func (d *Decoder) appendToken(dst []byte, id Token) []byte {
 	p := &d.surfaces.v.pieces[id]
 	dst = d.Flush(dst)
 	switch {
@@ -147,9 +156,10 @@ func (d *Decoder) token(dst []byte, id Token) []byte {
 	case d.begun:
 		return d.appendText(dst, id)
 	}
-	return d.begin(dst, p.text)
+	return d.appendFirst(dst, p.text)
 }
 
+// appendText appends the text of a token that is not special.
 func (d *Decoder) appendText(dst []byte, id Token) []byte {
 	cell := &d.surfaces.cells[id]
 	if cell[15] == surfaceLong {
@@ -158,10 +168,10 @@ func (d *Decoder) appendText(dst []byte, id Token) []byte {
 	return append(dst, cell[:cell[15]]...)
 }
 
-// begin appends the first token that is text, less a ▁ at its beginning if
-// encoding puts one there. Where the model trims spaces, all ▁ up to the
-// first other character go.
-func (d *Decoder) begin(dst []byte, piece string) []byte {
+// appendFirst appends the first token with text, without a ▁ at its beginning if
+// encoding puts one there. If the model trims spaces, all ▁ before the first
+// other character are removed.
+func (d *Decoder) appendFirst(dst []byte, piece string) []byte {
 	v := d.surfaces.v
 	if v.prefix != prefixNever || v.trim {
 		var stripped bool
@@ -172,8 +182,8 @@ func (d *Decoder) begin(dst []byte, piece string) []byte {
 	return append(dst, strings.ReplaceAll(piece, spaceText, " ")...)
 }
 
-// add appends a byte, or keeps it when its character is unfinished.
-func (d *Decoder) add(dst []byte, b byte) []byte {
+// appendByte appends a byte, or holds it back while its character is unfinished.
+func (d *Decoder) appendByte(dst []byte, b byte) []byte {
 	d.begun = true
 	if d.n == 0 && b < utf8.RuneSelf {
 		return append(dst, b)
@@ -181,24 +191,25 @@ func (d *Decoder) add(dst []byte, b byte) []byte {
 	d.pending[d.n] = b
 	d.n++
 	for d.n > 0 && utf8.FullRune(d.pending[:d.n]) {
-		dst = d.char(dst)
+		dst = d.appendPending(dst)
 	}
 	return dst
 }
 
-// char appends the first pending character, U+FFFD if it is none.
-func (d *Decoder) char(dst []byte) []byte {
+// appendPending appends the first pending character, or U+FFFD for a byte that
+// does not belong to one.
+func (d *Decoder) appendPending(dst []byte) []byte {
 	r, size := utf8.DecodeRune(d.pending[:d.n])
 	dst = utf8.AppendRune(dst, r)
 	d.n = copy(d.pending[:], d.pending[size:d.n])
 	return dst
 }
 
-// Flush appends what waits for the rest of its character: a U+FFFD a byte.
-// It is called when no token follows.
+// Flush appends U+FFFD for each byte that waits for the rest of its character.
+// Call it after the last token.
 func (d *Decoder) Flush(dst []byte) []byte {
 	for d.n > 0 {
-		dst = d.char(dst)
+		dst = d.appendPending(dst)
 	}
 	return dst
 }

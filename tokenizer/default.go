@@ -9,22 +9,24 @@ import (
 
 //go:generate go run ./internal/gen
 
-// llama is LLaMA's vocabulary; internal/gen describes it.
+// llama is LLaMA's vocabulary. The documentation of internal/gen describes the
+// format.
 //
 //go:embed llama.bin
 var llama string
 
 // Facts of LLaMA's vocabulary.
 const (
-	llamaFirst  = 259    // id of the first piece that is no byte
-	llamaLen    = 32000  // pieces
-	llamaMerged = 29612  // pieces that a merge makes: the first of these
-	llamaText   = 203718 // bytes of their texts
-	llamaNodes  = 57419  // different beginnings of pieces
-	runScore    = -1e9   // score of ▁ and its runs; others score 259 - id
+	llamaFirst  = 259    // id of the first piece that is neither special nor a byte
+	llamaLen    = 32000  // number of pieces
+	llamaMerged = 29612  // number of pieces that a merge makes; their ids begin at llamaFirst
+	llamaText   = 203718 // total length in bytes of the texts of these pieces
+	llamaNodes  = 57419  // number of distinct non-empty prefixes of pieces
+	runScore    = -1e9   // score of ▁ and of its runs; the score of other pieces is 259 - id
 )
 
-// Default is LLaMA's tokenizer, which is Koala's, made on the first call.
+// Default returns the tokenizer of LLaMA, which is also that of Koala. The first
+// call takes some milliseconds to make it.
 func Default() *Tokenizer { return defaultTokenizer() }
 
 var defaultTokenizer = sync.OnceValue(func() *Tokenizer {
@@ -35,8 +37,9 @@ var defaultTokenizer = sync.OnceValue(func() *Tokenizer {
 	return t
 })
 
-// llamaVocabulary unpacks the vocabulary. Its halves are trusted: a test
-// compares them with those that are found without them.
+// llamaVocabulary returns the embedded vocabulary. Its halves are not checked
+// when it is loaded: a test compares them with those that build finds without
+// them.
 func llamaVocabulary() *vocabulary {
 	v := newVocabulary(KindDefault)
 	v.unk, v.bos, v.eos = 0, 1, 2
@@ -53,8 +56,9 @@ func llamaVocabulary() *vocabulary {
 	return v
 }
 
-// unpack appends the pieces. The text of a merged one is that of its halves,
-// which come before it but for the characters, which are at the end.
+// unpack appends the pieces of data. Merged pieces come first, and their texts
+// are those of their halves. The halves are earlier pieces or characters, which
+// are at the end of data and are therefore read first.
 func (v *vocabulary) unpack(data string) {
 	v.pieces = v.pieces[:llamaLen]
 	chars := data[4*llamaMerged:]
@@ -63,8 +67,8 @@ func (v *vocabulary) unpack(data string) {
 		v.pieces[id] = llamaPiece(id, chars[i:i+utf8.RuneLen(r)])
 		id++
 	}
-	// One string holds all the texts: strings.Builder never moves it when it
-	// is large enough.
+	// All texts share one string. Its builder has room for all of them, so it
+	// never moves the text that earlier pieces refer to.
 	var all strings.Builder
 	all.Grow(llamaText)
 	for i := range llamaMerged {
@@ -77,7 +81,7 @@ func (v *vocabulary) unpack(data string) {
 	}
 }
 
-// llamaPiece gives a piece its score.
+// llamaPiece returns a piece with its score.
 func llamaPiece(id int, text string) piece {
 	if text[0] == spaceText[0] && strings.Trim(text, spaceText) == "" {
 		return piece{text, runScore, Normal}
@@ -85,5 +89,5 @@ func llamaPiece(id int, text string) piece {
 	return piece{text, llamaFirst - float32(id), Normal}
 }
 
-// half reads an id.
+// half reads an id of two bytes.
 func half(data string) Token { return Token(data[0]) | Token(data[1])<<8 }

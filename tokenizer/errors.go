@@ -9,25 +9,29 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// Kinds of ModelError, for errors.Is. A file that ends too early is
-// io.ErrUnexpectedEOF. An error that is none of the three came from the
-// reader.
+// Errors that callers tell apart with errors.Is. A *ModelError matches
+// ErrMalformed or ErrUnsupported, or io.ErrUnexpectedEOF if the input ends too
+// early. One that matches none of the three comes from the reader.
 var (
-	// ErrMalformed: the bytes break the rules of their format.
+	// ErrMalformed means that the bytes break the rules of their format.
 	ErrMalformed = refusal.ErrMalformed
-	// ErrUnsupported: a valid model, but of a kind that is not read here.
+	// ErrUnsupported means that the model is valid, but that this package does
+	// not support it.
 	ErrUnsupported = refusal.ErrUnsupported
+	// ErrOptions means that an option has a value that does not exist.
+	ErrOptions = errors.New("invalid options")
 )
 
-// ModelError says that a file cannot be read as a tokenizer, and where.
+// ModelError reports that an input cannot be read as a tokenizer, or that a
+// tokenizer cannot be written in a format.
 type ModelError struct {
-	Kind   Kind   // "" when none was recognized
-	Path   string // "" when it was no file
-	Offset int64  // of the byte in the file, -1 when it is about the whole
-	Err    error
+	Kind   Kind   // the detected kind, "" if none was detected
+	Path   string // the file, "" if the model was not read from a file
+	Offset int64  // offset of the byte in the file, -1 if the error concerns the whole file
+	Err    error  // the cause
 }
 
-// Error reads "what: where: what to do".
+// Error returns the message: what is wrong, where, and what to do.
 func (e *ModelError) Error() string {
 	where := make([]string, 0, 3)
 	if e.Path != "" {
@@ -42,25 +46,26 @@ func (e *ModelError) Error() string {
 	if len(where) == 0 {
 		where = append(where, "the model")
 	}
-	return fmt.Sprintf("%v: %s: %s", e.Err, strings.Join(where, ", "), e.cure())
+	return fmt.Sprintf("%v: %s: %s", e.Err, strings.Join(where, ", "), e.remedy())
 }
 
-// Unwrap gives the cause, which is of one of the kinds.
+// Unwrap returns the cause.
 func (e *ModelError) Unwrap() error { return e.Err }
 
-func (e *ModelError) cure() string {
+// remedy returns what the user can do about the error.
+func (e *ModelError) remedy() string {
 	switch {
 	case errors.Is(e.Err, io.ErrUnexpectedEOF):
-		return "the file is cut short; fetch it again and compare its checksum"
+		return "the file is cut short; download it again and compare its checksum"
 	case errors.Is(e.Err, ErrMalformed):
-		return "the file is damaged or not what it seems; fetch it again and compare its checksum"
+		return "the file is damaged or is not a tokenizer; download it again and compare its checksum"
 	case errors.Is(e.Err, ErrUnsupported):
-		return "give a LLaMA-like BPE model: tokenizer.model, tokenizer.json or GGUF"
+		return "use a BPE model like LLaMA's: tokenizer.model, tokenizer.json or GGUF"
 	}
-	return "see whether the file can be read"
+	return "check that the file can be read"
 }
 
-// modelError puts a parser's error in its file.
+// modelError adds the kind to a parser's error and takes the offset out of it.
 func modelError(kind Kind, err error) error {
 	e := &ModelError{Kind: kind, Offset: -1, Err: err}
 	var at *refusal.Error
@@ -70,24 +75,39 @@ func modelError(kind Kind, err error) error {
 	return e
 }
 
-// RangeError says that an id is none of the vocabulary's.
+// RangeError reports a token id that is not in the vocabulary.
 type RangeError struct {
-	Position int // in the list of ids
-	ID       Token
-	Len      int // of the vocabulary
+	Position int   // index of the id among all ids
+	ID       Token // the id
+	Len      int   // size of the vocabulary
 }
 
-// Error reads "what: where: what to do".
+// Error returns the message: what is wrong, where, and what to do.
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("token id %d is out of range: position %d: give ids from 0 to %d", e.ID, e.Position, e.Len-1)
 }
 
-// TextError says that a text is not UTF-8.
+// TextError reports a text that is not UTF-8.
 type TextError struct {
-	Offset int // of the first bad byte
+	Offset int // offset of the first invalid byte
 }
 
-// Error reads "what: where: what to do".
+// Error returns the message: what is wrong, where, and what to do.
 func (e *TextError) Error() string {
-	return fmt.Sprintf("text is not UTF-8: byte %d: mend it, or have each bad byte read as U+FFFD", e.Offset)
+	return fmt.Sprintf("text is not UTF-8: byte %d: correct the text, or allow invalid bytes to be read as U+FFFD", e.Offset)
+}
+
+// optionError returns an error that matches ErrOptions.
+func optionError(format string, args ...any) error {
+	return refusal.Reason(ErrOptions, format, args...)
+}
+
+// malformed returns an error that matches ErrMalformed.
+func malformed(format string, args ...any) error {
+	return refusal.Reason(ErrMalformed, format, args...)
+}
+
+// unsupported returns an error that matches ErrUnsupported.
+func unsupported(format string, args ...any) error {
+	return refusal.Reason(ErrUnsupported, format, args...)
 }

@@ -5,15 +5,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Format is a format that Export writes.
+// Format is a file format that Export writes.
 type Format string
 
 // The formats.
@@ -22,9 +19,13 @@ const (
 	FormatHF  Format = "hf"  // Hugging Face's tokenizer.json
 )
 
-// Export writes the tokenizer for SentencePiece or for Hugging Face's
-// tokenizers. A *ModelError of the kind ErrUnsupported says that the format
-// has no way to express the model.
+// Formats returns all formats that Export writes.
+func Formats() []Format { return []Format{FormatSPM, FormatHF} }
+
+// Export writes the tokenizer in a format for SentencePiece or for Hugging
+// Face's tokenizers. The error matches ErrOptions if the format does not exist,
+// and is a *ModelError that matches ErrUnsupported if the format cannot express
+// the model.
 func (t *Tokenizer) Export(w io.Writer, format Format) error {
 	var b []byte
 	var err error
@@ -34,7 +35,7 @@ func (t *Tokenizer) Export(w io.Writer, format Format) error {
 	case FormatHF:
 		b, err = t.exportHF()
 	default:
-		err = unsupported("no format is called %q; there are spm and hf", format)
+		return optionError("unknown format %q: tokenizer.Export: use one of %s", format, joinStrings(Formats()))
 	}
 	if err != nil {
 		return modelError(t.v.kind, err)
@@ -43,18 +44,17 @@ func (t *Tokenizer) Export(w io.Writer, format Format) error {
 	return err
 }
 
-// exportSPM writes a SentencePiece model.
+// exportSPM returns the bytes of a SentencePiece model.
 func (t *Tokenizer) exportSPM() ([]byte, error) {
-	if t.v.prefix == prefixUnlessSpace || t.v.splitUnknown && !t.v.byteFallback || t.v.merges != nil && !t.fast {
-		return nil, unsupported("SentencePiece has no such rule for ▁ before a text, or for unknown characters, or such merges")
+	if t.v.prefix == prefixUnlessSpace || t.v.splitUnknown && !t.v.byteFallback || t.v.merges != nil && !t.isLinear {
+		return nil, unsupported("SentencePiece cannot express the model's rule for ▁ before a text, its rule for unknown characters, or its merges")
 	}
 	var out []byte
 	scores := t.Scores()
 	for id := range t.v.pieces {
 		p := &t.v.pieces[id]
 		m := appendText(nil, spmText, p.text)
-		m = protowire.AppendTag(m, spmScore, protowire.Fixed32Type)
-		m = protowire.AppendFixed32(m, math.Float32bits(scores[id]))
+		m = appendFloat(m, spmScore, scores[id])
 		if p.typ != Normal {
 			m = appendNumber(m, spmType, uint64(p.typ))
 		}
@@ -62,33 +62,34 @@ func (t *Tokenizer) exportSPM() ([]byte, error) {
 	}
 	out = appendText(out, spmTrainer, string(t.trainerSpec()))
 	n := appendText(nil, spmName, "identity")
-	n = appendNumber(n, spmDummyPrefix, number(t.v.prefix == prefixAlways))
-	n = appendNumber(n, spmTrim, number(t.v.trim))
+	n = appendNumber(n, spmDummyPrefix, boolNumber(t.v.prefix == prefixAlways))
+	n = appendNumber(n, spmTrim, boolNumber(t.v.trim))
 	n = appendNumber(n, spmEscape, 1)
 	return appendText(out, spmNormalizer, string(n)), nil
 }
 
-// trainerSpec writes the settings of a model that its use depends on.
+// trainerSpec returns the trainer's settings that affect how the model is used.
 func (t *Tokenizer) trainerSpec() []byte {
 	m := appendNumber(nil, spmModelType, spmBPE)
 	m = appendNumber(m, spmVocabSize, uint64(t.Len()))
-	m = appendNumber(m, spmSuffix, number(t.v.suffix))
-	m = appendNumber(m, spmByteFallback, number(t.v.byteFallback))
+	m = appendNumber(m, spmSuffix, boolNumber(t.v.suffix))
+	m = appendNumber(m, spmByteFallback, boolNumber(t.v.byteFallback))
 	special := []Token{t.v.unk, t.v.bos, t.v.eos, t.v.pad}
 	for i, id := range special {
-		m = appendNumber(m, spmUnkID+protowire.Number(i), uint64(int64(id)))
+		m = appendNumber(m, spmUnkID+int32(i), uint64(int64(id)))
 	}
 	m = appendText(m, spmUnkSurface, t.v.unkSurface)
 	for i, id := range special {
 		if id >= 0 {
-			m = appendText(m, spmUnkPiece+protowire.Number(i), t.v.pieces[id].text)
+			m = appendText(m, spmUnkPiece+int32(i), t.v.pieces[id].text)
 		}
 	}
 	return m
 }
 
-// Scores are the pieces' scores, by id, as a SentencePiece model holds them. Those
-// of a list of merges fall in the order of merging.
+// Scores returns the scores of the pieces, by id, as a SentencePiece model holds
+// them. For a model that lists its merges, they are the negated numbers of the
+// symbols, which fall in the order of merging.
 func (t *Tokenizer) Scores() []float32 {
 	scores := make([]float32, t.Len())
 	for id := range scores {
@@ -97,7 +98,7 @@ func (t *Tokenizer) Scores() []float32 {
 	if t.v.merges == nil {
 		return scores
 	}
-	for s, id := range t.ids {
+	for s, id := range t.ids { // symbols are numbered in the order of merging
 		if id >= 0 {
 			scores[id] = -float32(s)
 		}
@@ -105,30 +106,24 @@ func (t *Tokenizer) Scores() []float32 {
 	return scores
 }
 
-func number(on bool) uint64 {
+// boolNumber returns the protobuf encoding of a bool.
+func boolNumber(on bool) uint64 {
 	if on {
 		return 1
 	}
 	return 0
 }
 
-func appendNumber(m []byte, field protowire.Number, n uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(m, field, protowire.VarintType), n)
-}
-
-func appendText(m []byte, field protowire.Number, text string) []byte {
-	return protowire.AppendString(protowire.AppendTag(m, field, protowire.BytesType), text)
-}
-
-// exportHF writes a tokenizer.json with the legacy behaviour that LLaMA's
-// first one has: the normalizer puts a ▁ before each stretch of text.
+// exportHF returns the bytes of a tokenizer.json. It has the legacy behaviour of
+// LLaMA's first tokenizer.json: the normalizer puts a ▁ before each stretch of
+// text between special tokens.
 func (t *Tokenizer) exportHF() ([]byte, error) {
 	v := t.v
-	if v.trim || v.suffix || t.user != nil || t.whole || v.prefix == prefixUnlessSpace {
-		return nil, unsupported("a tokenizer.json of this kind has no trimmed spaces, user-defined symbols or unused pieces")
+	if v.trim || v.suffix || t.user != nil || t.noCuts || v.prefix == prefixUnlessSpace {
+		return nil, unsupported("tokenizer.json cannot express the model's rules for spaces, its user-defined symbols or its unused pieces")
 	}
-	if v.merges == nil && (!t.fast || slices.Contains(t.ids, -1)) {
-		return nil, unsupported("the merges of this model cannot be put into one order, or are of characters that are no pieces")
+	if v.merges == nil && (!t.isLinear || slices.Contains(t.ids, -1)) {
+		return nil, unsupported("the model's merges cannot be put into one order, or join characters that are not pieces")
 	}
 	type object map[string]any
 	normalizers := []object{{"type": "Replace", "pattern": object{"String": " "}, "content": spaceText}}
@@ -159,7 +154,7 @@ func (t *Tokenizer) exportHF() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// template is the post-processor that puts BOS before a text.
+// template returns the post-processor that puts BOS before a text.
 func (t *Tokenizer) template() any {
 	if t.v.bos < 0 {
 		return nil
@@ -175,10 +170,10 @@ func (t *Tokenizer) template() any {
 	}
 }
 
-// orderedVocab writes pieces and ids in the order of ids.
+// orderedVocab encodes as a JSON object from texts to ids, in the order of ids.
 type orderedVocab []piece
 
-// MarshalJSON writes an object.
+// MarshalJSON returns the object. A map would be sorted by text.
 func (o orderedVocab) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -200,9 +195,13 @@ func (o orderedVocab) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// exportMerges lists the merges in the order of rank: all pairs that make a
-// piece. For runs of ▁ the longest left side comes first, so that the leftmost
-// run grows to its full length before the next begins.
+// exportMerges returns the merges by rank. For a model without a list of merges
+// it lists every pair of pieces that makes a piece, because a pair that is not
+// listed is not merged.
+//
+// The merges of runs of ▁ come last. For each length of the right side, the
+// longest left side comes first, so that the leftmost run grows to its full
+// length before the next one begins.
 func (t *Tokenizer) exportMerges() [][2]string {
 	var list [][2]string
 	if t.v.merges != nil {
@@ -226,7 +225,7 @@ func (t *Tokenizer) exportMerges() [][2]string {
 	return append(list, runs...)
 }
 
-// appendSplits appends each pair of pieces that makes a text.
+// appendSplits appends each pair of pieces whose joined text is text.
 func (t *Tokenizer) appendSplits(list [][2]string, text string) [][2]string {
 	for i := range text {
 		left, ok1 := t.ID(text[:i])
@@ -236,4 +235,13 @@ func (t *Tokenizer) appendSplits(list [][2]string, text string) [][2]string {
 		}
 	}
 	return list
+}
+
+// joinStrings joins the values of a list for a message.
+func joinStrings[S ~string](list []S) string {
+	texts := make([]string, len(list))
+	for i, s := range list {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -16,30 +16,31 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// TestDefaultIsLLaMA compares the embedded vocabulary with the real model,
-// piece by piece, and the tables made of its trusted halves with those that
-// are found without them.
+// TestDefaultIsLLaMA compares the embedded vocabulary with LLaMA's
+// tokenizer.model, piece by piece, and the given halves with those that build
+// finds.
 func TestDefaultIsLLaMA(t *testing.T) {
-	real, err := Open(fixture.Path(t, "llama", "tokenizer.model"))
+	model, err := Open(t.Context(), fixture.Path(t, "llama", "tokenizer.model"), nil)
 	require.NoError(t, err)
 	tok := Default()
-	require.Equal(t, real.Len(), tok.Len())
-	for id := range real.v.pieces {
-		require.Equal(t, real.v.pieces[id], tok.v.pieces[id], "piece %d", id)
+	require.Equal(t, model.Len(), tok.Len())
+	for id := range model.v.pieces {
+		require.Equal(t, model.v.pieces[id], tok.v.pieces[id], "piece %d", id)
 	}
-	require.Equal(t, []any{real.UNK(), real.BOS(), real.EOS(), real.PAD()}, []any{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
-	require.Equal(t, []any{real.v.byteFallback, real.v.prefix, real.v.trim, real.v.suffix, real.v.unkSurface},
+	require.Equal(t, []any{model.UNK(), model.BOS(), model.EOS(), model.PAD()}, []any{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
+	require.Equal(t, []any{model.v.byteFallback, model.v.prefix, model.v.trim, model.v.suffix, model.v.unkSurface},
 		[]any{tok.v.byteFallback, tok.v.prefix, tok.v.trim, tok.v.suffix, tok.v.unkSurface})
-	require.True(t, real.fast)
-	require.Equal(t, real.runs, tok.runs)
+	require.True(t, model.isLinear)
+	require.Equal(t, model.runs, tok.runs)
 	require.Equal(t, llamaNodes, countNodes(textsOf(tok.v)))
-	want, got := halvesOf(real), halvesOf(tok)
+	want, got := halvesOf(model), halvesOf(tok)
 	require.Len(t, got, len(want))
 	for text, halves := range want {
 		require.Equal(t, halves, got[text], "halves of %q", text)
 	}
 }
 
+// textsOf returns the texts of the normal pieces.
 func textsOf(v *vocabulary) []string {
 	var texts []string
 	for _, p := range v.pieces {
@@ -50,7 +51,7 @@ func textsOf(v *vocabulary) []string {
 	return texts
 }
 
-// halvesOf maps the texts of symbols to those of their halves.
+// halvesOf returns the texts of the halves of each symbol, by its text.
 func halvesOf(t *Tokenizer) map[string][2]string {
 	m := map[string][2]string{}
 	for s, text := range t.texts {
@@ -59,7 +60,7 @@ func halvesOf(t *Tokenizer) map[string][2]string {
 	return m
 }
 
-// same checks one text's tokens.
+// same checks the tokens of a text.
 func same(t *testing.T, text string, want []Token, opts *Options) {
 	t.Helper()
 	got := Default().Encode(text, opts)
@@ -85,10 +86,10 @@ func TestVectorsOfLlamaCpp(t *testing.T) {
 		}
 		same(t, text, want, nil)
 	}
-	require.False(t, lines.Scan(), "lines are left")
+	require.False(t, lines.Scan(), "the file has more lines than texts")
 }
 
-// withBOS is a row of vectors with the ids after BOS.
+// withBOS is a row of vectors whose ids include BOS.
 type withBOS struct {
 	Input   string
 	IDs     []Token  `json:"ids_with_bos"`
@@ -141,6 +142,7 @@ func TestVectorsOfTransformers(t *testing.T) {
 	}
 }
 
+// piecesOf returns the pieces of ids.
 func piecesOf(ids []Token) []string {
 	var pieces []string
 	for _, id := range ids {
@@ -208,11 +210,12 @@ func requireDecoded(t *testing.T, ids []Token, want string) {
 	require.Equal(t, want, got, "%v", ids)
 }
 
-// TestHuggingFaceIsLLaMA compares the tokenizer.json of the same vocabulary.
+// TestHuggingFaceIsLLaMA compares the tokenizer.json of LLaMA with the
+// reference.
 func TestHuggingFaceIsLLaMA(t *testing.T) {
-	tok, err := Open(fixture.Path(t, "llama", "hf-tokenizer.json"))
+	tok, err := Open(t.Context(), fixture.Path(t, "llama", "hf-tokenizer.json"), nil)
 	require.NoError(t, err)
-	require.True(t, tok.fast)
+	require.True(t, tok.isLinear)
 	require.Equal(t, Default().Len(), tok.Len())
 	for id := range tok.v.pieces {
 		require.Equal(t, Default().v.pieces[id].text, tok.v.pieces[id].text)
@@ -222,9 +225,9 @@ func TestHuggingFaceIsLLaMA(t *testing.T) {
 	requireLike(t, tok, reference(&scores), rounds(t)/4)
 }
 
-// TestGGUFWithoutTokenizer reads a model file that has no vocabulary.
+// TestGGUFWithoutTokenizer reads a GGUF file without a vocabulary.
 func TestGGUFWithoutTokenizer(t *testing.T) {
-	_, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"))
+	_, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
 	var bad *ModelError
 	require.ErrorAs(t, err, &bad)
 	require.Equal(t, KindGGUF, bad.Kind)
@@ -232,7 +235,8 @@ func TestGGUFWithoutTokenizer(t *testing.T) {
 }
 
 // TestVectorsOfMLNET compares spans with those of ML.NET, which counts UTF-16
-// units in the normalized text and gives a character to its first byte.
+// code units of the normalized text and maps each byte token to its whole
+// character.
 func TestVectorsOfMLNET(t *testing.T) {
 	var rows []withBOS
 	fixture.JSON(t, &rows, "vectors", "ml.net", "llama_tests.json")
@@ -259,8 +263,9 @@ func TestVectorsOfMLNET(t *testing.T) {
 	}
 }
 
-// normalizedUTF16 is how many UTF-16 units stand before a place of a text,
-// with the ▁ before it unless that is still to come.
+// normalizedUTF16 returns the number of UTF-16 code units before offset at of a
+// text. It counts the ▁ that encoding puts before the text, unless before is
+// true.
 func normalizedUTF16(text string, at int, before bool) int {
 	n := len(utf16.Encode([]rune(text[:at])))
 	if !before {

@@ -9,11 +9,11 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// ggml is the beginning of the names of the tokenizer's metadata.
+// ggml is the prefix of the keys of the tokenizer's metadata.
 const ggml = "tokenizer.ggml."
 
-// readGGUF reads the vocabulary in a GGUF file, as llama.cpp does for models of
-// the kind "llama".
+// readGGUF reads the vocabulary of a GGUF file, with the rules of llama.cpp for
+// tokenizers of the model "llama".
 func readGGUF(r io.ReaderAt, size int64) (*vocabulary, error) {
 	m, err := gguf.ReadMetadata(r, size)
 	if err != nil {
@@ -22,7 +22,7 @@ func readGGUF(r io.ReaderAt, size int64) (*vocabulary, error) {
 	v := newVocabulary(KindGGUF)
 	v.trim = false
 	g := ggufReader{v, m}
-	for _, step := range []func() error{g.kind, g.pieces, g.settings, g.special, v.unique} {
+	for _, step := range []func() error{g.checkModel, g.readPieces, g.readSettings, g.readSpecialIDs, v.unique} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -30,12 +30,14 @@ func readGGUF(r io.ReaderAt, size int64) (*vocabulary, error) {
 	return v, nil
 }
 
+// ggufReader turns the metadata of a GGUF file into a vocabulary.
 type ggufReader struct {
 	v *vocabulary
 	m *gguf.Metadata
 }
 
-// get finds a value; what it lacks has no items.
+// get returns the value of a key. If there is none, it returns a value without
+// items whose offset is the end of the metadata.
 func (g *ggufReader) get(name string) *gguf.Value {
 	if v := g.m.Values[ggml+name]; v != nil {
 		return v
@@ -43,21 +45,22 @@ func (g *ggufReader) get(name string) *gguf.Value {
 	return &gguf.Value{Offset: g.m.End}
 }
 
-func (g *ggufReader) kind() error {
+// checkModel rejects tokenizers that are not like LLaMA's.
+func (g *ggufReader) checkModel() error {
 	if model := g.get("model"); model.Text(0) != "llama" {
-		return refusal.Unsupported(model.Offset, "", "the tokenizer is of the kind %q instead of %q", model.Text(0), "llama")
+		return refusal.Unsupported(model.Offset, "", "the tokenizer model is %q, want %q", model.Text(0), "llama")
 	}
 	if chars := g.get("precompiled_charsmap"); chars.Len > 0 {
-		return refusal.Unsupported(chars.Offset, "", "a normalizer other than identity")
+		return refusal.Unsupported(chars.Offset, "", "the normalizer is not the identity")
 	}
 	return nil
 }
 
-// pieces reads the three arrays that describe them.
-func (g *ggufReader) pieces() error {
+// readPieces reads the pieces from the arrays of their texts, scores and types.
+func (g *ggufReader) readPieces() error {
 	tokens, scores, types := g.get("tokens"), g.get("scores"), g.get("token_type")
 	if !tokens.List || tokens.Type != gguf.String || scores.Len != tokens.Len || types.Len != tokens.Len {
-		return refusal.Malformed(tokens.Offset, "", "%d tokens, %d scores, %d types", tokens.Len, scores.Len, types.Len)
+		return refusal.Malformed(tokens.Offset, "", "the lists of tokens, scores and types have %d, %d and %d entries", tokens.Len, scores.Len, types.Len)
 	}
 	g.v.pieces = make([]piece, tokens.Len)
 	for i := range g.v.pieces {
@@ -65,7 +68,7 @@ func (g *ggufReader) pieces() error {
 		score, okScore := scores.Float(i)
 		typ, okType := types.Int(i)
 		if !okScore || !okType || typ < int64(Normal) || typ > int64(Byte) || !utf8.ValidString(text) {
-			return refusal.Malformed(tokens.Offset, "", "token %d has no score, no known type or is not UTF-8", i)
+			return refusal.Malformed(tokens.Offset, "", "token %d has no score, has an unknown type or is not UTF-8", i)
 		}
 		g.v.pieces[i] = piece{text, float32(score), PieceType(typ)}
 		g.v.byteFallback = g.v.byteFallback || PieceType(typ) == Byte
@@ -73,7 +76,8 @@ func (g *ggufReader) pieces() error {
 	return nil
 }
 
-func (g *ggufReader) settings() error {
+// readSettings reads the rules for spaces.
+func (g *ggufReader) readSettings() error {
 	if on, ok := g.get("add_space_prefix").Int(0); ok && on == 0 {
 		g.v.prefix = prefixNever
 	}
@@ -83,8 +87,9 @@ func (g *ggufReader) settings() error {
 	return nil
 }
 
-// special reads the ids of special tokens; 2^32-1 means none.
-func (g *ggufReader) special() error {
+// readSpecialIDs reads the ids of special tokens. 2^32-1 means that there is
+// none. The id of the unknown token is only checked: check finds it by its type.
+func (g *ggufReader) readSpecialIDs() error {
 	for name, to := range map[string]*Token{
 		"bos_token_id": &g.v.bos, "eos_token_id": &g.v.eos, "padding_token_id": &g.v.pad, "unknown_token_id": new(Token),
 	} {
@@ -93,7 +98,7 @@ func (g *ggufReader) special() error {
 		switch {
 		case !ok || id == math.MaxUint32 || id == -1:
 		case id < 0 || id >= int64(len(g.v.pieces)):
-			return refusal.Malformed(v.Offset, "", "%s is %d, but there are %d tokens", name, id, len(g.v.pieces))
+			return refusal.Malformed(v.Offset, "", "%s is %d, but the vocabulary has %d tokens", name, id, len(g.v.pieces))
 		default:
 			*to = Token(id)
 		}

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ggufOf writes LLaMA's vocabulary as llama.cpp's converter does.
+// ggufOf writes LLaMA's vocabulary as llama.cpp's converter does, with each
+// value changed by change.
 func ggufOf(change func(key string, value []byte) []byte) []byte {
 	u32 := func(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }
 	u64 := func(n int) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(n)) }
@@ -36,8 +37,10 @@ func ggufOf(change func(key string, value []byte) []byte) []byte {
 	return cat([]byte("GGUF"), u32(3), u64(0), u64(len(pairs)), out)
 }
 
+// TestGGUF compares the vocabulary of a GGUF file with LLaMA's, and checks that
+// wrong metadata is rejected.
 func TestGGUF(t *testing.T) {
-	tok, err := lawful(t, ggufOf(func(_ string, value []byte) []byte { return value }))
+	tok, err := loadWithinMemory(t, ggufOf(func(_ string, value []byte) []byte { return value }))
 	require.NoError(t, err)
 	require.Equal(t, []any{KindGGUF, Token(1), Token(2), Default().Properties()}, []any{tok.Kind(), tok.BOS(), tok.EOS(), tok.Properties()})
 	eachText(t, rounds(t)/100, func(t *testing.T, text string) {
@@ -48,7 +51,7 @@ func TestGGUF(t *testing.T) {
 		"scores":       {9, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"bos_token_id": {4, 0, 0, 0, 0, 125, 0, 0},
 	} {
-		_, err := lawful(t, ggufOf(func(k string, v []byte) []byte {
+		_, err := loadWithinMemory(t, ggufOf(func(k string, v []byte) []byte {
 			if k == key {
 				return value
 			}

@@ -1,27 +1,27 @@
 package tokenizer
 
-// Properties says what a model is and which of its fast paths hold.
+// Properties describes a model, and which fast paths its vocabulary allows.
 type Properties struct {
-	ByteFallback bool `json:"byte_fallback"` // unknown characters become bytes
-	AddPrefix    bool `json:"add_prefix"`    // a ▁ is put before a text
-	TrimSpaces   bool `json:"trim_spaces"`   // spaces at the ends and extra ones inside are dropped
+	ByteFallback bool `json:"byte_fallback"` // unknown characters become the tokens of their bytes
+	AddPrefix    bool `json:"add_prefix"`    // encoding puts a ▁ before a text
+	TrimSpaces   bool `json:"trim_spaces"`   // spaces at the ends and extra spaces inside are removed
 
-	Direct    bool `json:"direct"`      // texts are cut as they are, not normalized first
-	CutAtRuns bool `json:"cut_at_runs"` // before runs of ▁, which are split by arithmetic
-	CutPairs  bool `json:"cut_pairs"`   // between characters that are neighbours in no piece
-	Words     bool `json:"words"`       // words between spaces are looked up whole
-	Linear    bool `json:"linear"`      // merging takes time linear in a chunk's length
+	Direct    bool `json:"direct"`      // texts are cut as they are, without being normalized first
+	CutAtRuns bool `json:"cut_at_runs"` // texts are cut before runs of ▁, which are split by arithmetic
+	CutPairs  bool `json:"cut_pairs"`   // texts are cut between characters that are neighbours in no piece
+	Words     bool `json:"words"`       // whole words are looked up in the cache
+	Linear    bool `json:"linear"`      // merging takes time linear in the length of a chunk
 
-	Characters int `json:"characters"` // that occur in pieces
-	Pairs      int `json:"pairs"`      // of characters that are neighbours in pieces
-	Merges     int `json:"merges"`     // last merges of pieces that the linear method knows
+	Characters int `json:"characters"` // number of characters that occur in pieces
+	Pairs      int `json:"pairs"`      // number of pairs of characters that are neighbours in a piece
+	Merges     int `json:"merges"`     // number of pieces whose halves the linear method knows
 }
 
-// Properties says what the model is and which of its fast paths hold.
+// Properties returns a description of the model.
 func (t *Tokenizer) Properties() Properties {
 	return Properties{
 		ByteFallback: t.v.byteFallback, AddPrefix: t.v.prefix != prefixNever, TrimSpaces: t.v.trim,
-		Direct: t.direct(), CutAtRuns: t.runs != nil, CutPairs: !t.whole, Words: t.words, Linear: t.fast,
+		Direct: t.direct(), CutAtRuns: t.runs != nil, CutPairs: !t.noCuts, Words: t.words, Linear: t.isLinear,
 		Characters: int(t.size), Pairs: t.pairs.n, Merges: t.linear.merge.n,
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// eachText calls f with random texts of every class.
+// eachText calls f with n random texts of each class.
 func eachText(t *testing.T, n int, f func(t *testing.T, text string)) {
 	for _, c := range classes {
 		t.Run(c.name, func(t *testing.T) {
@@ -27,8 +27,8 @@ func eachText(t *testing.T, n int, f func(t *testing.T, text string)) {
 	}
 }
 
-// equal is require.Equal for lists, faster where they are, and where the nil
-// list is the empty one.
+// equal is require.Equal for lists. It is faster if they are equal, and takes
+// nil for an empty list.
 func equal[T comparable](t testing.TB, want, got []T, text string) {
 	t.Helper()
 	if fmt.Sprint(want) != fmt.Sprint(got) {
@@ -36,7 +36,7 @@ func equal[T comparable](t testing.TB, want, got []T, text string) {
 	}
 }
 
-// requireLaws checks what holds for each text and tokenizer.
+// requireLaws checks what holds for every text and tokenizer.
 func requireLaws(t testing.TB, tok *Tokenizer, text string) {
 	ids := tok.Encode(text, nil)
 	require.Equal(t, len(ids), tok.Count(text, nil), "%q", text)
@@ -55,12 +55,13 @@ func requireLaws(t testing.TB, tok *Tokenizer, text string) {
 	requireStreamed(t, tok, ids, decoded)
 }
 
-// lossy is what is left of a text: ▁ is a space and a bad byte is U+FFFD.
+// lossy returns what decoding the tokens of a text gives: a space for ▁, and
+// U+FFFD for invalid bytes.
 func lossy(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(string([]rune(text)), "\uFFFD"), spaceText, " ")
 }
 
-// requireSpans checks that spans are in order and side by side.
+// requireSpans checks that spans are in order and adjacent.
 func requireSpans(t testing.TB, tok *Tokenizer, spans []Span, text string) {
 	at := 0
 	for i, s := range spans {
@@ -76,7 +77,7 @@ func requireSpans(t testing.TB, tok *Tokenizer, spans []Span, text string) {
 	}
 }
 
-// requireStreamed decodes the tokens one by one.
+// requireStreamed decodes tokens one by one.
 func requireStreamed(t testing.TB, tok *Tokenizer, ids []Token, want string) {
 	d := tok.NewDecoder()
 	var out []byte
@@ -93,7 +94,7 @@ func TestLaws(t *testing.T) {
 	eachText(t, rounds(t)/10, func(t *testing.T, text string) { requireLaws(t, Default(), text) })
 }
 
-// TestDecodeAnything decodes random ids, at once and one by one.
+// TestDecodeAnything decodes random ids, all at once and one by one.
 func TestDecodeAnything(t *testing.T) {
 	r := rand.New(rand.NewPCG(*seed, 2))
 	for range rounds(t) {
@@ -131,7 +132,8 @@ func TestCheckText(t *testing.T) {
 	require.Equal(t, 6, bad.Offset)
 }
 
-// TestEncoderInPieces compares the incremental encoder with the whole text.
+// TestEncoderInPieces compares an Encoder whose reader returns one byte at a
+// time with AppendEncode.
 func TestEncoderInPieces(t *testing.T) {
 	for mode := SpecialsNone; mode <= SpecialsLlamaCpp; mode++ {
 		opts := &Options{BOS: true, EOS: true, Specials: mode}
@@ -163,17 +165,18 @@ func streamed(t *testing.T, r io.Reader, opts *Options) []Token {
 }
 
 func TestEncoderErrors(t *testing.T) {
-	sorry := errors.New("sorry")
-	e := Default().NewEncoder(iotest.ErrReader(sorry), nil)
+	failed := errors.New("failed")
+	e := Default().NewEncoder(iotest.ErrReader(failed), nil)
 	for range 2 {
 		_, err := e.Append(nil)
-		require.ErrorIs(t, err, sorry)
+		require.ErrorIs(t, err, failed)
 	}
 	e = Default().NewEncoder(idle{}, nil)
 	_, err := e.Append(nil)
 	require.ErrorIs(t, err, io.ErrNoProgress)
 }
 
+// idle is a reader that returns neither bytes nor an error.
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
@@ -216,20 +219,20 @@ func TestTruncate(t *testing.T) {
 	require.Equal(t, "a", Default().Truncate("a🦙", 3, KeepStart, nil))
 }
 
-// TestLongChunks compares long texts without a place to cut with the queue,
-// which is the other way of merging.
+// TestLongChunks compares the linear method with the queue on long texts that
+// cannot be cut.
 func TestLongChunks(t *testing.T) {
 	slow := *Default().v
 	slow.halves, slow.queued = nil, true
 	tok, err := newTokenizer(&slow)
 	require.NoError(t, err)
-	require.False(t, tok.fast)
+	require.False(t, tok.isLinear)
 	r := rand.New(rand.NewPCG(*seed, 5))
 	for _, unit := range []string{"a", "ab", "halten", "thethere", "=", "-_", "ии", "aaab", "1", "0x"} {
 		text := strings.Repeat(unit, 500+r.IntN(500))
 		equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
 	}
-	for n := range 80 { // around the length up to which the short way merges
+	for n := range 80 { // around the length up to which short merges
 		for range 20 {
 			text := "é"[:2*(n%2)] + runes(r, n+1, span{'a', 'e'})
 			equal(t, tok.Encode(text, nil), Default().Encode(text, nil), text)
@@ -243,13 +246,13 @@ func TestLongChunks(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector makes sync.Pool forget")
+		t.Skip("with the race detector sync.Pool drops items at random")
 	}
 	text := strings.Repeat("Hello, wörld! 🦙 \xff 镇  x\n<s>", 50)
 	ids, out := make([]Token, 0, 1<<13), make([]byte, 0, 1<<13)
 	tok := Default()
 	r := rand.New(rand.NewPCG(*seed, 9))
-	var unknown []string // words and chunks that nobody has met
+	var unknown []string // words and chunks that are not in the cache
 	for range 101 {
 		unknown = append(unknown, runes(r, 400, span{'a', 'z'}, span{'0', '9'}, span{' ', ' '}, span{0x400, 0x44f}))
 	}
@@ -264,8 +267,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestRemembered encodes from several goroutines texts that fall on the same
-// slots of the cache.
+// TestRemembered encodes texts from several goroutines that use the same slots
+// of the cache.
 func TestRemembered(t *testing.T) {
 	texts := make([]string, 3000)
 	for i := range texts {
@@ -285,17 +288,18 @@ func TestExportedIsTheSame(t *testing.T) {
 	for _, format := range []Format{FormatSPM, FormatHF} {
 		var b bytes.Buffer
 		require.NoError(t, Default().Export(&b, format))
-		tok, err := New(&b)
+		tok, err := NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
 		require.NoError(t, err)
 		require.Equal(t, Default().Len(), tok.Len())
 		eachText(t, rounds(t)/100, func(t *testing.T, text string) {
 			equal(t, Default().Encode(text, nil), tok.Encode(text, nil), text)
 		})
 	}
-	require.ErrorIs(t, Default().Export(io.Discard, "x"), ErrUnsupported)
+	require.ErrorIs(t, Default().Export(io.Discard, "x"), ErrOptions)
 }
 
-// window is the sixteen bytes at a place with zeros behind the end of the text.
+// window returns the 16 bytes at offset at, with zeros after the end of the
+// text.
 func window(text string, at int) (a, b uint64) {
 	if a, b = tail(text); at+16 > len(text) {
 		return shifted(a, b, at+16-len(text))
@@ -304,8 +308,8 @@ func window(text string, at int) (a, b uint64) {
 }
 
 // TestWindow compares the arithmetic on 16 bytes with loops, for all lengths and
-// places of a text, bytes that end a word and others that differ from them in
-// one bit or carry.
+// offsets of a text. It uses bytes that end a word, and others that differ from
+// them in one bit or produce a carry.
 func TestWindow(t *testing.T) {
 	for n := range 40 {
 		for at := max(0, n-15); at < n; at++ {

@@ -5,20 +5,23 @@ import (
 	"slices"
 )
 
-// literals finds fixed texts, the longest at a place: user-defined symbols
-// and special tokens.
+// literals finds fixed texts in a text, and the longest if several begin at one
+// offset. It serves user-defined symbols and special tokens. The nil *literals
+// finds nothing.
 type literals struct {
-	first [256]bool
+	first [256]bool // whether a literal begins with the byte
 	list  []literal // the longest first
-	most  int       // length of the longest
+	most  int       // length in bytes of the longest
 }
 
+// literal is a fixed text and its token.
 type literal struct {
 	text string
 	id   Token
 }
 
-// newLiterals takes the pieces of some types, nil when there are none.
+// newLiterals returns the literals of the pieces of the given types, or nil if
+// there are none.
 func newLiterals(v *vocabulary, types ...PieceType) *literals {
 	var l literals
 	for id := range v.pieces {
@@ -35,8 +38,8 @@ func newLiterals(v *vocabulary, types ...PieceType) *literals {
 	return &l
 }
 
-// match is the longest literal at the beginning of s, with size 0 when there
-// is none.
+// match returns the longest literal that s begins with. size is 0 if there is
+// none.
 func (l *literals) match(s []byte) (id Token, size int) {
 	if l == nil || len(s) == 0 || !l.first[s[0]] {
 		return 0, 0
@@ -49,8 +52,8 @@ func (l *literals) match(s []byte) (id Token, size int) {
 	return 0, 0
 }
 
-// next is the leftmost literal in s at or behind from; at is len(s) when there
-// is none.
+// next returns the leftmost literal in s at or after from. If there is none, at
+// is len(s) and size is 0.
 func (l *literals) next(s string, from int) (at int, id Token, size int) {
 	for at = from; l != nil && at < len(s); at++ {
 		if !l.first[s[at]] {

@@ -5,17 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// normalized is a text as the model sees it: ▁ for spaces, U+FFFD for bad
-// bytes, extra spaces gone, the ▁ of the prefix there.
+// normalized is a text as the model sees it: with ▁ for spaces, U+FFFD for
+// invalid bytes, extra spaces removed, and the ▁ of the prefix rule added.
 type normalized struct {
 	text []byte
-	// from, if mapped, is where each byte of the text and its end come from:
-	// the place of the character in the original.
+	// from has, for each byte of text and for its end, the offset in the
+	// original of what the byte comes from. It is filled if mapped is true.
 	from   []int
 	mapped bool
 }
 
-// put appends text that comes from one place.
+// put appends text that comes from one offset of the original.
 func (n *normalized) put(text string, from int) {
 	n.text = append(n.text, text...)
 	if n.mapped {
@@ -25,8 +25,9 @@ func (n *normalized) put(text string, from int) {
 	}
 }
 
-// normalize does what SentencePiece's normalizer.cc does with the identity
-// map. prefix is whether ▁ is put before the text, or behind it.
+// normalize sets n to the normalized text, as SentencePiece's normalizer.cc does
+// with the identity map. prefix says whether a ▁ is added before the text, or
+// after it for models with that setting.
 func (n *normalized) normalize(v *vocabulary, text string, prefix bool) {
 	n.text, n.from = n.text[:0], n.from[:0]
 	at := 0
@@ -40,7 +41,7 @@ func (n *normalized) normalize(v *vocabulary, text string, prefix bool) {
 	if prefix && !v.suffix {
 		n.put(spaceText, at)
 	}
-	end := n.body(text, at, v.trim)
+	end := n.putBody(text, at, v.trim)
 	if v.trim {
 		end = n.trimRight(end)
 	}
@@ -50,10 +51,10 @@ func (n *normalized) normalize(v *vocabulary, text string, prefix bool) {
 	n.finish(end)
 }
 
-// body puts the characters from a place on; of a row of spaces it puts one
-// if trim. It returns the end of the text.
-func (n *normalized) body(text string, at int, trim bool) int {
-	after := trim // a space, or the beginning
+// putBody appends the characters from offset at on, and only one ▁ for a run of
+// spaces if trim is true. It returns the end of the text.
+func (n *normalized) putBody(text string, at int, trim bool) int {
+	after := trim // whether a space here is an extra one: after a space or at the beginning
 	for at < len(text) {
 		_, size := utf8.DecodeRuneInString(text[at:])
 		switch {
@@ -63,7 +64,7 @@ func (n *normalized) body(text string, at int, trim bool) int {
 		case size == 1 && text[at] >= utf8.RuneSelf:
 			n.put("\uFFFD", at)
 		default:
-			n.char(text[at:at+size], at)
+			n.putChar(text[at:at+size], at)
 		}
 		after = trim && text[at] == ' '
 		at += size
@@ -71,8 +72,8 @@ func (n *normalized) body(text string, at int, trim bool) int {
 	return at
 }
 
-// char puts a good character: its bytes come from their own places.
-func (n *normalized) char(text string, from int) {
+// putChar appends a valid character, whose bytes come from successive offsets.
+func (n *normalized) putChar(text string, from int) {
 	n.text = append(n.text, text...)
 	if n.mapped {
 		for i := range len(text) {
@@ -81,7 +82,8 @@ func (n *normalized) char(text string, from int) {
 	}
 }
 
-// trimRight takes ▁ off the end and returns where the first of them came from.
+// trimRight removes ▁ from the end, and returns the offset in the original of
+// the first one removed, or end if there is none.
 func (n *normalized) trimRight(end int) int {
 	for strings.HasSuffix(string(n.text[max(0, len(n.text)-len(spaceText)):]), spaceText) {
 		n.text = n.text[:len(n.text)-len(spaceText)]
@@ -93,6 +95,7 @@ func (n *normalized) trimRight(end int) int {
 	return end
 }
 
+// finish records the offset in the original of the end.
 func (n *normalized) finish(end int) {
 	if n.mapped {
 		n.from = append(n.from, end)

@@ -2,58 +2,101 @@ package tokenizer
 
 import (
 	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/source"
 )
 
-// Open reads a tokenizer from a file: a SentencePiece BPE model
-// (tokenizer.model), a tokenizer.json of a LLaMA-like BPE, or a GGUF file, of
-// which it reads the metadata alone. The content tells which.
+// OpenOptions are the options of Open. Nil means the zero value.
+type OpenOptions struct {
+	// Source is where the file is read from. Nil means the local file system.
+	Source source.Source
+}
+
+// Open reads a tokenizer from the named file: a SentencePiece BPE model
+// (tokenizer.model), the tokenizer.json of a BPE model like LLaMA's, or a GGUF
+// file, of which Open reads the metadata only. Open detects the format from
+// the content, not from the name.
 //
-// Errors are *ModelError for bad content, and the system's for files that
-// cannot be read.
-func Open(path string) (*Tokenizer, error) {
-	f, err := vfs.OS.Open(path)
+// Open returns a *ModelError if it cannot use the content, and the source's
+// error if it cannot open the file.
+func Open(ctx context.Context, name string, opts *OpenOptions) (*Tokenizer, error) {
+	if opts == nil {
+		opts = &OpenOptions{}
+	}
+	f, err := openFile(ctx, name, opts.Source)
 	if errors.Is(err, vfs.ErrNotRegular) {
-		return nil, &ModelError{Path: path, Offset: -1, Err: unsupported("it is no regular file")}
+		return nil, &ModelError{Path: name, Offset: -1, Err: unsupported("not a regular file")}
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	t, err := read(f, f.Size())
+	t, err := NewReader(f, f.size)
 	var bad *ModelError
 	if errors.As(err, &bad) {
-		bad.Path = path
+		bad.Path = name
 	}
 	return t, err
 }
 
-// New is Open for what a reader gives, all of which it reads into memory; for
-// a GGUF file that is the tensors too, and Open is better.
-func New(r io.Reader) (*Tokenizer, error) {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("reading a tokenizer: %w", err)
-	}
-	return read(bytes.NewReader(b), int64(len(b)))
+// openedFile is a file of any source, open for reading.
+type openedFile struct {
+	io.ReaderAt
+	io.Closer
+	size int64 // in bytes
 }
 
-// maxModel is the size in bytes of the largest model but for GGUF.
-const maxModel = 1 << 28
-
-// read reads a tokenizer of any kind.
-func read(r io.ReaderAt, size int64) (*Tokenizer, error) {
-	head := make([]byte, min(size, 64))
-	if err := bounded.ReadFull(r, head, 0); err != nil {
+// openFile opens a file of a source, or of the local file system if src is
+// nil. The error matches vfs.ErrNotRegular for a directory, and for a device
+// or FIFO of the local file system.
+func openFile(ctx context.Context, name string, src source.Source) (*openedFile, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if src == nil {
+		f, err := vfs.FromContext(ctx).Open(name)
+		if err != nil {
+			return nil, err
+		}
+		return &openedFile{f, f, f.Size()}, nil
+	}
+	f, err := src.Open(ctx, name)
+	if err != nil {
 		return nil, err
 	}
-	kind := detect(head)
+	info, err := f.Stat()
+	if err == nil && info.IsDir {
+		err = vfs.ErrNotRegular
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &openedFile{f, f, info.Size}, nil
+}
+
+// maxModel is the largest accepted size in bytes of a tokenizer.model or
+// tokenizer.json. GGUF files may be larger, because they hold tensors too.
+const maxModel = 1 << 28
+
+// NewReader reads a tokenizer from the size bytes of r, in any of the formats
+// that Open reads. The tokenizer does not use r after NewReader returns.
+//
+// NewReader returns a *ModelError if it cannot use the content.
+func NewReader(r io.ReaderAt, size int64) (*Tokenizer, error) {
+	if size < 0 {
+		return nil, optionError("negative size %d: tokenizer.NewReader: give the number of bytes", size)
+	}
+	header := make([]byte, min(size, 64))
+	if err := bounded.ReadFull(r, header, 0); err != nil {
+		return nil, modelError("", err)
+	}
+	kind := detect(header)
 	v, err := readKind(kind, r, size)
 	if err != nil {
 		return nil, modelError(kind, err)
@@ -65,10 +108,11 @@ func read(r io.ReaderAt, size int64) (*Tokenizer, error) {
 	return t, nil
 }
 
-// detect tells the kind from the first bytes.
-func detect(head []byte) Kind {
-	switch text := bytes.TrimLeft(head, " \t\r\n"); {
-	case bytes.HasPrefix(head, []byte("GGUF")):
+// detect returns the kind of the model that begins with header. Protobuf has
+// no magic number: SentencePiece is what remains.
+func detect(header []byte) Kind {
+	switch text := bytes.TrimLeft(header, " \t\r\n"); {
+	case bytes.HasPrefix(header, []byte("GGUF")):
 		return KindGGUF
 	case len(text) > 0 && text[0] == '{':
 		return KindHuggingFace
@@ -76,12 +120,13 @@ func detect(head []byte) Kind {
 	return KindSentencePiece
 }
 
+// readKind reads the vocabulary of a model of a known kind.
 func readKind(kind Kind, r io.ReaderAt, size int64) (*vocabulary, error) {
 	if kind == KindGGUF {
 		return readGGUF(r, size)
 	}
 	if size > maxModel {
-		return nil, unsupported("%d bytes are more than a tokenizer has", size)
+		return nil, unsupported("the file has %d bytes, but the largest supported tokenizer has %d", size, maxModel)
 	}
 	if size == 0 {
 		return nil, errEmpty

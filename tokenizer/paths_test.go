@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// vocabularyOf is a model with byte fallback whose pieces score less and less.
+// vocabularyOf returns a model with byte fallback whose pieces have falling
+// scores.
 func vocabularyOf(pieces ...string) *vocabulary {
 	v := newVocabulary(KindSentencePiece)
 	v.byteFallback, v.trim = true, false
@@ -22,33 +23,33 @@ func vocabularyOf(pieces ...string) *vocabulary {
 	return v
 }
 
-// TestPaths has for each fast path a model that breaks its assumption: the
-// path must be off and the tokens right.
+// TestPaths has for each fast path a model that breaks its assumption: the path
+// must be off and the tokens right.
 func TestPaths(t *testing.T) {
 	letters := []string{"▁", "a", "b", "c", "d"}
 	runs := []string{"▁a", "ab", "▁ab", "▁▁", "▁▁▁"}
 	for _, row := range []struct {
-		name   string
-		pieces []string
-		change func(v *vocabulary)
-		runs   bool
-		fast   bool
+		name     string
+		pieces   []string
+		change   func(v *vocabulary)
+		runs     bool
+		isLinear bool
 	}{
 		{"all hold", runs, func(v *vocabulary) { score(v, "▁▁▁", scoreOf(v, "▁▁")) }, true, true},
 		{"runs of different scores", runs, nil, false, true},
 		{"runs before other pieces", runs, func(v *vocabulary) { score(v, "▁▁▁", 1); score(v, "▁▁", 1) }, false, false},
-		{"a run is missing", append(runs, "▁▁▁▁▁"), func(v *vocabulary) {
+		{"a missing run", append(runs, "▁▁▁▁▁"), func(v *vocabulary) {
 			score(v, "▁▁▁", -99)
 			score(v, "▁▁", -99)
 			score(v, "▁▁▁▁▁", -99)
 		}, false, false},
-		{"▁ inside of a piece", []string{"a▁", "a▁b", "▁a"}, nil, false, true},
+		{"▁ inside a piece", []string{"a▁", "a▁b", "▁a"}, nil, false, true},
 		{"▁ before a run", []string{"▁▁", "▁▁a"}, nil, false, true},
-		{"no ▁ alone", []string{"▁a", "▁ab"}, func(v *vocabulary) { rename(v, "▁", "x") }, false, true},
+		{"no single ▁", []string{"▁a", "▁ab"}, func(v *vocabulary) { rename(v, "▁", "x") }, false, true},
 		{"equal scores", []string{"ab", "bc", "abc"}, func(v *vocabulary) { score(v, "ab", scoreOf(v, "bc")) }, true, false},
 		{"a piece that is never made", []string{"ab", "bcd"}, nil, true, false},
 		{"a piece that encodes to others", []string{"bc", "ab", "abc", "abcd", "cd"}, func(v *vocabulary) { score(v, "abcd", 5) }, true, false},
-		{"a character that is no piece", []string{"az", "zz", "▁az"}, nil, true, true},
+		{"a character that is not a piece", []string{"az", "zz", "▁az"}, nil, true, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			v := vocabularyOf(append(letters, row.pieces...)...)
@@ -58,15 +59,15 @@ func TestPaths(t *testing.T) {
 			tok, err := newTokenizer(v)
 			require.NoError(t, err)
 			p := tok.Properties()
-			require.Equal(t, []bool{row.runs, row.fast}, []bool{p.CutAtRuns, p.Linear})
+			require.Equal(t, []bool{row.runs, row.isLinear}, []bool{p.CutAtRuns, p.Linear})
 			requireSmall(t, tok, 2000)
 		})
 	}
 }
 
-// TestBreaks has models in whose pieces characters below the space stand behind
-// others, or others behind \r: no word may end there, so that words must not be
-// looked up.
+// TestBreaks has models in whose pieces a control character follows another
+// character, or another character follows \r. Words would be cut inside such
+// pieces, so they must not be looked up.
 func TestBreaks(t *testing.T) {
 	for _, row := range []struct {
 		pieces []string
@@ -92,9 +93,9 @@ func TestBreaks(t *testing.T) {
 	require.True(t, Default().Properties().Words)
 }
 
-// TestUnknownRuns has a model without byte fallback, in which a token depends
-// on the one before: of a row of unknown characters there is one token. Words
-// must not be looked up.
+// TestUnknownRuns has a model without byte fallback, in which a token depends on
+// the one before it: a run of unknown characters has one token. Words must not
+// be looked up.
 func TestUnknownRuns(t *testing.T) {
 	v := vocabularyOf("▁", "a", "b", "▁a", "ab", "▁▁")
 	v.byteFallback = false
@@ -115,9 +116,9 @@ func TestUnknownRuns(t *testing.T) {
 	}
 }
 
-// TestKnownWords encodes words by themselves, so that the cache knows them, and
-// then where other text follows: a word that ends within a run of ▁ must not
-// be taken for the same.
+// TestKnownWords encodes words by themselves, so that the cache has them, and
+// then before and after other text. A word that ends within a run of ▁ must not
+// be taken for the same word.
 func TestKnownWords(t *testing.T) {
 	want := reference(Default().v)
 	words := []string{"a", "word", "▁", "a▁", "▁a", "▁▁", "\xe2\x96", "\xff", "é", "Я▁", "中文", "\x00", "a\x00", "x,y.z(", "\t\t}", "fifteen_letters", "sixteen_letters_", "a/b/c/d/e/f/g/h/i/j/k", "qzqzqzqzqzqzqzqzqzqz"}
@@ -135,8 +136,8 @@ func TestKnownWords(t *testing.T) {
 	}
 }
 
-// TestCache puts chunks of all lengths with all numbers of tokens, and finds
-// each until others have taken its place, never with the tokens of another.
+// TestCache puts keys of all lengths with all numbers of tokens into a cache. It
+// must return the right tokens or none.
 func TestCache(t *testing.T) {
 	c, kept := newCache(), 0
 	tokens := func(n, length int) (row []Token) {
@@ -183,6 +184,7 @@ func TestCache(t *testing.T) {
 	require.Greater(t, still, kept*3/4)
 }
 
+// find returns a piece by its text.
 func find(v *vocabulary, text string) *piece {
 	for id := range v.pieces {
 		if v.pieces[id].text == text {
@@ -196,7 +198,8 @@ func score(v *vocabulary, text string, to float32)      { find(v, text).score = 
 func scoreOf(v *vocabulary, text string) float32        { return find(v, text).score }
 func rename(v *vocabulary, text string, becomes string) { find(v, text).text = becomes }
 
-// requireSmall compares with the reference on texts of a few letters.
+// requireSmall compares a tokenizer with the reference on n texts of a few
+// letters.
 func requireSmall(t *testing.T, tok *Tokenizer, n int) {
 	want := reference(tok.v)
 	r := rand.New(rand.NewPCG(*seed, 6))
@@ -207,8 +210,8 @@ func requireSmall(t *testing.T, tok *Tokenizer, n int) {
 	requireLaws(t, tok, strings.Repeat("ab ▁c", 10))
 }
 
-// TestRandomVocabularies compares random models of all properties with the
-// reference.
+// TestRandomVocabularies compares random models, which have all combinations of
+// fast paths, with the reference.
 func TestRandomVocabularies(t *testing.T) {
 	r := rand.New(rand.NewPCG(*seed, 7))
 	kinds := map[[2]bool]int{}
@@ -222,13 +225,14 @@ func TestRandomVocabularies(t *testing.T) {
 		}
 		tok, err := newTokenizer(v)
 		require.NoError(t, err)
-		kinds[[2]bool{tok.runs != nil, tok.fast}]++
+		kinds[[2]bool{tok.runs != nil, tok.isLinear}]++
 		requireSmall(t, tok, 100)
 	}
 	require.Len(t, kinds, 4, "%v", kinds)
 }
 
-// randomPieces joins letters and pieces to others, or letters alone.
+// randomPieces returns the texts of pieces. Most are joined from two earlier
+// ones.
 func randomPieces(r *rand.Rand) []string {
 	pieces := []string{"▁", "a", "b", "c"}
 	seen := map[string]bool{"▁": true, "a": true, "b": true, "c": true}

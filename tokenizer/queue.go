@@ -4,39 +4,39 @@ import (
 	"unicode/utf8"
 )
 
-// queue merges by a queue of pairs, as SentencePiece's bpe_model.cc does: the
-// best score first, the leftmost of equals, n·log n. It serves the
-// vocabularies for which linear does not hold.
+// queue merges by a priority queue of pairs, as SentencePiece's bpe_model.cc
+// does: the best score first, the leftmost of equals, in O(n log n). It serves
+// the vocabularies for which linear does not hold.
 type queue struct {
 	*tables
-	text  []byte
-	cells []cell
-	heap  []join
-	parts map[string][2]string // how an unused piece was last made
+	text  []byte               // the text that is being merged
+	cells []cell               // the row of symbols: a linked list
+	heap  []candidate          // a binary heap, the next candidate first
+	parts map[string][2]string // unused piece → the two texts that were last queued to make it
 }
 
-// cell is a symbol in the row. An empty one was merged into another.
+// cell is a symbol in the row. A cell whose text is empty was merged into
+// another.
 type cell struct {
-	prev, next int32 // -1 at the ends
-	begin, end int32 // of its text
-	symbol     int32 // -1: a character in no piece
-	frozen     bool  // a user-defined symbol, which is never merged: symbol is its id
+	prev, next int32 // indexes of the neighbours, -1 at the ends
+	begin, end int32 // offsets of its text
+	symbol     int32 // -1 for a character in no piece; the id if frozen
+	frozen     bool  // a user-defined symbol, which is never merged
 }
 
-// join is two cells that may be merged. Between equal orders the leftmost
-// comes first.
-type join struct {
-	order       float64 // the lower, the earlier: a rank or a negated score
-	left, right int32
-	size        int32 // of their text when they met
-	symbol      int32
+// candidate is a pair of neighbouring cells that can be merged.
+type candidate struct {
+	order       float64 // a rank or a negated score: the lowest is merged first, the leftmost of equals
+	left, right int32   // indexes of the cells
+	size        int32   // length of their text when they were queued
+	symbol      int32   // what they make
 }
 
-// append appends the tokens of s, which is not empty.
+// append appends the tokens of s, which is not empty, to dst.
 func (q *queue) append(dst []Token, s []byte) []Token {
 	q.load(s)
 	for i := range q.cells[1:] {
-		q.meet(int32(i), int32(i+1))
+		q.enqueue(int32(i), int32(i+1))
 	}
 	for len(q.heap) > 0 {
 		q.merge(q.pop())
@@ -55,7 +55,8 @@ func (q *queue) append(dst []Token, s []byte) []Token {
 	return dst
 }
 
-// resolve appends the parts of an unused piece, as far as it was merged.
+// resolve appends the tokens of an unused piece: those of the two texts that
+// made it, which may be unused pieces themselves.
 func (q *queue) resolve(dst []Token, text string, symbol int32) []Token {
 	parts, ok := q.parts[text]
 	if !ok || !q.unused[symbol] {
@@ -67,7 +68,7 @@ func (q *queue) resolve(dst []Token, text string, symbol int32) []Token {
 	return dst
 }
 
-// load cuts s into characters and user-defined symbols.
+// load splits s into characters and user-defined symbols.
 func (q *queue) load(s []byte) {
 	q.text, q.cells, q.heap = s, q.cells[:0], q.heap[:0]
 	clear(q.parts)
@@ -87,8 +88,8 @@ func (q *queue) load(s []byte) {
 	q.cells[len(q.cells)-1].next = -1
 }
 
-// meet queues two neighbours if they can be merged.
-func (q *queue) meet(left, right int32) {
+// enqueue queues two neighbours if they can be merged.
+func (q *queue) enqueue(left, right int32) {
 	if left < 0 || right < 0 {
 		return
 	}
@@ -100,7 +101,10 @@ func (q *queue) meet(left, right int32) {
 	if !ok {
 		return
 	}
-	q.push(join{order, left, right, r.end - l.begin, symbol})
+	q.push(candidate{order, left, right, r.end - l.begin, symbol})
+	// Like SentencePiece, remember the halves when the pair is queued, not when
+	// it is merged. An unused piece is split by what was queued last, anywhere
+	// in the text.
 	if q.unused != nil && q.unused[symbol] {
 		if q.parts == nil {
 			q.parts = map[string][2]string{}
@@ -109,7 +113,8 @@ func (q *queue) meet(left, right int32) {
 	}
 }
 
-// find is the symbol that two cells make.
+// find returns what two cells make and in which order, and whether they make
+// anything.
 func (q *queue) find(l, r *cell) (symbol int32, order float64, ok bool) {
 	if q.ranks != nil {
 		m, ok := q.ranks[uint64(l.symbol)<<32|uint64(r.symbol)]
@@ -122,8 +127,9 @@ func (q *queue) find(l, r *cell) (symbol int32, order float64, ok bool) {
 	return symbol, -float64(q.scores[symbol]), true
 }
 
-// merge joins two cells unless one of them has changed since they met.
-func (q *queue) merge(j join) {
+// merge merges the two cells of a candidate, unless one of them has changed
+// since they were queued. Cells only grow or become empty, so their sizes tell.
+func (q *queue) merge(j candidate) {
 	l, r := &q.cells[j.left], &q.cells[j.right]
 	if l.end == l.begin || r.end == r.begin || l.end-l.begin+r.end-r.begin != j.size {
 		return
@@ -133,12 +139,12 @@ func (q *queue) merge(j join) {
 		q.cells[r.next].prev = j.left
 	}
 	r.begin = r.end
-	q.meet(l.prev, j.left)
-	q.meet(j.left, l.next)
+	q.enqueue(l.prev, j.left)
+	q.enqueue(j.left, l.next)
 }
 
-// push and pop keep the heap: the smallest join is the first.
-func (q *queue) push(j join) {
+// push adds a candidate to the heap.
+func (q *queue) push(j candidate) {
 	h := append(q.heap, j)
 	i := len(h) - 1
 	for i > 0 && h[i].less(&h[(i-1)/2]) {
@@ -148,7 +154,8 @@ func (q *queue) push(j join) {
 	q.heap = h
 }
 
-func (q *queue) pop() join {
+// pop removes the first candidate from the heap.
+func (q *queue) pop() candidate {
 	h := q.heap
 	top, last := h[0], len(h)-1
 	h[0] = h[last]
@@ -170,6 +177,7 @@ func (q *queue) pop() join {
 	return top
 }
 
-func (j *join) less(k *join) bool {
+// less reports whether j is merged before k.
+func (j *candidate) less(k *candidate) bool {
 	return j.order < k.order || j.order == k.order && j.left < k.left
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reference is SentencePiece's BPE in its simplest form, for models with byte
-// fallback: of all neighbours that make a piece merge the best, the leftmost
-// of equals, until there is none.
+// reference returns SentencePiece's BPE in its simplest form, for models with
+// byte fallback: of all neighbours that form a piece, merge the best, the
+// leftmost of equals, until no two form one.
 func reference(v *vocabulary) func(text string) []Token {
 	ids := map[string]Token{}
 	for id, p := range v.pieces {
@@ -55,7 +55,7 @@ func reference(v *vocabulary) func(text string) []Token {
 	}
 }
 
-// classes make random texts.
+// classes are the kinds of random texts.
 var classes = []struct {
 	name string
 	make func(r *rand.Rand, v *vocabulary) string
@@ -98,7 +98,7 @@ var emoji = []string{"👩", "\u200d", "💻", "🏽", "👨‍👩‍👧", "�
 
 type span struct{ from, to rune }
 
-// runes makes up to n characters, each of one of the spans.
+// runes returns up to n characters, each from one of the spans.
 func runes(r *rand.Rand, n int, spans ...span) string {
 	out := make([]rune, r.IntN(n))
 	for i := range out {
@@ -108,7 +108,7 @@ func runes(r *rand.Rand, n int, spans ...span) string {
 	return string(out)
 }
 
-// glue makes up to n of the words.
+// glue returns up to n of the words, joined.
 func glue(r *rand.Rand, n int, words ...string) string {
 	var b strings.Builder
 	for range r.IntN(n) {
@@ -117,8 +117,8 @@ func glue(r *rand.Rand, n int, words ...string) string {
 	return b.String()
 }
 
-// rounds is how many texts of each class are tried: KOALA_ROUNDS, or 20,000,
-// or a tenth of it with -short.
+// rounds returns the number of texts to try of each class: KOALA_ROUNDS, or
+// 20,000, or a tenth of that with -short.
 func rounds(t testing.TB) int {
 	if n, err := strconv.Atoi(os.Getenv("KOALA_ROUNDS")); err == nil {
 		return n
@@ -129,14 +129,15 @@ func rounds(t testing.TB) int {
 	return 20000
 }
 
-var seed = flag.Uint64("seed", 1, "of the random texts")
+var seed = flag.Uint64("seed", 1, "`seed` of the random texts")
 
-// requireLikeReference compares a tokenizer with the reference on all classes.
+// requireLikeReference compares a tokenizer with the reference on n texts of
+// each class.
 func requireLikeReference(t *testing.T, tok *Tokenizer, n int) {
 	requireLike(t, tok, reference(tok.v), n)
 }
 
-// requireLike compares a tokenizer with a function on all classes.
+// requireLike compares a tokenizer with a function on n texts of each class.
 func requireLike(t *testing.T, tok *Tokenizer, want func(string) []Token, n int) {
 
 	for _, c := range classes {

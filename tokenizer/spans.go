@@ -2,16 +2,19 @@ package tokenizer
 
 import "unicode/utf8"
 
-// Span is where a token stands in a text: bytes Begin to End.
-type Span struct{ Begin, End int }
+// Span is the range of bytes of a text that a token covers: text[Begin:End].
+type Span struct {
+	Begin, End int // offsets in bytes
+}
 
-// AppendEncodeSpans is AppendEncode with the place of each token in the text.
+// AppendEncodeSpans is AppendEncode, and appends the span of each token to
+// spans.
 //
-// Spans are in order and do not overlap, and each begins where the last one
-// ended, but for spaces that the model trims at the ends of the text. The ▁
-// before a text takes no bytes, nor do BOS and EOS. A token for one byte of a
-// character has that byte; of the three for a bad byte that became U+FFFD, the
-// last one has it.
+// Spans are in order and do not overlap. Each begins where the one before ends,
+// except after spaces that the model trims. The ▁ that encoding puts before a
+// text has an empty span, and so have BOS and EOS. A token for one byte of a
+// character covers that byte. Of the three tokens for an invalid byte that
+// became U+FFFD, the last one covers the byte.
 func (t *Tokenizer) AppendEncodeSpans(ids []Token, spans []Span, text string, opts *Options) ([]Token, []Span) {
 	if opts == nil {
 		opts = &Options{}
@@ -40,7 +43,8 @@ func (t *Tokenizer) AppendEncodeSpans(ids []Token, spans []Span, text string, op
 	return ids, spans
 }
 
-// appendSpans walks along the tokens of a normalized text.
+// appendSpans appends the spans of the tokens of a normalized text, which begins
+// at offset base of the whole text.
 func (t *Tokenizer) appendSpans(spans []Span, ids []Token, n *normalized, base int) []Span {
 	at := 0
 	for _, id := range ids {
@@ -57,12 +61,13 @@ func (t *Tokenizer) appendSpans(spans []Span, ids []Token, n *normalized, base i
 	return spans
 }
 
-// fuseSpans makes one of unknown tokens that follow one another.
+// fuseSpans replaces runs of unknown tokens in ids[before:] by one token each,
+// with one span.
 func (t *Tokenizer) fuseSpans(ids []Token, spans []Span, before int) ([]Token, []Span) {
 	if t.v.byteFallback || t.v.splitUnknown {
 		return ids, spans
 	}
-	offset := len(spans) - len(ids) // the two may have begun at different lengths
+	offset := len(spans) - len(ids) // ids and spans may have had different lengths at first
 	kept := before
 	for i := before; i < len(ids); i++ {
 		if kept > before && ids[i] == t.v.unk && ids[kept-1] == t.v.unk {

@@ -3,32 +3,42 @@ package tokenizer
 import (
 	"fmt"
 	"iter"
+	"strings"
 )
 
-// Specials is how special tokens that stand in a text are read. Text from a
-// user must be encoded with SpecialsNone: otherwise a user who types </s>
-// ends the turn.
+// Specials is how encoding treats special tokens that a text contains. Encode
+// text from a user with SpecialsNone: with any other mode a user who types
+// </s> ends the turn.
 type Specials uint8
 
-// The modes. All but the first turn <s>, </s> and <unk> into their tokens.
+// The modes. All except SpecialsNone turn <s>, </s> and <unk> into the special
+// tokens.
 const (
-	// SpecialsNone reads them as any text, as SentencePiece does.
+	// SpecialsNone treats them as ordinary text, as SentencePiece does.
 	SpecialsNone Specials = iota
-	// SpecialsHFLegacy is Hugging Face's legacy behaviour, that of LLaMA's
-	// first tokenizer.json: each stretch of text gets a ▁ of its own.
+	// SpecialsHFLegacy is the legacy behaviour of Hugging Face's tokenizers,
+	// that of LLaMA's first tokenizer.json: each stretch of text between
+	// special tokens gets a ▁ of its own.
 	SpecialsHFLegacy
-	// SpecialsHF is its behaviour with legacy=False, that of the Metaspace
-	// pre-tokenizer: only a text that begins the input, and that with no
-	// space, gets a ▁.
+	// SpecialsHF is the behaviour of Hugging Face's tokenizers with
+	// legacy=False, that of the Metaspace pre-tokenizer: only text at the
+	// beginning of the input gets a ▁, and only if it does not begin with a
+	// space.
 	SpecialsHF
-	// SpecialsLlamaCpp is that of llama.cpp with parse_special: each stretch
-	// gets a ▁, as in SpecialsHFLegacy.
+	// SpecialsLlamaCpp is the behaviour of llama.cpp with parse_special: each
+	// stretch of text gets a ▁, as in SpecialsHFLegacy.
 	SpecialsLlamaCpp
 )
 
+// specialsNames holds the names of the modes, by mode.
 var specialsNames = []string{"none", "hf-legacy", "hf", "llama.cpp"}
 
-// String is the name of the mode: none, hf-legacy, hf, llama.cpp.
+// SpecialModes returns all modes.
+func SpecialModes() []Specials {
+	return []Specials{SpecialsNone, SpecialsHFLegacy, SpecialsHF, SpecialsLlamaCpp}
+}
+
+// String returns the name of the mode: none, hf-legacy, hf or llama.cpp.
 func (s Specials) String() string {
 	if int(s) < len(specialsNames) {
 		return specialsNames[s]
@@ -36,25 +46,26 @@ func (s Specials) String() string {
 	return fmt.Sprintf("Specials(%d)", uint8(s))
 }
 
-// ParseSpecials finds a mode by its name.
+// ParseSpecials returns the mode of a name that String returns. The error
+// matches ErrOptions.
 func ParseSpecials(name string) (Specials, error) {
 	for i, n := range specialsNames {
 		if n == name {
 			return Specials(i), nil
 		}
 	}
-	return 0, fmt.Errorf("no mode for special tokens is called %q: in the options: use none, hf-legacy, hf or llama.cpp", name)
+	return 0, optionError("unknown mode for special tokens %q: options: use one of %s", name, strings.Join(specialsNames, ", "))
 }
 
-// part is a stretch of text or a special token in it.
+// part is either a special token or a stretch of text between special tokens.
 type part struct {
-	begin, end int
+	begin, end int // in bytes of the whole text
 	special    bool
-	id         Token
-	prefix     prefixRule
+	id         Token      // of a special token
+	prefix     prefixRule // of a stretch of text
 }
 
-// parts cuts a text at its special tokens. Parts of text are not empty.
+// parts splits a text at its special tokens. Stretches of text are not empty.
 func (t *Tokenizer) parts(text string, mode Specials) iter.Seq[part] {
 	return func(yield func(part) bool) {
 		special := t.special
@@ -74,7 +85,8 @@ func (t *Tokenizer) parts(text string, mode Specials) iter.Seq[part] {
 	}
 }
 
-// prefixAt is the rule for a stretch of text that begins at a place.
+// prefixAt returns the prefix rule for a stretch of text that begins at offset
+// at.
 func (t *Tokenizer) prefixAt(at int, mode Specials) prefixRule {
 	switch {
 	case t.v.prefix == prefixNever || mode == SpecialsHF && at > 0:

@@ -1,12 +1,7 @@
 package tokenizer
 
 import (
-	"errors"
-	"io"
 	"math"
-	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/koala-go/sdk/internal/refusal"
 )
@@ -24,92 +19,16 @@ const (
 	spmUnigram, spmBPE                                                uint64 = 1, 2
 )
 
-// field is one field of a protobuf message.
-type field struct {
-	number protowire.Number
-	kind   protowire.Type
-	bytes  []byte // of a string, bytes or message
-	value  uint64 // of a number
-	at     int64  // offset of the bytes or of the number
-}
-
-// fields calls f for each field of a message that begins at an offset of the
-// file.
-func fields(b []byte, at int64, f func(field) error) error {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return spmError(at, n)
-		}
-		x := field{number: number, kind: kind, at: at + int64(n)}
-		size := n
-		switch kind {
-		case protowire.VarintType:
-			x.value, n = protowire.ConsumeVarint(b[size:])
-		case protowire.Fixed32Type:
-			var v uint32
-			v, n = protowire.ConsumeFixed32(b[size:])
-			x.value = uint64(v)
-		case protowire.Fixed64Type:
-			x.value, n = protowire.ConsumeFixed64(b[size:])
-		case protowire.BytesType:
-			x.bytes, n = protowire.ConsumeBytes(b[size:])
-		default:
-			return refusal.Malformed(at, "", "field %d is a group or of an unknown wire type", number)
-		}
-		if n < 0 {
-			return spmError(x.at, n)
-		}
-		x.at += int64(n - len(x.bytes))
-		if kind != protowire.BytesType {
-			x.at -= int64(n)
-		}
-		if err := f(x); err != nil {
-			return err
-		}
-		b, at = b[size+n:], at+int64(size+n)
-	}
-	return nil
-}
-
-// spmError is what a negative length of protowire says.
-func spmError(at int64, n int) error {
-	if err := protowire.ParseError(n); !errors.Is(err, io.ErrUnexpectedEOF) {
-		return refusal.Malformed(at, "", "a number is too long or a tag is 0")
-	}
-	return refusal.Truncated(at, "", "a field reaches over the end")
-}
-
-// is checks a field's wire type.
-func (x *field) is(kind protowire.Type) error {
-	if x.kind != kind {
-		return refusal.Malformed(x.at, "", "field %d has the wire type %d instead of %d", x.number, x.kind, kind)
-	}
-	return nil
-}
-
-func (x *field) flag(p *bool) error {
-	*p = x.value != 0
-	return x.is(protowire.VarintType)
-}
-
-func (x *field) text(p *string) error {
-	if *p = string(x.bytes); !utf8.ValidString(*p) {
-		return refusal.Malformed(x.at, "", "field %d is not UTF-8", x.number)
-	}
-	return x.is(protowire.BytesType)
-}
-
 // spmReader reads a SentencePiece model.
 type spmReader struct {
 	*vocabulary
-	byID    map[Token]int64 // special ids in the trainer's settings → offset
+	byID    map[Token]int64 // ids of special tokens in the trainer's settings → their offsets
 	special [3]string       // texts of BOS, EOS and PAD
-	bpe     bool
-	kindAt  int64
+	bpe     bool            // whether the trainer's settings say that it is a BPE model
+	kindAt  int64           // offset of that setting
 }
 
-// readSPM reads a SentencePiece model: a protobuf message.
+// readSPM reads a SentencePiece model, which is a protobuf message.
 func readSPM(b []byte) (*vocabulary, error) {
 	r := spmReader{vocabulary: newVocabulary(KindSentencePiece), byID: map[Token]int64{}, special: [3]string{"<s>", "</s>", "<pad>"}}
 	if err := r.preallocate(b); err != nil {
@@ -118,7 +37,7 @@ func readSPM(b []byte) (*vocabulary, error) {
 	err := fields(b, 0, func(x field) error {
 		switch x.number {
 		case spmPieces, spmTrainer, spmNormalizer, spmDenormalizer:
-			if err := x.is(protowire.BytesType); err != nil {
+			if err := x.expect(wireBytes); err != nil {
 				return err
 			}
 		}
@@ -130,7 +49,7 @@ func readSPM(b []byte) (*vocabulary, error) {
 		case spmNormalizer:
 			return fields(x.bytes, x.at, r.readNormalizer)
 		case spmDenormalizer:
-			return fields(x.bytes, x.at, r.refuseCharsmap)
+			return fields(x.bytes, x.at, r.rejectCharsmap)
 		}
 		return nil
 	})
@@ -140,7 +59,7 @@ func readSPM(b []byte) (*vocabulary, error) {
 	return r.vocabulary, r.finish()
 }
 
-// preallocate makes room for the pieces, which it counts.
+// preallocate counts the pieces and makes room for them.
 func (r *spmReader) preallocate(b []byte) error {
 	n := 0
 	err := fields(b, 0, func(x field) error {
@@ -153,21 +72,22 @@ func (r *spmReader) preallocate(b []byte) error {
 	return err
 }
 
+// readPiece reads a piece.
 func (r *spmReader) readPiece(message field) error {
 	p := piece{typ: Normal}
 	err := fields(message.bytes, message.at, func(x field) error {
 		switch x.number {
 		case spmText:
-			return x.text(&p.text)
+			return x.readString(&p.text)
 		case spmScore:
 			p.score = math.Float32frombits(uint32(x.value))
-			return x.is(protowire.Fixed32Type)
+			return x.expect(wireFixed32)
 		case spmType:
 			if x.value > uint64(Byte) {
-				return refusal.Malformed(x.at, "", "piece has the unknown type %d", x.value)
+				return refusal.Malformed(x.at, "", "a piece has the unknown type %d", x.value)
 			}
 			p.typ = PieceType(x.value)
-			return x.is(protowire.VarintType)
+			return x.expect(wireVarint)
 		}
 		return nil
 	})
@@ -181,58 +101,62 @@ func (r *spmReader) readPiece(message field) error {
 	return nil
 }
 
+// readTrainer reads a field of the trainer's settings.
 func (r *spmReader) readTrainer(x field) error {
 	switch x.number {
 	case spmModelType:
 		r.bpe, r.kindAt = x.value == spmBPE, x.at
-		return x.is(protowire.VarintType)
+		return x.expect(wireVarint)
 	case spmSuffix:
-		return x.flag(&r.suffix)
+		return x.readBool(&r.suffix)
 	case spmByteFallback:
-		return x.flag(&r.byteFallback)
+		return x.readBool(&r.byteFallback)
 	case spmUnkID, spmBOSID, spmEOSID, spmPADID:
 		r.byID[Token(int32(x.value))] = x.at
-		return x.is(protowire.VarintType)
+		return x.expect(wireVarint)
 	case spmUnkSurface:
-		return x.text(&r.unkSurface)
+		return x.readString(&r.unkSurface)
 	case spmBOSPiece, spmEOSPiece, spmPADPiece:
-		return x.text(&r.special[x.number-spmBOSPiece])
+		return x.readString(&r.special[x.number-spmBOSPiece])
 	}
 	return nil
 }
 
+// readNormalizer reads a field of the normalizer's settings.
 func (r *spmReader) readNormalizer(x field) error {
 	switch x.number {
 	case spmDummyPrefix:
 		if x.value == 0 {
 			r.prefix = prefixNever
 		}
-		return x.is(protowire.VarintType)
+		return x.expect(wireVarint)
 	case spmTrim:
-		return x.flag(&r.trim)
+		return x.readBool(&r.trim)
 	case spmEscape:
 		if x.value == 0 {
 			return refusal.Unsupported(x.at, "", "escape_whitespaces is off")
 		}
 	}
-	return r.refuseCharsmap(x)
+	return r.rejectCharsmap(x)
 }
 
-func (r *spmReader) refuseCharsmap(x field) error {
+// rejectCharsmap rejects a field that holds a character map.
+func (r *spmReader) rejectCharsmap(x field) error {
 	if x.number == spmCharsmap && len(x.bytes) > 0 {
-		return refusal.Unsupported(x.at, "", "a normalizer other than identity")
+		return refusal.Unsupported(x.at, "", "the normalizer is not the identity")
 	}
 	return nil
 }
 
-// finish checks what needs the whole model.
+// finish checks what depends on the whole model, and finds BOS, EOS and PAD by
+// their texts.
 func (r *spmReader) finish() error {
 	if len(r.pieces) > 0 && !r.bpe {
-		return refusal.Unsupported(r.kindAt, "", "the model is no BPE model (unigram is the default)")
+		return refusal.Unsupported(r.kindAt, "", "the model is not a BPE model (the default is unigram)")
 	}
 	for id, at := range r.byID {
 		if id < -1 || int(id) >= len(r.pieces) {
-			return refusal.Malformed(at, "", "special id %d, but there are %d pieces", id, len(r.pieces))
+			return refusal.Malformed(at, "", "the id of a special token is %d, but the vocabulary has %d pieces", id, len(r.pieces))
 		}
 	}
 	for id := range r.pieces {

@@ -5,32 +5,35 @@ import (
 	"math"
 )
 
-// streamStep is how many bytes an Encoder reads at a time.
+// streamStep is the number of bytes that an Encoder reads at a time, at least.
 const streamStep = 1 << 16
 
-// Encoder encodes a text that is read as it is needed. It keeps a block of
-// text in memory, and where a stretch without a place to cut is longer than
-// that, the stretch. Models for which texts must be normalized as a whole,
-// because they trim spaces or have user-defined symbols, or which have no rule
-// for runs of ▁, read all of the text first.
+// Encoder encodes a text that it reads in blocks. Together, its tokens are those
+// that AppendEncode makes of the whole text.
 //
-// What it gives in all is what AppendEncode gives for the whole text.
+// An Encoder holds one block of text in memory, or as much as it takes to find a
+// place to cut. For some models it reads the whole text first: those that trim
+// spaces or have user-defined symbols, so that a text must be normalized as a
+// whole, and those whose runs of ▁ cannot be cut off. Properties.Direct is false
+// for them.
+//
+// The zero Encoder is not valid; NewEncoder makes one.
 type Encoder struct {
 	t    *Tokenizer
 	r    io.Reader
 	opts Options
 
-	buffer []byte  // read and not yet encoded
-	offset int     // of the buffer in the text
-	part   segment // the stretch of text that has been begun; its text is set anew
-	inPart bool
-	begun  bool
-	eof    bool
-	err    error // sticky
-	step   int   // streamStep; less in tests
+	buffer []byte  // text that was read and is not encoded yet
+	offset int     // offset of the buffer in the whole text
+	part   segment // the current stretch of text between special tokens; each block sets its text
+	inPart bool    // whether part has begun and not ended
+	begun  bool    // whether Append was called
+	eof    bool    // whether r has ended
+	err    error   // sticky
+	step   int     // streamStep, or less in tests
 }
 
-// NewEncoder encodes what r gives.
+// NewEncoder returns an Encoder of the text that r reads.
 func (t *Tokenizer) NewEncoder(r io.Reader, opts *Options) *Encoder {
 	e := &Encoder{t: t, r: r, step: streamStep}
 	if opts != nil {
@@ -39,9 +42,9 @@ func (t *Tokenizer) NewEncoder(r io.Reader, opts *Options) *Encoder {
 	return e
 }
 
-// Append reads on and appends some more tokens to dst, perhaps none. The error
-// is io.EOF when the text has ended and all its tokens were given, or the
-// reader's; it is given again by each further call.
+// Append reads some text and appends its tokens, perhaps none, to dst. The error
+// is io.EOF after the last token, or the error of the reader. Further calls
+// return the same error.
 func (e *Encoder) Append(dst []Token) ([]Token, error) {
 	if e.err != nil {
 		return dst, e.err
@@ -63,8 +66,9 @@ func (e *Encoder) Append(dst []Token) ([]Token, error) {
 	return dst, nil
 }
 
-// fill reads until there is a block more, or everything for models that need
-// it, or the text ends.
+// fill reads at least one more block, or the whole text for models that need it.
+// It stops early at the end of the text. Doubling the buffer keeps the work
+// linear if no place to cut is found.
 func (e *Encoder) fill() error {
 	want := 2*len(e.buffer) + e.step
 	for stalls := 0; len(e.buffer) < want || !e.t.direct(); {
@@ -90,17 +94,19 @@ func (e *Encoder) fill() error {
 	return nil
 }
 
-// encode appends the tokens of what can be encoded of the buffer.
+// encode appends the tokens of the part of the buffer that can be encoded, and
+// removes that part.
 func (e *Encoder) encode(dst []Token) []Token {
 	text, at := string(e.buffer), 0
-	for done := false; !done; {
+	for last := false; !last; {
 		special := e.t.special
 		if e.opts.Specials == SpecialsNone {
 			special = nil
 		}
 		next, id, size := special.next(text, at)
 		end := next
-		if done = size == 0; done && !e.eof && special != nil {
+		if last = size == 0; last && !e.eof && special != nil {
+			// The end of the buffer may be the beginning of a special token.
 			end = max(at, len(text)-special.most+1)
 		}
 		dst, at = e.appendPart(dst, text, at, end, size > 0 || e.eof)
@@ -113,8 +119,9 @@ func (e *Encoder) encode(dst []Token) []Token {
 	return dst
 }
 
-// appendPart goes on with a stretch of text, up to its end if closed, and
-// returns how far it came.
+// appendPart continues the current stretch of text with text[at:end], and
+// returns the offset that it reached. closed says that the stretch ends at end;
+// then all of it is encoded.
 func (e *Encoder) appendPart(dst []Token, text string, at, end int, closed bool) ([]Token, int) {
 	if at == end {
 		e.inPart = e.inPart && !closed

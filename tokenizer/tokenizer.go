@@ -8,39 +8,45 @@ import (
 	"unicode/utf8"
 )
 
-// Token is the id of a piece.
+// Token is the id of a piece of the vocabulary.
 type Token = int32
 
-// Kind is what a tokenizer was read from.
+// Kind is the kind of model that a tokenizer was read from.
 type Kind string
 
 // The kinds.
 const (
-	KindDefault       Kind = "llama"         // the vocabulary in this package
+	KindDefault       Kind = "llama"         // LLaMA's vocabulary, which is part of this package
 	KindSentencePiece Kind = "sentencepiece" // tokenizer.model
 	KindHuggingFace   Kind = "huggingface"   // tokenizer.json
 	KindGGUF          Kind = "gguf"          // the metadata of a GGUF file
 )
 
-// Tokenizer turns text into tokens and back. It never changes and is safe for
-// concurrent use.
+// Tokenizer turns text into tokens and back. Default, Open and NewReader return
+// one. It is immutable, apart from a cache, and safe for concurrent use.
 type Tokenizer struct {
 	*tables
 	special *literals             // control and unknown pieces
-	known   atomic.Pointer[cache] // made when it is needed first
-	surface func() *surfaces
+	known   atomic.Pointer[cache] // the cache of chunks; made on first use
+	surface func() *surfaces      // made on first use, like byText
 	byText  func() map[string]Token
-	scratch sync.Pool
+	scratch sync.Pool // of *scratch
 }
 
-// Options are the choices of encoding; nil means the zero value: the text
-// alone, in which nothing is special.
+// Options are the options of encoding. Nil means the zero value: the tokens of
+// the text alone, with special tokens in the text treated as ordinary text.
 type Options struct {
-	BOS, EOS bool // put the special tokens before and behind the tokens
+	// BOS puts the beginning-of-sequence token before the tokens, if the model
+	// has one.
+	BOS bool
+	// EOS puts the end-of-sequence token after the tokens, if the model has
+	// one.
+	EOS bool
+	// Specials is how special tokens that the text contains are treated.
 	Specials Specials
 }
 
-// scratch is the space that one encoding needs.
+// scratch holds the buffers of one encoding.
 type scratch struct {
 	chunk []byte
 	row   []int32
@@ -50,7 +56,7 @@ type scratch struct {
 	ids   []Token
 }
 
-// newTokenizer makes a tokenizer of a vocabulary.
+// newTokenizer checks a vocabulary and makes a tokenizer of it.
 func newTokenizer(v *vocabulary) (*Tokenizer, error) {
 	if err := v.check(); err != nil {
 		return nil, err
@@ -69,6 +75,7 @@ func newTokenizer(v *vocabulary) (*Tokenizer, error) {
 	return t, nil
 }
 
+// idsByText returns the ids of the pieces, by their texts.
 func idsByText(v *vocabulary) map[string]Token {
 	m := make(map[string]Token, len(v.pieces))
 	for id := range v.pieces {
@@ -77,14 +84,14 @@ func idsByText(v *vocabulary) map[string]Token {
 	return m
 }
 
-// Kind is what the tokenizer was read from.
+// Kind returns the kind of model that the tokenizer was read from.
 func (t *Tokenizer) Kind() Kind { return t.v.kind }
 
-// Len is the size of the vocabulary: ids are 0 to Len()-1.
+// Len returns the size of the vocabulary. Ids are 0 to Len()-1.
 func (t *Tokenizer) Len() int { return len(t.v.pieces) }
 
-// Piece is a piece as the model spells it, with ▁ for a space; "" when the id
-// is out of range.
+// Piece returns the text of a piece as the model spells it, with ▁ for a space,
+// or "" if the id is out of range.
 func (t *Tokenizer) Piece(id Token) string {
 	if id < 0 || int(id) >= t.Len() {
 		return ""
@@ -92,7 +99,7 @@ func (t *Tokenizer) Piece(id Token) string {
 	return t.v.pieces[id].text
 }
 
-// Type is what a piece is for, 0 when the id is out of range.
+// Type returns the type of a piece, or 0 if the id is out of range.
 func (t *Tokenizer) Type(id Token) PieceType {
 	if id < 0 || int(id) >= t.Len() {
 		return 0
@@ -100,27 +107,35 @@ func (t *Tokenizer) Type(id Token) PieceType {
 	return t.v.pieces[id].typ
 }
 
-// ID is the id of a piece, as the model spells it, and whether there is one.
+// ID returns the id of a piece, spelt as the model spells it, and whether the
+// piece exists.
 func (t *Tokenizer) ID(piece string) (Token, bool) {
 	id, ok := t.byText()[piece]
 	return id, ok
 }
 
-// The ids of special tokens, -1 when the model has none.
+// UNK returns the id of the unknown token, which every model has.
 func (t *Tokenizer) UNK() Token { return t.v.unk }
+
+// BOS returns the id of the beginning-of-sequence token, or -1 if the model
+// has none.
 func (t *Tokenizer) BOS() Token { return t.v.bos }
+
+// EOS returns the id of the end-of-sequence token, or -1 if the model has none.
 func (t *Tokenizer) EOS() Token { return t.v.eos }
+
+// PAD returns the id of the padding token, or -1 if the model has none.
 func (t *Tokenizer) PAD() Token { return t.v.pad }
 
-// Encode is AppendEncode to nothing.
+// Encode returns the tokens of a text. AppendEncode describes them.
 func (t *Tokenizer) Encode(text string, opts *Options) []Token {
 	return t.AppendEncode(nil, text, opts)
 }
 
-// AppendEncode appends the tokens of a text. It is what SentencePiece makes
-// of it: each byte that is not UTF-8 counts as U+FFFD. An empty text has no
-// tokens but those that the options add. It allocates nothing when dst has
-// room.
+// AppendEncode appends the tokens of a text to dst. The tokens are those of
+// SentencePiece, which reads each byte that is not UTF-8 as U+FFFD. An empty
+// text has only the tokens that the options add. AppendEncode does not allocate
+// if dst has enough capacity.
 func (t *Tokenizer) AppendEncode(dst []Token, text string, opts *Options) []Token {
 	if opts == nil {
 		return t.appendText(dst, text, t.v.prefix)
@@ -141,16 +156,18 @@ func (t *Tokenizer) AppendEncode(dst []Token, text string, opts *Options) []Toke
 	return dst
 }
 
-// cache is the cache of known chunks.
+// cache returns the cache of chunks, and makes it on first use.
 func (t *Tokenizer) cache() *cache {
 	if c := t.known.Load(); c != nil {
 		return c
 	}
+	// Of several goroutines that get here at once, one installs its cache.
 	t.known.CompareAndSwap(nil, newCache())
 	return t.known.Load()
 }
 
-// grow makes the cache larger, if nobody else has, and returns it.
+// grow replaces the cache c by a larger one, unless another goroutine already
+// has, and returns the current cache.
 func (t *Tokenizer) grow(c *cache) *cache {
 	if t.known.Load() == c {
 		t.known.CompareAndSwap(c, c.grown())
@@ -158,12 +175,13 @@ func (t *Tokenizer) grow(c *cache) *cache {
 	return t.known.Load()
 }
 
-// direct is whether texts need no normalizing before they are cut.
+// direct reports whether texts are cut as they are, without being normalized
+// first.
 func (t *tables) direct() bool {
 	return t.runs != nil && !t.v.trim && !t.v.suffix && t.user == nil
 }
 
-// prefixed is whether ▁ is put before a text.
+// prefixed reports whether the rule puts a ▁ before text.
 func prefixed(rule prefixRule, text string) bool {
 	switch rule {
 	case prefixNever:
@@ -194,19 +212,24 @@ func (t *Tokenizer) appendText(dst []Token, text string, rule prefixRule) []Toke
 	return t.appendNormalized(dst, sc.norm.text, sc, false)
 }
 
-// appendNormalized appends the tokens of a normalized text, with unknown tokens
-// apart or fused.
-func (t *Tokenizer) appendNormalized(dst []Token, text []byte, sc *scratch, apart bool) []Token {
+// appendNormalized appends the tokens of a normalized text. If splitUnknown is true,
+// each unknown character has a token of its own; otherwise runs of them are
+// fused where the model says so.
+func (t *Tokenizer) appendNormalized(dst []Token, text []byte, sc *scratch, splitUnknown bool) []Token {
 	if len(text) == 0 {
 		return dst
 	}
-	if t.whole {
-		g := segment{apart: apart}
+	if t.noCuts {
+		// The queue splits unused pieces by what it merged anywhere in the text,
+		// so the text must not be cut. It also finds user-defined symbols.
+		g := segment{splitUnknown: splitUnknown}
 		return g.fuse(sc.queue.append(dst, text), len(dst), t.v)
 	}
+	// User-defined symbols are never merged, so they are exact cuts. The text
+	// between them is cut and merged like any other.
 	for rest := string(text); ; {
 		at, id, size := t.user.next(rest, 0)
-		g := segment{text: rest[:at], apart: apart, cache: t.cache()}
+		g := segment{text: rest[:at], splitUnknown: splitUnknown, cache: t.cache()}
 		if t.runs != nil {
 			dst = t.appendWords(dst, &g, math.MaxInt)
 		} else {
@@ -219,8 +242,8 @@ func (t *Tokenizer) appendNormalized(dst []Token, text []byte, sc *scratch, apar
 	}
 }
 
-// CheckText is a *TextError when a text is not UTF-8, for those who would
-// rather refuse it than have U+FFFD in its place.
+// CheckText returns a *TextError if a text is not UTF-8. Callers that would
+// rather reject such a text than encode U+FFFD call it first.
 func CheckText(text string) error {
 	if utf8.ValidString(text) {
 		return nil
@@ -233,10 +256,12 @@ func CheckText(text string) error {
 	return nil
 }
 
-// countStep is how many tokens are made at a time by who keeps none of them.
+// countStep is the number of tokens that Count encodes at a time.
 const countStep = 4096
 
-// Count is the number of tokens that AppendEncode appends.
+// Count returns the number of tokens that AppendEncode appends. It needs memory
+// for a few thousand tokens only, except with special tokens and for models that
+// normalize text.
 func (t *Tokenizer) Count(text string, opts *Options) int {
 	sc := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(sc)

@@ -2,21 +2,22 @@ package tokenizer
 
 import "unicode/utf8"
 
-// Side is which part of a text is kept.
+// Side is the end of a text that Truncate keeps.
 type Side uint8
 
 // The sides.
 const (
-	KeepStart Side = iota
-	KeepEnd
+	KeepStart Side = iota // keep the beginning of the text
+	KeepEnd               // keep the end of the text
 )
 
-// Truncate shortens a text so that it has at most budget tokens, with those
-// that the options add: the longest beginning, or end, that is cut where a
-// token of the whole text is cut and between characters. The empty text is
-// left when nothing fits, which may still be over a budget that BOS and EOS
-// exceed. A beginning has the tokens that it has in the whole text; an end may
-// not, for it gets a ▁ of its own.
+// Truncate returns the longest beginning or end of a text that has at most
+// budget tokens, including those that the options add. It cuts between
+// characters, and only where a token of the whole text ends.
+//
+// The result is empty if no part fits the budget. With BOS and EOS even the
+// empty text may exceed a small budget. A beginning has the same tokens as in
+// the whole text. An end may have others, because encoding puts a ▁ before it.
 func (t *Tokenizer) Truncate(text string, budget int, side Side, opts *Options) string {
 	ids, spans := t.AppendEncodeSpans(nil, nil, text, opts)
 	if len(ids) <= budget {
@@ -41,7 +42,7 @@ func (t *Tokenizer) Truncate(text string, budget int, side Side, opts *Options) 
 	return ""
 }
 
-// betweenCharacters is whether a place is not inside of a character.
+// betweenCharacters reports whether offset at is not inside a character.
 func betweenCharacters(text string, at int) bool {
 	for begin := at - 1; begin >= max(0, at-utf8.UTFMax+1); begin-- {
 		if utf8.RuneStart(text[begin]) {

@@ -4,76 +4,76 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-
-	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// PieceType is what a piece is for, numbered as in sentencepiece_model.proto
-// and in GGUF.
+// PieceType is the purpose of a piece. The numbers are those of
+// sentencepiece_model.proto and of GGUF.
 type PieceType uint8
 
 // The types of pieces.
 const (
-	Normal      PieceType = 1
-	Unknown     PieceType = 2 // stands for what no piece can express
-	Control     PieceType = 3 // never made from text
-	UserDefined PieceType = 4 // always one token
-	Unused      PieceType = 5 // merged, then taken apart again
-	Byte        PieceType = 6 // <0x00> to <0xFF>
+	Normal      PieceType = 1 // made by merging
+	Unknown     PieceType = 2 // the token for text that no other piece can express
+	Control     PieceType = 3 // never made from text, such as BOS
+	UserDefined PieceType = 4 // always one token, never merged
+	Unused      PieceType = 5 // made by merging, then split into its halves again
+	Byte        PieceType = 6 // one byte: <0x00> to <0xFF>
 )
 
-// piece is one entry of a vocabulary.
+// piece is one entry of a vocabulary. Its id is its index.
 type piece struct {
 	text  string
 	score float32
 	typ   PieceType
 }
 
-// merge is two pieces side by side and what they make.
+// merge is a rule of BPE: the neighbours left and right become into.
 type merge struct{ left, right, into Token }
 
-// prefixRule says when ▁ is put before a text.
+// prefixRule is the rule for the ▁ that encoding puts before a text.
 type prefixRule uint8
 
 const (
 	prefixAlways      prefixRule = iota // SentencePiece's add_dummy_prefix
-	prefixNever                         //
-	prefixUnlessSpace                   // Hugging Face's Metaspace: not before a space
+	prefixNever                         // add_dummy_prefix is off
+	prefixUnlessSpace                   // Hugging Face's Metaspace: not before a text that begins with a space
 )
 
-// vocabulary is a model as a file describes it: what the loaders make, what
-// build turns into tables and what Export writes.
+// vocabulary is a model as a file describes it. The readers make it, build turns
+// it into tables, and Export writes it.
 type vocabulary struct {
 	kind   Kind
 	pieces []piece
-	merges []merge // in order of rank; nil: each pair that makes a piece, by score
-	halves []merge // the last merge of each piece by id, if known; left is -1 for a single character
-	nodes  int     // different beginnings of pieces, if known
+	merges []merge // by rank; nil means: every pair that forms a piece, by score
+	halves []merge // the last merge of each piece, by id, if known; left is -1 for a single character
+	nodes  int     // number of trie nodes, if known: the distinct non-empty prefixes of pieces
 
-	queued bool // merge by the queue, for tests
+	queued bool // always merge by the queue; for tests
 
-	unk, bos, eos, pad Token // -1 when there is none
-	byteFallback       bool
-	splitUnknown       bool // give an unknown token a character, not a run of them
+	unk, bos, eos, pad Token // -1 if the model has no such token
+	byteFallback       bool  // unknown characters become the tokens of their bytes
+	splitUnknown       bool  // each unknown character gets a token, instead of each run of them
 	prefix             prefixRule
-	trim               bool // SentencePiece's remove_extra_whitespaces
-	suffix             bool // the ▁ of the prefix stands behind instead
-	unkSurface         string
+	trim               bool   // SentencePiece's remove_extra_whitespaces
+	suffix             bool   // the ▁ of the prefix rule is put after the text instead (treat_whitespace_as_suffix)
+	unkSurface         string // the text that the unknown token decodes to
 }
 
-// newVocabulary has the defaults of sentencepiece_model.proto.
+// newVocabulary returns an empty vocabulary with the defaults of
+// sentencepiece_model.proto.
 func newVocabulary(kind Kind) *vocabulary {
 	return &vocabulary{kind: kind, unk: -1, bos: -1, eos: -1, pad: -1, trim: true, unkSurface: " ⁇ "}
 }
 
-// check enforces what SentencePiece's ModelInterface::InitializePieces does,
-// and that no text stands for two ids. Offsets are unknown here: -1.
+// check enforces the rules of SentencePiece's ModelInterface::InitializePieces.
+// Errors have no offset, because vocabularies do not record where in the file a
+// piece is.
 func (v *vocabulary) check() error {
 	if len(v.pieces) == 0 {
 		return malformed("the vocabulary is empty")
 	}
 	if len(v.pieces) >= maxLink {
-		return unsupported("the vocabulary has %d pieces, more than %d", len(v.pieces), maxLink-1)
+		return unsupported("the vocabulary has %d pieces, but at most %d are supported", len(v.pieces), maxLink-1)
 	}
 	var seen [256]bool
 	unknown, bytes := 0, 0
@@ -89,7 +89,7 @@ func (v *vocabulary) check() error {
 		case Byte:
 			b, ok := byteOf(p.text)
 			if !v.byteFallback || !ok || seen[b] {
-				return malformed("piece %d: %q is a byte, but byte_fallback is off or it is no byte or there twice", id, p.text)
+				return malformed("piece %d: %q has the type byte, but byte_fallback is off, or the piece is not a byte or occurs twice", id, p.text)
 			}
 			seen[b] = true
 			bytes++
@@ -97,31 +97,33 @@ func (v *vocabulary) check() error {
 	}
 	switch {
 	case unknown != 1:
-		return malformed("there are %d unknown pieces instead of one", unknown)
+		return malformed("the vocabulary has %d unknown pieces, want 1", unknown)
 	case v.byteFallback && bytes != 256:
-		return malformed("there are %d byte pieces instead of 256", bytes)
+		return malformed("the vocabulary has %d byte pieces, want 256", bytes)
 	}
 	return nil
 }
 
+// check enforces the rules for a single piece.
 func (p *piece) check() error {
 	switch {
 	case p.text == "":
-		return malformed("is empty")
+		return malformed("the text is empty")
 	case len(p.text) > math.MaxUint16:
-		return unsupported("is %d bytes long, more than %d", len(p.text), math.MaxUint16)
+		return unsupported("the text has %d bytes, but at most %d are supported", len(p.text), math.MaxUint16)
 	case math.IsNaN(float64(p.score)) || math.IsInf(float64(p.score), 0):
-		return malformed("has the score %v", p.score)
+		return malformed("the score is %v", p.score)
 	case p.typ < Normal || p.typ > Byte:
-		return malformed("has the unknown type %d", p.typ)
+		return malformed("the type %d is unknown", p.typ)
 	}
 	return nil
 }
 
-// mergeable is whether merging makes the piece.
+// mergeable reports whether merging makes the piece.
 func (p *piece) mergeable() bool { return p.typ == Normal || p.typ == Unused }
 
-// byteOf reads <0x0A>.
+// byteOf returns the byte of a byte piece such as <0x0A>, and whether text is
+// one.
 func byteOf(text string) (byte, bool) {
 	if len(text) != 6 || text[:3] != "<0x" || text[5] != '>' {
 		return 0, false
@@ -130,25 +132,18 @@ func byteOf(text string) (byte, bool) {
 	return byte(b), err == nil && byteText(byte(b)) == text
 }
 
-// byteText writes <0x0A>.
+// byteText returns the text of a byte piece, such as <0x0A>.
 func byteText(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
-func malformed(format string, args ...any) error {
-	return refusal.Reason(ErrMalformed, format, args...)
-}
-
-func unsupported(format string, args ...any) error {
-	return refusal.Reason(ErrUnsupported, format, args...)
-}
-
-// unique checks that no text stands for two ids, which SentencePiece allows
-// for a control piece and another.
+// unique checks that no two ids have the same text. SentencePiece allows a
+// control piece to have the text of another piece; this package does not,
+// because ID could then not tell them apart.
 func (v *vocabulary) unique() error {
 	seen := make(map[string]struct{}, len(v.pieces))
 	for id := range v.pieces {
 		text := v.pieces[id].text
 		if _, ok := seen[text]; ok {
-			return malformed("piece %d: %q is there twice", id, text)
+			return malformed("piece %d: %q occurs twice", id, text)
 		}
 		seen[text] = struct{}{}
 	}

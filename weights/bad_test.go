@@ -12,14 +12,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
-// TestUnknownFiles opens files that are of no format, or of one that is known
-// and not read.
+// TestUnknownFiles opens files of no known format, and of known formats that
+// are not read.
 func TestUnknownFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
@@ -27,10 +28,10 @@ func TestUnknownFiles(t *testing.T) {
 		says, todo    string
 	}{
 		{"empty", "", io.ErrUnexpectedEOF, "empty", "fetch it again"},
-		{"torch zip, cut", "PK\x03\x04\x00\x00\x08\x08\x00\x00", io.ErrUnexpectedEOF, "without its end record", "fetch it again"},
-		{"zip of nothing", "PK\x05\x06" + strings.Repeat("\x00", 18), weights.ErrMalformed, "no files", "fetch it again"},
-		{"pickle", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", weights.ErrUnsupported, "of before version 1.6", "save it again with a current torch"},
-		{"GGUF, cut", "GGUF\x03\x00\x00\x00", io.ErrUnexpectedEOF, "0 left", "fetch it again"},
+		{"torch zip, cut", "PK\x03\x04\x00\x00\x08\x08\x00\x00", io.ErrUnexpectedEOF, "without an end record", "fetch it again"},
+		{"zip of nothing", "PK\x05\x06" + strings.Repeat("\x00", 18), weights.ErrMalformed, "has no members", "fetch it again"},
+		{"pickle", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", weights.ErrUnsupported, "from before version 1.6", "save it again with a current torch"},
+		{"GGUF, cut", "GGUF\x03\x00\x00\x00", io.ErrUnexpectedEOF, "only 0 are left", "fetch it again"},
 		{"GGUF of version 1", "GGUF\x01\x00\x00\x00" + strings.Repeat("\x00", 16), weights.ErrUnsupported, "version 1", "convert it"},
 		{"gzip", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", weights.ErrUnsupported, "gzip", "unpack it"},
 		{"zstd", "\x28\xb5\x2f\xfd\x04\x00", weights.ErrUnsupported, "zstd", "unpack it"},
@@ -41,21 +42,21 @@ func TestUnknownFiles(t *testing.T) {
 		{"one byte", "x", weights.ErrUnsupported, "no known format", "give safetensors"},
 		{"zeros", strings.Repeat("\x00", 64), weights.ErrUnsupported, "no known format", "give safetensors"},
 		{"seven bytes of safetensors", "\x40\x00\x00\x00\x00\x00\x00", weights.ErrUnsupported, "no known format", "give safetensors"},
-		{"safetensors, header cut", "\x40\x00\x00\x00\x00\x00\x00\x00{", io.ErrUnexpectedEOF, "64 bytes announced", "fetch it again"},
-		{"safetensors, huge header", "\xff\xff\xff\xff\xff\xff\xff\xff{}", weights.ErrMalformed, "over the format's limit", "fetch it again"},
+		{"safetensors, header cut", "\x40\x00\x00\x00\x00\x00\x00\x00{", io.ErrUnexpectedEOF, "64 bytes is announced", "fetch it again"},
+		{"safetensors, huge header", "\xff\xff\xff\xff\xff\xff\xff\xff{}", weights.ErrMalformed, "exceeds the format's limit", "fetch it again"},
 		{"EasyLM, one byte", "\x92", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, cut", "\x92\x92\xabtransformer", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, 4 GiB announced", "\x92\x91\xa1x\xc6\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"EasyLM, a list of 2^32", "\x92\xdd\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"flax, cut", "\x81\xa6params", io.ErrUnexpectedEOF, "", "fetch it again"},
 		{"flax, a map of 2^32", "\xdf\xff\xff\xff\xff", io.ErrUnexpectedEOF, "", "fetch it again"},
-		{"flax, and more", "\x80\x00", weights.ErrMalformed, "1 bytes follow", "fetch it again"},
+		{"flax, and more", "\x80\x00", weights.ErrMalformed, "1 unexpected bytes follow", "fetch it again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			text(t, dir, "file", c.content)
 			before := openFiles()
-			_, err := weights.Open(filepath.Join(dir, "file"), nil)
+			_, err := weights.Open(t.Context(), filepath.Join(dir, "file"), nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, "file"))
 			require.ErrorContains(t, err, c.says)
 			last := err.Error()[strings.LastIndex(err.Error(), ": "):]
@@ -65,9 +66,8 @@ func TestUnknownFiles(t *testing.T) {
 	}
 }
 
-// TestMagicOfOthers opens safetensors files whose header length begins with
-// the bytes of another format's magic: lengths of 0x280 and 0x8b1f are as
-// good as any.
+// TestMagicOfOthers opens safetensors files whose header length begins with the
+// magic bytes of another format: lengths of 0x280 and 0x8b1f are valid.
 func TestMagicOfOthers(t *testing.T) {
 	for _, length := range []int{0x280, 0x10280, 0x8b1f} {
 		path := filepath.Join(t.TempDir(), "file")
@@ -75,27 +75,27 @@ func TestMagicOfOthers(t *testing.T) {
 		b = append(b, `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`...)
 		b = append(b, bytes.Repeat([]byte{' '}, length+8-len(b))...)
 		require.NoError(t, os.WriteFile(path, append(b, 0), 0o644))
-		c, err := weights.Open(path, nil)
+		c, err := weights.Open(t.Context(), path, nil)
 		require.NoError(t, err, "header of %#x bytes", length)
 		require.NoError(t, c.Close())
 	}
 }
 
-// TestAbsent opens what is not there.
+// TestAbsent opens paths that do not exist.
 func TestAbsent(t *testing.T) {
-	_, err := weights.Open(filepath.Join(t.TempDir(), "absent"), nil)
+	_, err := weights.Open(t.Context(), filepath.Join(t.TempDir(), "absent"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = weights.Open("", nil)
+	_, err = weights.Open(t.Context(), "", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestOffsets looks at the place that errors give.
+// TestOffsets checks the offsets that errors state.
 func TestOffsets(t *testing.T) {
-	path := model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
+	path := model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16})
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, info.Size()-1))
-	_, err = weights.Open(path, nil)
+	_, err = weights.Open(t.Context(), path, nil)
 	e := requireFormatError(t, err, io.ErrUnexpectedEOF, path)
 	require.Equal(t, weights.FormatEasyLM, e.Format)
 	require.Equal(t, "transformer/wte/embedding", e.Tensor, "the last record's")
@@ -107,14 +107,14 @@ func TestOffsets(t *testing.T) {
 	require.NoError(t, err)
 	at := bytes.Index(b, []byte(`[3]`))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, single), bytes.Replace(b, []byte("[3]"), []byte("[4]"), 1), 0o644))
-	_, err = weights.Open(dir, nil)
+	_, err = weights.Open(t.Context(), dir, nil)
 	e = requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, single))
 	require.Equal(t, "first", e.Tensor)
 	require.InDelta(t, at, e.Offset, 40, "near the wrong shape")
 	require.Equal(t, weights.FormatSafetensors, e.Format)
 }
 
-// TestOneWeightTwice has two names of one weight in a file: EasyLM's train
+// TestOneWeightTwice opens a file with two names of one weight: EasyLM's train
 // states put params/params before the keys.
 func TestOneWeightTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
@@ -123,7 +123,7 @@ func TestOneWeightTwice(t *testing.T) {
 		b = append(b, record(filepath.ToSlash(filepath.Join(prefix, "lm_head/kernel")))...)
 	}
 	require.NoError(t, os.WriteFile(path, b, 0o644))
-	_, err := weights.Open(path, nil)
+	_, err := weights.Open(t.Context(), path, nil)
 	e := requireFormatError(t, err, weights.ErrMalformed, path)
 	require.Equal(t, "params/lm_head/kernel", e.Tensor)
 	require.ErrorContains(t, err, `the same weight as "lm_head/kernel"`)
@@ -134,7 +134,7 @@ func TestOneWeightTwice(t *testing.T) {
 	requireModelError(t, c.Complete(), path)
 }
 
-// record is a record of an EasyLM stream: an fp16 array of shape [1, 1].
+// record returns a record of an EasyLM stream: an fp16 array of shape [1, 1].
 func record(name string) []byte {
 	keys := strings.Split(name, "/")
 	b := []byte{0x92, 0x90 | byte(len(keys))}
@@ -145,8 +145,8 @@ func record(name string) []byte {
 	return append(append(b, 0xc4, byte(3+len(array)), 0xc7, byte(len(array)), 1), array...)
 }
 
-// TestWellFormedOthers opens whatever is well-formed; Complete says that it
-// is no LLaMA model.
+// TestWellFormedOthers opens well-formed files that are not LLaMA models, as
+// Complete reports.
 func TestWellFormedOthers(t *testing.T) {
 	const q = "model.layers.%s.self_attn.q_proj.weight"
 	for name, tensors := range map[string][]tensor.Tensor{
@@ -185,7 +185,7 @@ func TestWellFormedOthers(t *testing.T) {
 					require.Len(t, v.Shape, len(c.Tensor(p).Shape))
 				}
 			}
-			if _, err := weights.Open(path, &weights.OpenOptions{Heads: 2}); err != nil {
+			if _, err := weights.Open(t.Context(), path, &weights.OpenOptions{Heads: 2}); err != nil {
 				requireModelError(t, err, path)
 			}
 		})

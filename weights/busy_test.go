@@ -11,13 +11,13 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestBusy makes one output twice at once.
+// TestBusy writes one output twice at the same time.
 func TestBusy(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "shards")
-	first, err := p.Create(out, nil)
+	first, err := p.Create(t.Context(), out, nil)
 	require.NoError(t, err)
-	_, err = p.Create(out, &weights.CreateOptions{Replace: true})
+	_, err = p.Create(t.Context(), out, &weights.CreateOptions{Replace: true})
 	require.ErrorIs(t, err, weights.ErrBusy)
 	fill(t, first, p)
 	require.NoError(t, first.Commit())

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Complete is nil when the checkpoint is one whole LLaMA model: every weight
-// of every layer, each of the shape that the others imply, in a type that
-// weights come in, and no tensor of unknown meaning. Otherwise it is a
-// *ModelError.
+// Complete returns nil if the checkpoint is one whole LLaMA model: it has every
+// weight of every layer, each of the shape that the others imply and of a type
+// that can hold weights, and no tensor of unknown meaning. Otherwise it returns
+// a *ModelError.
 func (c *Checkpoint) Complete() error {
 	for _, check := range []func() string{c.unnamed, c.missing, c.unknown, c.misshapen} {
 		if problem := check(); problem != "" {
@@ -19,9 +19,9 @@ func (c *Checkpoint) Complete() error {
 	return nil
 }
 
-// Runnable is nil when the checkpoint is Complete, and what it says of itself
-// is enough to run the model: the number of heads is known, and the rotary
-// embeddings are not scaled. Otherwise it is a *ModelError.
+// Runnable returns nil if the checkpoint is Complete and states enough to run
+// the model: the number of heads is known, and the rotary embeddings are not
+// scaled. Otherwise it returns a *ModelError.
 func (c *Checkpoint) Runnable() error {
 	if err := c.Complete(); err != nil {
 		return err
@@ -30,10 +30,10 @@ func (c *Checkpoint) Runnable() error {
 	case c.Config.Heads == 0:
 		return headsError(c.Path)
 	case c.Config.Heads%c.Config.KeyHeads() != 0:
-		return &ModelError{fmt.Sprintf("%d heads of keys do not divide %d heads of queries", c.Config.KeyHeads(), c.Config.Heads), c.Path,
+		return &ModelError{fmt.Sprintf("%d key heads do not divide %d query heads", c.Config.KeyHeads(), c.Config.Heads), c.Path,
 			"give the number of heads that the model was trained with"}
 	case c.Config.scaled:
-		return &ModelError{"the model's rotary embeddings are scaled, as no LLaMA's of 2023 are", c.Path, "take a model without rope_scaling, or another program"}
+		return &ModelError{"the rotary embeddings are scaled, which LLaMA's of 2023 are not", c.Path, "take a model without rope_scaling"}
 	}
 	return nil
 }
@@ -47,7 +47,7 @@ func (c *Checkpoint) unnamed() string {
 
 func (c *Checkpoint) missing() string {
 	if c.Config.Layers > len(c.Tensors) {
-		return fmt.Sprintf("%d layers are numbered, with %d tensors in all", c.Config.Layers, len(c.Tensors))
+		return fmt.Sprintf("the names of the tensors count %d layers, but there are only %d tensors", c.Config.Layers, len(c.Tensors))
 	}
 	var names []string
 	for _, p := range c.Config.Params() {
@@ -75,16 +75,16 @@ func (c *Checkpoint) misshapen() string {
 	for _, p := range c.Params() {
 		t := c.byParam[p]
 		if want := c.Layout.Shape(p.Role, &c.Config); !slices.Equal(want, t.Shape) {
-			return fmt.Sprintf("tensor %q has shape %v where %v is due", t.Name, t.Shape, want)
+			return fmt.Sprintf("tensor %q has shape %v, want %v", t.Name, t.Shape, want)
 		}
 		if !t.DType.IsWeight() {
-			return fmt.Sprintf("tensor %q is of type %s; weights are dtype.F16, dtype.BF16 or F32", t.Name, t.DType)
+			return fmt.Sprintf("tensor %q has type %s, which cannot hold weights", t.Name, t.DType)
 		}
 	}
 	return ""
 }
 
-// listed names up to three of some tensors, "" when there are none.
+// listed names up to three tensors of a list. It returns "" for an empty list.
 func listed(what string, names []string) string {
 	if len(names) == 0 {
 		return ""

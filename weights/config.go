@@ -6,35 +6,35 @@ import (
 	"fmt"
 )
 
-// Config is the shape of a model. Open fills in what the tensors' shapes and
-// a config.json beside them tell; a zero is unknown.
+// Config is the shape of a model. Open fills in what the shapes of the tensors
+// and a config.json state. A zero means unknown.
 type Config struct {
-	Layers int
+	Layers int // number of layers
 	Dim    int // width of the model, d
 	FFN    int // width of the feed-forward layers, f
-	Vocab  int
-	// Heads and KVHeads are the numbers of query and of key and value heads.
-	// No tensor tells them: they come from config.json, from the table of
-	// LLaMA's released sizes, or from OpenOptions.Heads.
+	Vocab  int // number of rows of the embedding
+	// Heads is the number of query heads. The tensors do not state it: it comes
+	// from config.json, from the table of LLaMA's released sizes, or from
+	// OpenOptions.Heads.
 	Heads   int
-	KVHeads int
-	kvDim   int // rows of K and V
+	KVHeads int // number of key and value heads
+	kvDim   int // rows of the key and value matrices
 
-	NormEps float64 // of RMSNorm
-	// RopeTheta is the base of the rotary embeddings' frequencies and Context
-	// the number of positions; 0 for LLaMA's 10000 and 2048.
+	NormEps float64 // the epsilon of RMSNorm
+	// RopeTheta is the base of the rotary embeddings' frequencies. Zero means
+	// LLaMA's 10000.
 	RopeTheta float64
-	Context   int
-	// TiedEmbeddings says that the model has no output matrix of its own.
+	Context   int // number of positions; 0 means LLaMA's 2048
+	// TiedEmbeddings is true if the embedding is used as the output matrix.
 	TiedEmbeddings bool
 
-	scaled bool // the rotary embeddings are scaled in a way that only Extra tells
+	scaled bool // the rotary embeddings are scaled, in a way that only Extra states
 
-	// Extra holds the other fields of config.json as they were.
+	// Extra holds the other fields of config.json, unchanged.
 	Extra map[string]json.RawMessage
 }
 
-// release is one of LLaMA's released sizes.
+// release is one of the sizes that LLaMA was released in.
 type release struct {
 	name                    string
 	layers, dim, ffn, heads int
@@ -49,7 +49,7 @@ var releases = [...]release{
 	{"65B", 80, 8192, 22016, 64, 1e-5},
 }
 
-// release is the released size of this shape, nil for any other.
+// release returns the released size of this shape, nil for any other shape.
 func (c *Config) release() *release {
 	for i, r := range releases {
 		if r.layers == c.Layers && r.dim == c.Dim && r.ffn == c.FFN {
@@ -59,7 +59,7 @@ func (c *Config) release() *release {
 	return nil
 }
 
-// Size is "7B", "13B", "30B", "65B", or "other".
+// Size returns "7B", "13B", "30B", "65B", or "other".
 func (c *Config) Size() string {
 	if r := c.release(); r != nil {
 		return r.name
@@ -67,8 +67,8 @@ func (c *Config) Size() string {
 	return "other"
 }
 
-// ReleaseNormEps is the epsilon of the norms of LLaMA's release of this size, 0
-// for other sizes.
+// ReleaseNormEps returns the epsilon of the norms of LLaMA's release of this
+// size, 0 for other sizes.
 func (c *Config) ReleaseNormEps() float64 {
 	if r := c.release(); r != nil {
 		return r.eps
@@ -76,7 +76,8 @@ func (c *Config) ReleaseNormEps() float64 {
 	return 0
 }
 
-// HeadDim is the number of rows of one head, 0 when it is unknown.
+// HeadDim returns the number of rows of one head, 0 if the number of heads is
+// unknown.
 func (c *Config) HeadDim() int {
 	if c.Heads == 0 {
 		return 0
@@ -84,7 +85,7 @@ func (c *Config) HeadDim() int {
 	return c.Dim / c.Heads
 }
 
-// Params lists the weights of a whole model, layer by layer.
+// Params returns the weights of a whole model, layer by layer.
 func (c *Config) Params() []Param {
 	params := []Param{{Role: Embed}}
 	for layer := range c.Layers {
@@ -99,7 +100,7 @@ func (c *Config) Params() []Param {
 	return params
 }
 
-// Parameters is the number of weights' elements of a whole model.
+// Parameters returns the number of elements of all weights of a whole model.
 func (c *Config) Parameters() int64 {
 	var n int64
 	for _, p := range c.Params() {
@@ -109,7 +110,7 @@ func (c *Config) Parameters() int64 {
 	return n
 }
 
-// features are the rows and columns of a weight as [out, in]; a norm has no
+// features returns the rows and columns of a weight as [out, in]. A norm has no
 // columns.
 func (c *Config) features(r Role) (out, in int64) {
 	d, f, v, kv := int64(c.Dim), int64(c.FFN), int64(c.Vocab), int64(c.KeyRows())
@@ -128,21 +129,20 @@ func (c *Config) features(r Role) (out, in int64) {
 	return d, 0
 }
 
-// Positions is the number of positions, LLaMA's where none is stated.
+// Positions returns the number of positions, LLaMA's 2048 if none is stated.
 func (c *Config) Positions() int { return cmp.Or(c.Context, defaultContext) }
 
-// Theta is the base of the rotary embeddings' frequencies, LLaMA's where none
-// is stated.
+// Theta returns the base of the rotary embeddings' frequencies, LLaMA's 10000
+// if none is stated.
 func (c *Config) Theta() float64 { return cmp.Or(c.RopeTheta, defaultTheta) }
 
-// Epsilon is that of the norms, that of most of LLaMA's where none is stated.
+// Epsilon returns the epsilon of the norms, 1e-6 if none is stated.
 func (c *Config) Epsilon() float64 { return cmp.Or(c.NormEps, defaultEpsilon) }
 
-// KeyHeads is the number of key and value heads of a model whose Heads are
-// known.
+// KeyHeads returns the number of key and value heads. Heads must be known.
 func (c *Config) KeyHeads() int { return max(c.KVHeads, c.KeyRows()/c.HeadDim()) }
 
-// KeyRows is the number of rows of the key and value matrices.
+// KeyRows returns the number of rows of the key and value matrices.
 func (c *Config) KeyRows() int {
 	switch {
 	case c.kvDim > 0:
@@ -153,7 +153,7 @@ func (c *Config) KeyRows() int {
 	return c.Dim
 }
 
-// inferShape fills in what the shapes of a checkpoint's tensors tell.
+// inferShape fills in what the shapes of the tensors state.
 func (c *Config) inferShape(tensors []*Tensor) {
 	for _, t := range tensors {
 		if !t.Param.IsWeight() || len(t.Shape) == 0 {
@@ -178,8 +178,9 @@ func (c *Config) inferShape(tensors []*Tensor) {
 	}
 }
 
-// inferHeads fills in the heads and the epsilon of released sizes, and
-// completes what config.json and the caller told.
+// inferHeads fills in the heads and the epsilon of released sizes, and checks
+// that the number of heads fits the tensors. The argument is the caller's
+// number of heads, 0 for none.
 func (c *Config) inferHeads(asked int) error {
 	if r := c.release(); r != nil {
 		if c.Heads == 0 && asked == 0 {
@@ -190,7 +191,7 @@ func (c *Config) inferHeads(asked int) error {
 		}
 	}
 	if asked != 0 && c.Heads != 0 && c.Heads != asked {
-		return fmt.Errorf("%d heads were asked for, config.json says %d", asked, c.Heads)
+		return fmt.Errorf("the options state %d heads, the checkpoint states %d", asked, c.Heads)
 	}
 	if c.Heads == 0 {
 		c.Heads = asked
@@ -204,13 +205,14 @@ func (c *Config) inferHeads(asked int) error {
 	return c.inferKVHeads()
 }
 
+// inferKVHeads derives the number of key heads from the rows of the key matrix.
 func (c *Config) inferKVHeads() error {
 	if c.kvDim == 0 {
 		return nil
 	}
 	kv := c.kvDim / c.HeadDim()
 	if c.kvDim%c.HeadDim() != 0 || c.KVHeads != 0 && c.KVHeads != kv {
-		return fmt.Errorf("%d rows of keys are not %d heads of %d", c.kvDim, max(c.KVHeads, 1), c.HeadDim())
+		return fmt.Errorf("%d rows of keys are not %d heads of %d rows", c.kvDim, max(c.KVHeads, 1), c.HeadDim())
 	}
 	c.KVHeads = kv
 	return nil

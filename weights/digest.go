@@ -8,12 +8,13 @@ import (
 	"io"
 )
 
-// fileDigest computes the sha256 of a planned file from the weights, which
-// come in order, and the pieces between them. What is neither is zero.
+// fileDigest computes the SHA-256 of a planned file from the bytes of the
+// weights, which come in the order of the file, and the known pieces between
+// them. All other bytes are zero.
 type fileDigest struct {
 	file   *PlannedFile
-	pieces []Piece // not yet taken in
-	next   int64   // offset up to which all is taken in
+	pieces []Piece // not yet hashed
+	next   int64   // the offset of the first byte that is not yet hashed
 	sum    hash.Hash
 }
 
@@ -21,7 +22,7 @@ func newFileDigest(f *PlannedFile) *fileDigest {
 	return &fileDigest{file: f, pieces: f.Pieces, sum: sha256.New()}
 }
 
-// add takes in bytes of a weight, and all that stands before them.
+// add hashes bytes of a weight, and the pieces and zeros before them.
 func (d *fileDigest) add(b []byte, off int64) error {
 	if err := d.advance(off); err != nil {
 		return err
@@ -31,7 +32,7 @@ func (d *fileDigest) add(b []byte, off int64) error {
 	return nil
 }
 
-// advance takes in pieces and zeros up to an offset.
+// advance hashes pieces and zeros up to an offset.
 func (d *fileDigest) advance(to int64) error {
 	for len(d.pieces) > 0 && d.pieces[0].Offset < to {
 		piece := d.pieces[0]
@@ -41,7 +42,7 @@ func (d *fileDigest) advance(to int64) error {
 		d.pieces = d.pieces[1:]
 	}
 	if d.next > to {
-		return fmt.Errorf("bytes at %d of %q are taken in after those up to %d", to, d.file.Name, d.next)
+		return fmt.Errorf("bytes at offset %d of %q were given to Digest after those up to %d: call it in the order of Plan.Order", to, d.file.Name, d.next)
 	}
 	d.zeros(to - d.next)
 	d.next = to
@@ -58,7 +59,7 @@ func (d *fileDigest) zeros(n int64) {
 
 func (d *fileDigest) finish() error { return d.advance(d.file.Size) }
 
-// read takes in the whole file from its first byte on.
+// read hashes the whole file from its first byte on.
 func (d *fileDigest) read(r io.ReaderAt) error {
 	n, err := io.CopyBuffer(d.sum, io.NewSectionReader(r, 0, d.file.Size), make([]byte, 1<<20))
 	if err == nil && n < d.file.Size {

@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,77 +11,82 @@ import (
 	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/strictjson"
-	"github.com/koala-go/sdk/internal/vfs"
 )
 
 const (
 	singleName = "model.safetensors"
 	indexName  = "model.safetensors.index.json"
 
-	// maxIndex bounds the size of an index, config.json and the tokenizer's
-	// files, which are read whole. A 65B model's index is some 60 KB.
+	// maxIndex bounds the size of an index, of config.json and of the
+	// tokenizer's files, which are read whole. The index of a 65B model has
+	// some 60 KB.
 	maxIndex = 64 << 20
 )
 
-// directories are the forms of a Hugging Face directory, in transformers'
-// order of preference.
-var directories = []struct {
-	format        Format
-	single, index string
-}{
-	{FormatSafetensors, singleName, indexName},
-	{FormatTorch, "pytorch_model.bin", "pytorch_model.bin.index.json"},
-}
-
-// openDir reads a Hugging Face directory, one file or the shards of an index,
-// or one of Meta's.
+// openDir opens a directory: Hugging Face's, with one file or the shards of an
+// index, or one whose shards are known by their names.
 func (c *Checkpoint) openDir() error {
 	c.dir = c.Path
-	for _, d := range directories {
-		c.Format = d.format
-		f, err := c.openBeside(d.single)
+	for _, row := range formats { // in the order that transformers prefers
+		if row.single == "" {
+			continue
+		}
+		c.Format = row.name
+		f, err := c.openBeside(row.single)
 		if err == nil {
-			return c.addFile(f, filepath.Join(c.dir, d.single))
+			return c.addFile(f)
 		}
 		if !notExist(err) {
 			return err
 		}
-		text, err := c.File(d.index)
+		text, err := c.File(row.index)
 		if err == nil {
-			return c.openShards(d.index, text)
+			return c.openShards(row.index, text)
 		}
 		if !notExist(err) {
 			return err
 		}
 	}
-	entries, err := c.fs.ReadDir(c.dir)
+	names, err := c.storage.list(c.dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if shardPattern.MatchString(e.Name()) {
-			return c.openMeta(entries)
+	for _, row := range formats {
+		if row.openShards == nil {
+			continue
+		}
+		c.Format = row.name
+		if found, err := row.openShards(c, names); found {
+			return err
 		}
 	}
-	return c.explainDir(entries)
+	return c.explainDir(names)
 }
 
-// explainDir says why a directory is none that can be read.
-func (c *Checkpoint) explainDir(entries []fs.DirEntry) error {
+// explainDir returns the error for a directory that holds no checkpoint.
+func (c *Checkpoint) explainDir(names []string) error {
 	what := "it has no model.safetensors, no pytorch_model.bin, no index of shards, and no consolidated.00.pth"
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".gguf") {
-			what += "; give " + filepath.Join(c.Path, e.Name()) + " itself"
+	for _, name := range names {
+		if isSingleFile(name) {
+			what += "; give " + c.storage.join(c.Path, name) + " itself"
 			break
 		}
 	}
 	return &fs.PathError{Op: "open", Path: c.Path, Err: fmt.Errorf("%s: %w", what, fs.ErrNotExist)}
 }
 
-// openShards reads the files that an index names, and checks that they hold
-// what it says.
+// isSingleFile reports whether a file name has the extension of a format whose
+// checkpoints are one file.
+func isSingleFile(name string) bool {
+	return slices.ContainsFunc(formats, func(row formatRow) bool {
+		return row.extension != "" && !row.hasSideFiles && strings.HasSuffix(name, row.extension)
+	})
+}
+
+// openShards opens the files that an index names and checks that they hold the
+// tensors that it lists.
 func (c *Checkpoint) openShards(index string, text []byte) error {
-	path := filepath.Join(c.dir, index)
+	path := c.storage.join(c.dir, index)
 	shardOf, err := readIndex(text)
 	if err != nil {
 		return formatError(c.Format, path, err)
@@ -99,32 +103,24 @@ func (c *Checkpoint) openShards(index string, text []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := c.addFile(f, filepath.Join(c.dir, name)); err != nil {
+		if err := c.addFile(f); err != nil {
 			return err
 		}
 	}
 	return c.checkIndex(path, shardOf)
 }
 
-// openBeside opens a file in the checkpoint's directory.
-func (c *Checkpoint) openBeside(name string) (vfs.File, error) {
-	f, err := c.fs.OpenIn(c.dir, name, c.options.FollowLinks)
-	if errors.Is(err, ErrLink) {
-		return nil, &linkError{err}
+// openBeside opens a file in the directory of the checkpoint.
+func (c *Checkpoint) openBeside(name string) (*openFile, error) {
+	f, err := c.storage.openIn(c.dir, name)
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	return c.keep(f, c.storage.join(c.dir, name))
 }
 
-// linkError adds what to do to the refusal of a link.
-type linkError struct{ err error }
-
-func (e *linkError) Error() string {
-	return e.err.Error() + ": put the file itself there, or allow links, as FollowLinks in the options or --follow-links on the command line"
-}
-func (e *linkError) Unwrap() error { return e.err }
-
-// readIndex reads the weight_map: tensor name → shard. metadata is passed
-// over; its total_size is wrong too often to be a check.
+// readIndex reads the weight_map: the shard of each tensor. It ignores the
+// metadata; the total_size there is wrong too often to be a check.
 func readIndex(text []byte) (map[string]string, error) {
 	shardOf := make(map[string]string)
 	j := strictjson.New(text, 0)
@@ -146,25 +142,8 @@ func readIndex(text []byte) (map[string]string, error) {
 	return shardOf, err
 }
 
-// checkShardNames refuses names that are more than names, and names that some
-// file systems hold for one.
-func checkShardNames(names []string) error {
-	folded := make(map[string]string)
-	for _, name := range names {
-		if err := vfs.CheckName(name); err != nil {
-			return refusal.Malformed(0, "", "shard %v", err)
-		}
-		twin, dup := folded[strings.ToLower(name)]
-		if dup {
-			return refusal.Malformed(0, "", "shards %q and %q differ in letter case only", twin, name)
-		}
-		folded[strings.ToLower(name)] = name
-	}
-	return nil
-}
-
-// checkIndex compares where the index says that tensors are with where they
-// are.
+// checkIndex compares the shards that the index lists with those that hold the
+// tensors.
 func (c *Checkpoint) checkIndex(path string, shardOf map[string]string) error {
 	found := make(map[string]bool, len(shardOf))
 	for _, t := range c.Tensors {
@@ -188,24 +167,29 @@ func (c *Checkpoint) checkIndex(path string, shardOf map[string]string) error {
 	return nil
 }
 
-// File reads a small file that lies beside the tensors: "config.json",
-// "tokenizer.model". It is fs.ErrNotExist where there is none, and for
-// formats that are a file of their own.
+// File reads a small file beside the tensors, such as "config.json" or
+// "tokenizer.model". The error matches fs.ErrNotExist if there is no such file,
+// and for formats that have no files beside them.
 func (c *Checkpoint) File(name string) ([]byte, error) {
 	if c.dir == "" {
 		return nil, fs.ErrNotExist
 	}
-	f, err := c.openBeside(name)
+	path := c.storage.join(c.dir, name)
+	f, err := c.storage.openIn(c.dir, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if f.Size() > maxIndex {
-		return nil, whole("", filepath.Join(c.dir, name), ErrMalformed, "%d bytes are too many for this file", f.Size())
+	opened, err := newOpenFile(f, path)
+	if err != nil {
+		return nil, err
 	}
-	text := make([]byte, f.Size())
+	if opened.info.Size > maxIndex {
+		return nil, whole("", path, ErrMalformed, "the file has %d bytes, more than the %d that are read", opened.info.Size, maxIndex)
+	}
+	text := make([]byte, opened.info.Size)
 	if err := bounded.ReadFull(f, text, 0); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(c.dir, name), err)
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return text, nil
 }

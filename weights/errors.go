@@ -12,37 +12,41 @@ import (
 	"github.com/koala-go/sdk/internal/vfs"
 )
 
-// Kinds of FormatError, for errors.Is. A file that ends too early is
-// io.ErrUnexpectedEOF. An error that is none of the three came from the
-// system.
+// The kinds of a FormatError, for errors.Is. The third kind is
+// io.ErrUnexpectedEOF, for a file that ends too early.
 var (
-	// ErrMalformed: the bytes break the rules of their format.
+	// ErrMalformed says that the bytes break the rules of their format.
 	ErrMalformed = refusal.ErrMalformed
-	// ErrUnsupported: the bytes may be valid, but are of a kind not read here.
+	// ErrUnsupported says that the bytes may be valid, but that this package
+	// does not read their kind.
 	ErrUnsupported = refusal.ErrUnsupported
 )
 
-// Errors of the file system, for errors.Is.
+// ErrOptions is the kind of errors about a Spec that asks for something that
+// cannot be written.
+var ErrOptions = errors.New("invalid option")
+
+// The errors of the file system that callers tell apart, for errors.Is.
 var (
-	// ErrBusy: another run is writing the same output.
+	// ErrBusy says that another run is writing the same output.
 	ErrBusy = vfs.ErrBusy
-	// ErrLink: a shard is a symbolic link out of its directory; see
+	// ErrLink says that a file is a symbolic link out of its directory. See
 	// OpenOptions.FollowLinks.
 	ErrLink = vfs.ErrLink
 )
 
 // FormatError says that a file cannot be read as a checkpoint, and where.
 type FormatError struct {
-	Format Format // "" when no format was recognized
-	Path   string
-	Offset int64  // of the byte in the file, -1 when it is about the whole
-	Tensor string // as the file names it, "" when it is not about one
-	Err    error
+	Format Format // "" if no format was recognized
+	Path   string // of the file
+	Offset int64  // of the byte in the file, -1 for an error about the whole file
+	Tensor string // its name in the file, "" for an error that is not about one
+	Err    error  // the reason, of one of the three kinds
 
-	todo string // what to do, "" for what the kind of error asks for
+	remedy string // what to do, "" for the remedy of the error's kind
 }
 
-// Error reads "what: where: what to do".
+// Error returns the text "what: where: what to do".
 func (e *FormatError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s", e.Err, e.Path)
@@ -55,30 +59,29 @@ func (e *FormatError) Error() string {
 	if e.Tensor != "" {
 		fmt.Fprintf(&b, ", tensor %q", e.Tensor)
 	}
-	if todo := cmp.Or(e.todo, e.cure()); todo != "" {
-		b.WriteString(": " + todo)
+	if remedy := cmp.Or(e.remedy, e.defaultRemedy()); remedy != "" {
+		b.WriteString(": " + remedy)
 	}
 	return b.String()
 }
 
-// Unwrap gives the cause, which is of one of the kinds.
+// Unwrap returns the reason.
 func (e *FormatError) Unwrap() error { return e.Err }
 
-func (e *FormatError) cure() string {
+// defaultRemedy returns what to do about errors of the kind.
+func (e *FormatError) defaultRemedy() string {
 	switch {
 	case errors.Is(e.Err, io.ErrUnexpectedEOF):
 		return "the file is cut short; fetch it again and compare its checksum"
 	case errors.Is(e.Err, ErrMalformed):
 		return "the file is damaged or not what it seems; fetch it again and compare its checksum"
-	case errors.Is(e.Err, ErrUnsupported) && e.Format == FormatTorch:
-		return "load it and save it again with a current torch, or convert it to safetensors"
 	case errors.Is(e.Err, ErrUnsupported):
-		return "convert it to safetensors first"
+		return cmp.Or(e.Format.row().remedy, "convert it to safetensors first")
 	}
 	return ""
 }
 
-// formatError puts a parser's error in its file.
+// formatError turns the error of a parser into one that names the file.
 func formatError(format Format, path string, err error) error {
 	e := &FormatError{Format: format, Path: path, Offset: -1, Err: err}
 	var at *refusal.Error
@@ -88,26 +91,31 @@ func formatError(format Format, path string, err error) error {
 	return e
 }
 
-// whole is a FormatError about a file and no byte of it.
+// whole returns a FormatError about a whole file.
 func whole(format Format, path string, kind error, text string, args ...any) error {
 	return &FormatError{Format: format, Path: path, Offset: -1, Err: refusal.Reason(kind, text, args...)}
 }
 
-// unsupported is a FormatError about a file of a kind that is not read, and
-// what to do with it.
-func unsupported(path, text, todo string) error {
-	return &FormatError{Path: path, Offset: -1, Err: refusal.Reason(ErrUnsupported, "%s", text), todo: todo}
+// unsupported returns a FormatError about a file of a kind that is not read.
+func unsupported(path, remedy, text string, args ...any) error {
+	return &FormatError{Path: path, Offset: -1, Err: refusal.Reason(ErrUnsupported, text, args...), remedy: remedy}
 }
+
+// readError adds the name of the file to an error of reading.
+func readError(path string, err error) error { return fmt.Errorf("reading %s: %w", path, err) }
+
+// optionError returns an error of the kind ErrOptions.
+func optionError(text string, args ...any) error { return refusal.Reason(ErrOptions, text, args...) }
 
 // ModelError says why well-formed tensors are not one whole LLaMA model.
 type ModelError struct {
-	Problem string
-	Path    string
-	Cure    string
+	Problem string // what is wrong
+	Path    string // of the checkpoint, or the format for an output
+	Cure    string // what to do
 }
 
-// Error reads "what: where: what to do".
+// Error returns the text "what: where: what to do".
 func (e *ModelError) Error() string { return e.Problem + ": " + e.Path + ": " + e.Cure }
 
-// notExist says whether nothing stands at a path.
+// notExist reports whether an error says that a file does not exist.
 func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,37 +1,43 @@
 package weights_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/weights"
 )
 
-// checkpoint makes a tiny model's EasyLM stream for the examples to read. With
-// a real one, its path is all you need.
+// checkpoint writes the EasyLM stream of a tiny model for the examples to read.
+// To open a real one, give its path.
 func checkpoint() (path string, remove func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		log.Fatal(err)
 	}
 	path = filepath.Join(dir, "tiny.stream")
-	o := testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: testmodel.Tiny.Base}
-	if err := testmodel.Tiny.Write(path, o); err != nil {
+	o := &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16, Values: modeltest.Tiny.Base}
+	if err := modeltest.Tiny.Write(path, o); err != nil {
 		log.Fatal(err)
 	}
 	return path, func() { os.RemoveAll(dir) }
 }
 
-// Open a checkpoint and see what it is. Only headers are read.
+// Open a checkpoint and describe it. Only headers are read.
 func ExampleOpen() {
 	path, remove := checkpoint()
 	defer remove()
 
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,11 +60,103 @@ func ExampleOpen() {
 	// layer 0 k is transformer/h/0/attention/wk/kernel F16 [64 64]
 }
 
-// Read a weight's numbers as the file has them.
+// Open a checkpoint whose bytes are in memory. To open one of several files,
+// put them into a source.Map, or use another Source such as source.FromFS, and
+// open them by name.
+func ExampleNewReader() {
+	path, remove := checkpoint()
+	defer remove()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	c, err := weights.NewReader(bytes.NewReader(data), int64(len(data)), &weights.OpenOptions{Heads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(c.Format, len(c.Tensors), "tensors")
+
+	files := source.Map{"models/tiny.stream": bytes.NewReader(data)}
+	named, err := weights.Open(context.Background(), "models/tiny.stream", &weights.OpenOptions{Source: files, Heads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer named.Close()
+	fmt.Println(named.Path, named.Config.Layers, "layers")
+	// Output:
+	// easylm 21 tensors
+	// models/tiny.stream 2 layers
+}
+
+// rangeReader reads a file of a web server by range requests.
+type rangeReader struct {
+	url  string
+	size int64
+}
+
+func (r *rangeReader) Size() int64 { return r.size }
+
+func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
+	if off >= r.size {
+		return 0, io.EOF
+	}
+	request, err := http.NewRequest(http.MethodGet, r.url, nil)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode != http.StatusPartialContent {
+		return 0, fmt.Errorf("reading a range of %s: %s", r.url, reply.Status)
+	}
+	n, err := io.ReadFull(reply.Body, p)
+	if err == io.ErrUnexpectedEOF { // the file ends within the range
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Open a checkpoint on a web server. Only the headers are fetched, and then the
+// tensors that are read.
+func ExampleNewReader_http() {
+	path, remove := checkpoint()
+	defer remove()
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(path))))
+	defer server.Close()
+	url := server.URL + "/" + filepath.Base(path)
+
+	head, err := http.Head(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	head.Body.Close()
+	remote := &rangeReader{url, head.ContentLength}
+	c, err := weights.NewReader(remote, remote.Size(), &weights.OpenOptions{Name: path, Heads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	norm := make([]float32, 2)
+	if err := c.Tensor(weights.Param{Role: weights.Norm}).Float32s(norm, 0); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Format, c.Config.Layers, "layers, norm", norm)
+	// Output:
+	// easylm 2 layers, norm [1.0488281 1.015625]
+}
+
+// Read the numbers of a weight as the file stores them.
 func ExampleTensor_Float32s() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,12 +172,12 @@ func ExampleTensor_Float32s() {
 	// transformer/ln_f/kernel [1.0488281 1.015625 1.1035156 1.0546875]
 }
 
-// Read a weight as another layout would store it: here a matrix of an EasyLM
-// stream, [in, out], as Hugging Face's, [out, in], in blocks of rows.
+// Read a weight as another layout stores it, in blocks of rows: here a matrix
+// of an EasyLM stream, [in, out], as Hugging Face's [out, in].
 func ExampleCheckpoint_View() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -109,7 +207,7 @@ func ExampleCheckpoint_View() {
 	// rows 100 to 175
 }
 
-// Write a checkpoint: say what it shall be, plan it, fill it in, commit it.
+// Write a checkpoint: specify it, plan it, write the weights, commit it.
 func ExampleSpec() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -130,18 +228,18 @@ func ExampleSpec() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	w, err := plan.Create(out, nil)
+	w, err := plan.Create(context.Background(), out, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer w.Abort() // does nothing after Commit
 	for p := range spec.DTypes {
-		zeros := make([]byte, plan.Place(p).Bytes())
+		zeros := make([]byte, plan.Placement(p).Bytes())
 		if err := w.WriteAt(p, zeros, 0); err != nil {
 			log.Fatal(err)
 		}
 	}
-	if err := w.Commit(); err != nil { // the directory appears, whole
+	if err := w.Commit(); err != nil { // the whole directory appears
 		log.Fatal(err)
 	}
 
@@ -154,29 +252,29 @@ func ExampleSpec() {
 	// generation_config.json
 }
 
-// What a few of the weights tell of where they come from.
-func ExampleCheckpoint_Evidence() {
+// Guess the origin of a checkpoint from a few of its weights.
+func ExampleCheckpoint_Provenance() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
 
-	e, err := c.Evidence()
+	e, err := c.Provenance()
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(e.Suggests())
+	fmt.Println(e.Describe())
 	// Output: a model whose weights are not bf16 numbers: a base, or a fine-tune in fp16 or fp32
 }
 
-// A base gets rows for the tokens that a fine-tune added.
+// Add rows to a base for the tokens that a fine-tune added.
 func ExampleCheckpoint_ResizeVocab() {
 	path, remove := checkpoint()
 	defer remove()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -9,19 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// advised is a file system that notes what it is told to expect, to begin to
-// write and to forget, by file.
+// advised is a file system that records the ranges it is advised to prefetch,
+// to begin to write and to release, by file.
 type advised struct {
 	vfs.FS
-	expected, begun, forgotten spans
+	prefetched, syncing, released spans
 }
 
-// spans are parts of files: beginning and length.
+// spans are ranges of files: offset and length.
 type spans map[string][][2]int64
 
 func (s spans) add(name string, off, n int64) {
@@ -53,82 +53,83 @@ func (a *advised) Create(path string, size int64) (vfs.File, error) {
 	return &advisedFile{f, a, filepath.Base(path)}, err
 }
 
-func (f *advisedFile) Expect(off, n int64) {
-	f.a.expected.add(f.name, off, n)
-	f.File.Expect(off, n)
+func (f *advisedFile) Prefetch(off, n int64) {
+	f.a.prefetched.add(f.name, off, n)
+	f.File.Prefetch(off, n)
 }
 
 func (f *advisedFile) StartSync(off, n int64) {
-	f.a.begun.add(f.name, off, n)
+	f.a.syncing.add(f.name, off, n)
 	f.File.StartSync(off, n)
 }
 
-func (f *advisedFile) Forget(off, n int64) {
-	f.a.forgotten.add(f.name, off, n)
-	f.File.Forget(off, n)
+func (f *advisedFile) Release(off, n int64) {
+	f.a.released.add(f.name, off, n)
+	f.File.Release(off, n)
 }
 
-// TestExpect names the bytes that a weight lies in, in each of Meta's shards,
-// before it is read and when it is done with.
-func TestExpect(t *testing.T) {
-	for _, o := range []testmodel.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
-		o.DType, o.Values = dtype.F16, testmodel.Tiny.Base
+// TestAdvice advises on the bytes that hold a weight, in each of Meta's shards.
+func TestAdvice(t *testing.T) {
+	for _, o := range []*modeltest.Options{{Format: weights.FormatSafetensors}, {Format: weights.FormatEasyLM}, {Format: weights.FormatTorch, Shards: 2}} {
+		o.DType, o.Values = dtype.F16, modeltest.Tiny.Base
 		a := newAdvised()
-		c := open(t, model(t, o), &weights.OpenOptions{Heads: 4, FS: a})
+		c, err := weights.Open(vfs.NewContext(t.Context(), a), model(t, o), &weights.OpenOptions{Heads: 4})
+		require.NoError(t, err)
 		p := weights.Param{Layer: 1, Role: weights.Down}
 		v, err := c.View(p, weights.HuggingFace)
 		require.NoError(t, err)
-		v.Expect()
-		v.Forget()
-		require.Equal(t, a.expected, a.forgotten)
+		v.Prefetch()
+		v.Release()
+		require.Equal(t, a.prefetched, a.released)
 		total := int64(0)
-		for name, spans := range a.expected {
+		for name, spans := range a.prefetched {
 			require.Len(t, spans, 1, name)
 			total += spans[0][1]
 		}
-		require.Len(t, a.expected, max(o.Shards, 1), o.Format)
+		require.Len(t, a.prefetched, max(o.Shards, 1), o.Format)
 		require.Equal(t, c.Tensor(p).Bytes(), total, o.Format)
 		if o.Shards == 0 {
-			require.Equal(t, [2]int64{c.Tensor(p).Offset, total}, a.expected[filepath.Base(c.Tensor(p).Path)][0])
+			require.Equal(t, [2]int64{c.Tensor(p).Offset, total}, a.prefetched[filepath.Base(c.Tensor(p).Path)][0])
 		}
 	}
 }
 
-// TestStartSync: of each file the system is told to write every byte once, in
-// order, up to what was taken in, and to forget what it was told of before.
+// TestStartSync checks that the system is told to write every byte of each file
+// once, in order, up to the last byte that Digest got, and to release the
+// ranges of earlier calls.
 func TestStartSync(t *testing.T) {
 	for name := range formats {
-		for _, forget := range []bool{false, true} {
+		for _, release := range []bool{false, true} {
 			p, a := plan(t, name), newAdvised()
-			w, err := p.Create(filepath.Join(t.TempDir(), "out"), &weights.CreateOptions{FS: a})
+			w, err := p.Create(vfs.NewContext(t.Context(), a), filepath.Join(t.TempDir(), "out"), nil)
 			require.NoError(t, err)
 			fill(t, w, p)
 			for _, q := range p.Order() {
-				b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+				b := bytes.Repeat([]byte{mark(q)}, int(p.Placement(q).Bytes()))
 				half := len(b) / 2
 				require.NoError(t, w.Digest(q, b[:half], 0))
-				w.StartSync(forget)
+				w.StartSync(release)
 				require.NoError(t, w.Digest(q, b[half:], int64(half)))
 			}
-			w.StartSync(forget)
+			w.StartSync(release)
 			for _, f := range p.Files {
 				file := f.Name
 				if file == "" {
 					file = "stream"
 				}
 				if strings.HasSuffix(file, ".json") { // without weights
-					require.Empty(t, a.begun[file])
+					require.Empty(t, a.syncing[file])
 					continue
 				}
-				begun, last := joined(t, a.begun[file])
-				require.Equal(t, f.Size, begun, file)
-				if !forget {
-					require.Empty(t, a.forgotten)
+				synced, last := joined(t, a.syncing[file])
+				require.Equal(t, f.Size, synced, file)
+				if !release {
+					require.Empty(t, a.released)
 					continue
 				}
-				if len(a.begun[file]) > 1 {
-					forgotten, _ := joined(t, a.forgotten[file])
-					require.GreaterOrEqual(t, forgotten, last, file)
+				if len(a.syncing[file]) > 1 {
+					released, _ := joined(t, a.released[file])
+					require.GreaterOrEqual(t, released, last, file)
 				}
 			}
 			require.NoError(t, w.Abort())
@@ -136,8 +137,8 @@ func TestStartSync(t *testing.T) {
 	}
 }
 
-// joined checks that spans follow one another from 0 on; it is where they end,
-// and where the last begins.
+// joined checks that spans follow one another from 0 on. It returns where they
+// end and where the last one begins.
 func joined(t *testing.T, spans [][2]int64) (end, last int64) {
 	t.Helper()
 	for _, s := range spans {
@@ -147,7 +148,7 @@ func joined(t *testing.T, spans [][2]int64) (end, last int64) {
 	return end, last
 }
 
-// TestReadCorner compares corners of all sizes with the whole.
+// TestReadCorner compares corners of all sizes with the whole matrix.
 func TestReadCorner(t *testing.T) {
 	for format, c := range stored(t) {
 		for _, l := range []*weights.Layout{weights.Meta, weights.EasyLM} {

@@ -12,8 +12,8 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// digest is the sha256 of a weight as a layout stores it, read in blocks of
-// the given number of rows.
+// digest returns the SHA-256 of a weight as a layout stores it, read in blocks
+// of the given number of rows.
 func digest(t *testing.T, c *Checkpoint, p Param, l *Layout, block int64) string {
 	t.Helper()
 	v, err := c.View(p, l)
@@ -28,8 +28,8 @@ func digest(t *testing.T, c *Checkpoint, p Param, l *Layout, block int64) string
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// requireDigests checks every weight of a checkpoint, in a layout, against a
-// digest list of the fixtures.
+// requireDigests compares every weight of a checkpoint, in a layout, with a
+// list of digests of the fixtures.
 func requireDigests(t *testing.T, c *Checkpoint, l *Layout, list []fixture.Digest) {
 	t.Helper()
 	require.NoError(t, c.Complete())
@@ -48,11 +48,12 @@ func requireDigests(t *testing.T, c *Checkpoint, l *Layout, list []fixture.Diges
 	}
 }
 
-// heads of the fixtures' shapes; EasyLM streams do not tell them.
+// heads holds the numbers of heads of the fixtures' shapes, which EasyLM streams
+// do not state.
 var heads = map[string]int{"S": 4, "T": 3, "D": 2}
 
-// TestBasesInEveryFormat opens each form of the fixtures' base and reads it in
-// Meta's and in Hugging Face's layout.
+// TestBasesInEveryFormat opens the fixtures' base in each format and reads it
+// in Meta's and in Hugging Face's layout.
 func TestBasesInEveryFormat(t *testing.T) {
 	for _, f := range []struct {
 		shape, name string
@@ -85,7 +86,7 @@ func TestBasesInEveryFormat(t *testing.T) {
 		t.Run(f.shape+"/"+f.name, func(t *testing.T) {
 			path := fixture.Path(t, "fixtures", f.shape, "base", filepath.FromSlash(f.name))
 			for _, mmap := range []bool{false, true} {
-				c, err := Open(path, &OpenOptions{Heads: heads[f.shape], Mmap: mmap})
+				c, err := Open(t.Context(), path, &OpenOptions{Heads: heads[f.shape], Mmap: mmap})
 				require.NoError(t, err)
 				defer c.Close()
 				require.Equal(t, f.format, c.Format)
@@ -96,11 +97,11 @@ func TestBasesInEveryFormat(t *testing.T) {
 	}
 }
 
-// TestRecoveredInEveryLayout reads the reference's recovered streams in the
-// layouts that it wrote digests of.
+// TestRecoveredInEveryLayout reads the recovered streams of the reference in
+// the layouts that it wrote digests of.
 func TestRecoveredInEveryLayout(t *testing.T) {
 	for _, shape := range []string{"S", "T", "D"} {
-		c, err := Open(fixture.Path(t, "fixtures", shape, "recovered", "recovered-bf16.stream"), &OpenOptions{Heads: heads[shape]})
+		c, err := Open(t.Context(), fixture.Path(t, "fixtures", shape, "recovered", "recovered-bf16.stream"), &OpenOptions{Heads: heads[shape]})
 		require.NoError(t, err)
 		defer c.Close()
 		for file, layout := range map[string]*Layout{
@@ -121,7 +122,7 @@ func TestRecoveredInEveryLayout(t *testing.T) {
 
 // TestGGUF reads the reference's GGUF file.
 func TestGGUF(t *testing.T) {
-	c, err := Open(fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
+	c, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "recovered", "recovered-bf16.gguf"), nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.Equal(t, FormatGGUF, c.Format)
@@ -135,12 +136,12 @@ func TestGGUF(t *testing.T) {
 	}
 }
 
-// TestFloats reads elements as Go numbers.
+// TestFloats reads elements as numbers.
 func TestFloats(t *testing.T) {
-	wide, err := Open(fixture.Path(t, "fixtures", "S", "base", "easylm-fp32.stream"), nil)
+	wide, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "base", "easylm-fp32.stream"), nil)
 	require.NoError(t, err)
 	defer wide.Close()
-	narrow, err := Open(fixture.Path(t, "fixtures", "S", "base", "easylm-fp16.stream"), nil)
+	narrow, err := Open(t.Context(), fixture.Path(t, "fixtures", "S", "base", "easylm-fp16.stream"), nil)
 	require.NoError(t, err)
 	defer narrow.Close()
 	for _, n := range narrow.Tensors {

@@ -12,24 +12,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
+
+	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// tiny writes testmodel.Tiny into a directory of several shards, all zeros.
+// tiny writes modeltest.Tiny into a directory of several shards, all zeros.
 func tiny(t *testing.T) string {
 	t.Helper()
-	return model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, ShardSize: 60_000})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, ShardSize: 60_000})
 }
 
-// model writes testmodel.Tiny.
-func model(t *testing.T, o testmodel.Options) string {
+// model writes modeltest.Tiny.
+func model(t *testing.T, o *modeltest.Options) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Tiny.Write(path, o))
+	require.NoError(t, modeltest.Tiny.Write(path, o))
 	return path
 }
 
@@ -40,7 +41,7 @@ const (
 	indexFile = "model.safetensors.index.json"
 )
 
-// edit rewrites a safetensors file with other tensors. Those without data are
+// edit rewrites a safetensors file with other tensors. Tensors without data are
 // zero.
 func edit(t *testing.T, path string, change func([]tensor.Tensor) []tensor.Tensor) {
 	t.Helper()
@@ -119,15 +120,15 @@ func move(t *testing.T, dir, from, to string) {
 // open opens a checkpoint that is well-formed.
 func open(t *testing.T, path string, opts *weights.OpenOptions) *weights.Checkpoint {
 	t.Helper()
-	c, err := weights.Open(path, opts)
+	c, err := weights.Open(t.Context(), path, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-// requireFormatError checks what is true of every FormatError: its kind is
-// the one wanted and no other, the message names the file and ends in what to
-// do.
+// requireFormatError checks the properties of every FormatError: its kind is
+// the wanted one and no other, and the message names the file and ends with
+// what to do.
 func requireFormatError(t *testing.T, err, kind error, path string) *weights.FormatError {
 	t.Helper()
 	var e *weights.FormatError
@@ -144,7 +145,7 @@ func requireFormatError(t *testing.T, err, kind error, path string) *weights.For
 	return e
 }
 
-// requireModelError checks what is true of every ModelError.
+// requireModelError checks the properties of every ModelError.
 func requireModelError(t *testing.T, err error, path string) {
 	t.Helper()
 	var e *weights.ModelError
@@ -155,7 +156,8 @@ func requireModelError(t *testing.T, err error, path string) {
 	require.Regexp(t, `\b(take|give)\b`, e.Cure)
 }
 
-// openFiles counts this process's open files, 0 where that cannot be told.
+// openFiles returns the number of open files of this process, 0 if the system
+// does not state it.
 func openFiles() int {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)

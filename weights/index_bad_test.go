@@ -9,13 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
-// TestTinyIsGood is the directory that the tests below damage.
+// TestTinyIsGood opens the directory that the tests below damage.
 func TestTinyIsGood(t *testing.T) {
 	dir := tiny(t)
 	entries, err := filepath.Glob(filepath.Join(dir, "model-*"))
@@ -27,7 +28,7 @@ func TestTinyIsGood(t *testing.T) {
 }
 
 // TestShardNames puts names into an index that are more than the name of a
-// file. Nothing outside the directory may be looked at.
+// file. Nothing outside the directory may be read.
 func TestShardNames(t *testing.T) {
 	for what, name := range map[string]string{
 		"empty": "", "dot": ".", "dot dot": "..",
@@ -42,14 +43,14 @@ func TestShardNames(t *testing.T) {
 				require.NoError(t, os.Link(filepath.Join(dir, shard1), filepath.Join(dir, to, shard1)))
 			}
 			move(t, dir, shard1, name)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, indexFile))
 			require.ErrorContains(t, err, "not a plain file name")
 		})
 	}
 }
 
-// TestBadIndexText has an index that is no index.
+// TestBadIndexText opens directories whose index is not one.
 func TestBadIndexText(t *testing.T) {
 	entry := `"lm_head.weight":"` + shard1 + `"`
 	for what, c := range map[string]struct {
@@ -84,13 +85,14 @@ func TestBadIndexText(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			dir := tiny(t)
 			text(t, dir, indexFile, c.text)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, indexFile))
 		})
 	}
 }
 
-// TestIndexAgainstShards has an index and shards that contradict each other.
+// TestIndexAgainstShards opens directories whose index and shards contradict
+// each other.
 func TestIndexAgainstShards(t *testing.T) {
 	const first, moved = "lm_head.weight", "model.embed_tokens.weight"
 	for _, c := range []struct {
@@ -129,18 +131,18 @@ func TestIndexAgainstShards(t *testing.T) {
 		{"shard cut in the header", cut(shard2, 100), shard2, io.ErrUnexpectedEOF, "header"},
 		{"shard cut in the header's length", cut(shard2, 7), shard2, io.ErrUnexpectedEOF, "header length"},
 		{"shard is empty", cut(shard2, 0), shard2, io.ErrUnexpectedEOF, "header length"},
-		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 bytes follow"},
+		{"shard is too long", cut(shard2, +1), shard2, weights.ErrMalformed, "1 unexpected bytes follow"},
 		{"shard is of another format", func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, shard2)))
-			require.NoError(t, testmodel.Tiny.Write(filepath.Join(dir, shard2), testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))
+			require.NoError(t, modeltest.Tiny.Write(filepath.Join(dir, shard2), &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}))
 		}, shard2, weights.ErrMalformed, "header length"},
-		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "too many"},
+		{"index is too large", cut(indexFile, 65<<20), indexFile, weights.ErrMalformed, "more than the 67108864"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tiny(t)
 			before := openFiles()
 			c.damage(t, dir)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, c.kind, filepath.Join(dir, c.path))
 			require.ErrorContains(t, err, c.says)
 			require.Equal(t, before, openFiles(), "files are left open")
@@ -161,8 +163,8 @@ func cut(name string, n int64) func(t *testing.T, dir string) {
 	}
 }
 
-// TestSingleFileWins has both kinds of checkpoint in one directory;
-// transformers reads the single file.
+// TestSingleFileWins opens a directory with both a single file and shards: like
+// transformers, it reads the single file.
 func TestSingleFileWins(t *testing.T) {
 	dir := tiny(t)
 	text(t, dir, indexFile, "not even JSON")
@@ -173,27 +175,28 @@ func TestSingleFileWins(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, single), c.Tensors[0].Path)
 }
 
-// TestDirectoryWithoutModel opens directories in which no model lies, or half of one.
+// TestDirectoryWithoutModel opens directories that hold no model, or half of
+// one.
 func TestDirectoryWithoutModel(t *testing.T) {
 	dir := t.TempDir()
-	_, err := weights.Open(dir, nil)
+	_, err := weights.Open(t.Context(), dir, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, dir)
 	require.ErrorContains(t, err, single)
 	text(t, dir, "ggml-model-f16.gguf", "GGUF")
-	_, err = weights.Open(dir, nil)
+	_, err = weights.Open(t.Context(), dir, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "give "+filepath.Join(dir, "ggml-model-f16.gguf"))
 	for _, name := range []string{"pytorch_model-00001-of-00002.bin", "model-00001-of-00002.safetensors", "consolidated.0.pth"} {
 		dir := t.TempDir()
 		text(t, dir, name, "PK\x03\x04")
-		_, err := weights.Open(dir, nil)
+		_, err := weights.Open(t.Context(), dir, nil)
 		require.ErrorIs(t, err, os.ErrNotExist, name)
 	}
 	for _, name := range []string{"consolidated.00.pth", "pytorch_model.bin"} {
 		dir := t.TempDir()
 		text(t, dir, name, "PK\x03\x04")
-		_, err := weights.Open(dir, nil)
+		_, err := weights.Open(t.Context(), dir, nil)
 		requireFormatError(t, err, io.ErrUnexpectedEOF, filepath.Join(dir, name))
 	}
 }

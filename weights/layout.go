@@ -7,26 +7,28 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// Layout is how a family of files stores the weights of a LLaMA model. The
-// four below are all there are.
+// Layout describes how a family of files stores the weights of a LLaMA model.
+// The four variables below are the only layouts.
 type Layout struct {
 	name  string
 	names [numRoles]string // with %d for the layer
-	roles map[string]Role  // the inverse
+	roles map[string]Role  // by name, the inverse of names
 
 	transposes bool // matrices are [in, out] instead of [out, in]
-	permutes   bool // rows of Q and K: rotary halves instead of pairs
-	normsF32   bool // norms are stored in fp32, whatever the rest is
+	permutes   bool // the rows of Q and K are rotary halves instead of pairs
+	normsF32   bool // norms are stored as F32, whatever the other weights are
+
+	configFile string // name of the file beside the tensors that states the shape of the model
+	readConfig func(*Config, []byte) error
 }
 
-// The map between the layouts: every name in the module comes from here, and
-// every conversion is derived from it and the three flags below it. The
-// EasyLM names are its key paths joined with "/".
+// table maps the names of the layouts to each other. Every name in the module
+// comes from here, and every conversion is derived from the names and the three
+// flags of a Layout. EasyLM's names are its key paths joined with "/".
 //
 // Sources: meta-llama/llama (model.py), young-geng/EasyLM at 8aa5a9c
 // (llama_model.py, convert_torch_to_easylm.py), transformers
-// (convert_llama_weights_to_hf.py, for the permutation), gguf
-// (constants.py).
+// (convert_llama_weights_to_hf.py, for the permutation), gguf (constants.py).
 var table = [...]struct {
 	role                Role
 	meta, easylm, hf, g string
@@ -45,19 +47,23 @@ var table = [...]struct {
 	{Output, "output.weight", "lm_head/kernel", "lm_head.weight", "output.weight"},
 }
 
-// The layouts. Meta's is the one that shapes and row orders are stated in.
+// The layouts. Shapes and orders of rows are documented in Meta's.
 var (
-	Meta        = newLayout(Layout{name: "meta"})
+	Meta        = newLayout(Layout{name: "meta", configFile: "params.json", readConfig: (*Config).readMeta})
 	EasyLM      = newLayout(Layout{name: "easylm", transposes: true})
 	HuggingFace = newLayout(Layout{name: "huggingface", permutes: true})
 	GGUF        = newLayout(Layout{name: "gguf", normsF32: true})
 )
 
-// layouts is the order in which a file's names are tried. Meta's and GGUF's
-// "output.weight" are the same; the layers' names tell them apart.
+// layouts is the order in which the names of a file are tried. Meta's and
+// GGUF's "output.weight" are the same name; the names of the layers tell the
+// two apart.
 var layouts = []*Layout{HuggingFace, EasyLM, Meta, GGUF}
 
 func newLayout(l Layout) *Layout {
+	if l.configFile == "" {
+		l.configFile, l.readConfig = "config.json", (*Config).readHF
+	}
 	l.roles = make(map[string]Role, len(table))
 	for _, row := range table {
 		name := map[string]string{"meta": row.meta, "easylm": row.easylm, "huggingface": row.hf, "gguf": row.g}[l.name]
@@ -67,16 +73,17 @@ func newLayout(l Layout) *Layout {
 	return &l
 }
 
-// String is the layout's name: "meta", "easylm", "huggingface" or "gguf".
+// String returns the name of the layout: "meta", "easylm", "huggingface" or
+// "gguf".
 func (l *Layout) String() string { return l.name }
 
-// Name is what files of this layout call a weight.
+// Name returns the name of a weight in files of this layout.
 func (l *Layout) Name(p Param) string {
 	return strings.Replace(l.names[p.Role], "%d", strconv.Itoa(p.Layer), 1)
 }
 
-// Param is the weight that files of this layout call by the name, or a Param
-// of role Ignored or Unknown.
+// Param returns the weight that has the name in files of this layout, or a
+// Param of role Ignored or Unknown.
 func (l *Layout) Param(name string) Param {
 	if l == EasyLM {
 		name = trimTrainState(name)
@@ -87,6 +94,8 @@ func (l *Layout) Param(name string) Param {
 	if role, ok := l.roles[name]; ok && !role.InLayer() {
 		return Param{Role: role}
 	}
+	// Comparing with the name of the Param refuses other spellings of the layer,
+	// such as "+1" and "01".
 	pattern, layer := cutLayer(name)
 	p := Param{Layer: layer, Role: l.roles[pattern]}
 	if p.Role == Unknown || l.Name(p) != name {
@@ -110,16 +119,16 @@ func cutLayer(name string) (pattern string, layer int) {
 	return name, 0
 }
 
-// trimTrainState removes what EasyLM's train states put before the keys of
-// the parameters.
+// trimTrainState removes the prefix that EasyLM's train states put before the
+// keys of the parameters.
 func trimTrainState(name string) string {
 	name = strings.TrimPrefix(name, "params/")
 	return strings.TrimPrefix(name, "params/")
 }
 
-// isBuffer recognizes what checkpoints hold besides weights. Rotary
-// frequencies are computed; those that transformers 4.28 stored were rounded
-// to fp16 first. Optimizer moments have the names of their weights, under
+// isBuffer reports whether a name is of a tensor that is not a weight. Rotary
+// frequencies are computed; those that transformers 4.28 stored were rounded to
+// fp16 first. Optimizer moments have the names of their weights, under
 // opt_state.
 func isBuffer(name string) bool {
 	return strings.HasSuffix(name, "rope.freqs") ||
@@ -127,15 +136,15 @@ func isBuffer(name string) bool {
 		strings.HasPrefix(name, "opt_state/") || name == "step"
 }
 
-// Transposed says whether the role's weight is stored [in, out].
+// Transposed reports whether the role's weight is stored as [in, out].
 func (l *Layout) Transposed(r Role) bool { return l.transposes && r.isMatrix() }
 
-// Permuted says whether the role's rows stand as rotary halves: the pair
-// (2i, 2i+1) of each head at i and i + D/2, for heads of D rows.
+// Permuted reports whether the role's rows are rotary halves: the pair (2i,
+// 2i+1) of each head is stored at i and i + D/2, for heads of D rows.
 func (l *Layout) Permuted(r Role) bool { return l.permutes && (r == Q || r == K) }
 
-// DType is the type in which the layout stores a weight of a checkpoint that
-// is otherwise of type t.
+// DType returns the type that the layout stores a weight in, for a checkpoint
+// whose weights are of type t.
 func (l *Layout) DType(r Role, t dtype.Type) dtype.Type {
 	if l.normsF32 && r.IsNorm() {
 		return dtype.F32
@@ -143,7 +152,7 @@ func (l *Layout) DType(r Role, t dtype.Type) dtype.Type {
 	return t
 }
 
-// Shape is the weight's shape as this layout stores it.
+// Shape returns the shape of the weight as this layout stores it.
 func (l *Layout) Shape(r Role, c *Config) []int64 {
 	out, in := c.features(r)
 	switch {

@@ -8,10 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 var layouts = []*weights.Layout{weights.Meta, weights.EasyLM, weights.HuggingFace, weights.GGUF}
@@ -25,8 +26,8 @@ func roles() []weights.Role {
 	return list
 }
 
-// TestNamesAndBack names every weight in every layout; the name tells the
-// weight again, and no two weights share one.
+// TestNamesAndBack checks that Param inverts Name for every weight and layout,
+// and that no two weights have the same name.
 func TestNamesAndBack(t *testing.T) {
 	for _, l := range layouts {
 		seen := map[string]weights.Param{}
@@ -49,7 +50,7 @@ func TestNamesAndBack(t *testing.T) {
 	}
 }
 
-// TestNamesInEasyLM also stand in train states.
+// TestNamesInEasyLM reads the names of train states too.
 func TestNamesInEasyLM(t *testing.T) {
 	p := weights.Param{Layer: 31, Role: weights.Down}
 	require.Equal(t, "transformer/h/31/feed_forward/w2/kernel", weights.EasyLM.Name(p))
@@ -60,7 +61,7 @@ func TestNamesInEasyLM(t *testing.T) {
 	require.Zero(t, weights.EasyLM.Param("params/params/params/"+weights.EasyLM.Name(p)))
 }
 
-// TestUnknownNames are almost names.
+// TestUnknownNames tries names that differ little from those of weights.
 func TestUnknownNames(t *testing.T) {
 	for _, l := range layouts {
 		good := l.Name(weights.Param{Layer: 7, Role: weights.Gate})
@@ -77,7 +78,7 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
-// TestIgnoredNames are in checkpoints and are no weights.
+// TestIgnoredNames tries names of tensors that are not weights.
 func TestIgnoredNames(t *testing.T) {
 	for _, name := range []string{
 		"rope.freqs", "layers.0.attention.inner_attention.rope.freqs",
@@ -92,8 +93,8 @@ func TestIgnoredNames(t *testing.T) {
 	require.Equal(t, weights.Unknown, weights.EasyLM.Param("opt_states/transformer/wte/embedding").Role)
 }
 
-// TestNoTransposedPermutation: the engine may rely on it that rows are
-// permuted only where they are not turned.
+// TestNoTransposedPermutation checks what package diff relies on: a layout does
+// not both permute and transpose.
 func TestNoTransposedPermutation(t *testing.T) {
 	for _, l := range layouts {
 		for _, role := range roles() {
@@ -108,7 +109,7 @@ func TestNoTransposedPermutation(t *testing.T) {
 	require.False(t, weights.HuggingFace.Permuted(weights.V))
 }
 
-// TestShapes are the table of shapes, with fewer key heads than query heads.
+// TestShapes checks the table of shapes, with fewer key heads than query heads.
 func TestShapes(t *testing.T) {
 	c := weights.Config{Layers: 1, Dim: 12, FFN: 20, Vocab: 30, Heads: 3, KVHeads: 1}
 	require.Equal(t, 4, c.HeadDim())
@@ -175,7 +176,7 @@ func TestReleasedSizes(t *testing.T) {
 	require.Zero(t, other.HeadDim())
 }
 
-// types gives each weight of a model the same type.
+// types returns the same type for each weight of a model.
 func types(c *weights.Config, t dtype.Type) map[weights.Param]dtype.Type {
 	m := map[weights.Param]dtype.Type{}
 	for _, p := range c.Params() {
@@ -184,17 +185,17 @@ func types(c *weights.Config, t dtype.Type) map[weights.Param]dtype.Type {
 	return m
 }
 
-// TestInferredConfig takes the shape from the tensors, and the heads of a
+// TestInferredConfig infers the shape from the tensors, and the heads of a
 // released size from the table.
 func TestInferredConfig(t *testing.T) {
-	c := open(t, model(t, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.F16}), nil)
+	c := open(t, model(t, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.F16}), nil)
 	require.Equal(t, []int{2, 64, 176, 128, 0, 0}, shape(c))
 	require.Equal(t, "other", c.Config.Size())
 	c = open(t, c.Path, &weights.OpenOptions{Heads: 8})
 	require.Equal(t, []int{2, 64, 176, 128, 8, 8}, shape(c))
 	require.Equal(t, 8, c.Config.HeadDim())
 
-	large := t.TempDir() + "/7B" // sparse: 13 GB that take no space
+	large := t.TempDir() + "/7B" // sparse: its 13 GB take no space
 	put(t, large, sevenB())
 	c = open(t, large, nil)
 	require.NoError(t, c.Complete())
@@ -209,7 +210,7 @@ func shape(c *weights.Checkpoint) []int {
 	return []int{x.Layers, x.Dim, x.FFN, x.Vocab, x.Heads, x.KVHeads}
 }
 
-// sevenB lists the tensors of the 7B release.
+// sevenB returns the tensors of the 7B release.
 func sevenB() []tensor.Tensor {
 	c := weights.Config{Layers: 32, Dim: 4096, FFN: 11008, Vocab: 32000}
 	var list []tensor.Tensor
@@ -219,7 +220,8 @@ func sevenB() []tensor.Tensor {
 	return list
 }
 
-// TestTiedEmbeddings has no output matrix, and config.json says so.
+// TestTiedEmbeddings opens a checkpoint without an output matrix, as
+// config.json states.
 func TestTiedEmbeddings(t *testing.T) {
 	dir := one(t)
 	edit(t, dir+"/"+single, func(list []tensor.Tensor) []tensor.Tensor {

@@ -14,7 +14,8 @@ import (
 	"github.com/koala-go/sdk/weights"
 )
 
-// replace puts something else in a file's place; the file goes to elsewhere.
+// replace puts something else in the place of a file, and moves the file
+// elsewhere.
 func replace(t *testing.T, path, elsewhere string, with func(path string) error) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(elsewhere), 0o755))
@@ -22,7 +23,8 @@ func replace(t *testing.T, path, elsewhere string, with func(path string) error)
 	require.NoError(t, with(path))
 }
 
-// TestNotRegular has a FIFO, a directory or a device where a file is due.
+// TestNotRegular opens directories with a FIFO, a directory or a device in the
+// place of a file.
 func TestNotRegular(t *testing.T) {
 	for what, with := range map[string]func(path string) error{
 		"named pipe": func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -38,7 +40,7 @@ func TestNotRegular(t *testing.T) {
 				replace(t, filepath.Join(dir, name), filepath.Join(t.TempDir(), "moved"), with)
 				for _, follow := range []bool{false, true} {
 					before := openFiles()
-					_, err := weights.Open(dir, &weights.OpenOptions{FollowLinks: follow})
+					_, err := weights.Open(t.Context(), dir, &weights.OpenOptions{FollowLinks: follow})
 					require.ErrorIs(t, err, vfs.ErrNotRegular)
 					require.ErrorContains(t, err, filepath.Join(dir, name))
 					require.Equal(t, before, openFiles(), "files are left open")
@@ -48,13 +50,13 @@ func TestNotRegular(t *testing.T) {
 	}
 	dir := tiny(t)
 	replace(t, filepath.Join(dir, shard1), filepath.Join(t.TempDir(), "moved"), func(path string) error { return os.Symlink(os.DevNull, path) })
-	_, err := weights.Open(dir, &weights.OpenOptions{FollowLinks: true})
+	_, err := weights.Open(t.Context(), dir, &weights.OpenOptions{FollowLinks: true})
 	require.ErrorIs(t, err, vfs.ErrNotRegular, "device")
-	_, err = weights.Open(os.DevNull, nil)
+	_, err = weights.Open(t.Context(), os.DevNull, nil)
 	require.ErrorIs(t, err, vfs.ErrNotRegular, "device by name")
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, unix.Mkfifo(fifo, 0o600))
-	_, err = weights.Open(fifo, nil)
+	_, err = weights.Open(t.Context(), fifo, nil)
 	require.ErrorIs(t, err, vfs.ErrNotRegular, "named pipe by name")
 }
 
@@ -65,7 +67,8 @@ func errorsOf(a, b error) error {
 	return b
 }
 
-// TestLinkedShards follows links within the directory, and others when asked.
+// TestLinkedShards follows links within the directory, and others with
+// FollowLinks.
 func TestLinkedShards(t *testing.T) {
 	for _, name := range []string{shard1, indexFile, "config.json"} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +80,7 @@ func TestLinkedShards(t *testing.T) {
 			outside := filepath.Join(t.TempDir(), "outside")
 			replace(t, path, path+".old", func(path string) error { return os.Symlink(outside, path) })
 			require.NoError(t, os.Rename(filepath.Join(dir, "sub", "inside"), outside))
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			require.ErrorIs(t, err, weights.ErrLink)
 			require.ErrorContains(t, err, "--follow-links")
 			require.ErrorContains(t, err, outside, "the error names where the link goes")
@@ -89,7 +92,8 @@ func TestLinkedShards(t *testing.T) {
 	}
 }
 
-// TestHuggingFaceCache is the layout that huggingface_hub downloads into.
+// TestHuggingFaceCache opens the directories that huggingface_hub downloads
+// into.
 func TestHuggingFaceCache(t *testing.T) {
 	dir := tiny(t)
 	cache := t.TempDir()

@@ -3,16 +3,14 @@ package weights
 import (
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"slices"
 
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// shardAxis is the axis along which Meta's shards divide a weight; -1 for
-// norms, of which every shard has a copy. Source: meta-llama/llama, model.py:
+// shardAxis returns the axis along which Meta's shards divide a weight, -1 for
+// norms, which every shard has a copy of. Source: meta-llama/llama, model.py:
 // ParallelEmbedding and RowParallelLinear divide columns, ColumnParallelLinear
 // divides rows.
 func (r Role) shardAxis() int {
@@ -25,42 +23,50 @@ func (r Role) shardAxis() int {
 	return 0
 }
 
-// shardName is Meta's name of a shard.
+// shardName returns the name of Meta's shard i.
 func shardName(i int) string { return fmt.Sprintf("consolidated.%02d.pth", i) }
 
 var shardPattern = regexp.MustCompile(`^consolidated\.\d\d\.pth$`)
 
-// openMeta reads a directory of Meta's shards, none of which may be missing
-// between the first and the last.
-func (c *Checkpoint) openMeta(entries []fs.DirEntry) error {
-	c.Format = FormatTorch
+// openMetaShards reads a directory of Meta's shards. It reports false if the
+// directory has none.
+func openMetaShards(c *Checkpoint, names []string) (bool, error) {
+	if !slices.ContainsFunc(names, shardPattern.MatchString) {
+		return false, nil
+	}
+	return true, c.openMeta(names)
+}
+
+// openMeta reads Meta's shards, none of which may be missing between the first
+// and the last.
+func (c *Checkpoint) openMeta(names []string) error {
 	var shards [][]*Tensor
-	for _, e := range entries { // by name
-		if !shardPattern.MatchString(e.Name()) {
+	for _, found := range names { // sorted
+		if !shardPattern.MatchString(found) {
 			continue
 		}
 		name := shardName(len(shards))
-		if e.Name() != name {
-			return whole(c.Format, c.Path, ErrMalformed, "shard %s is missing beside %s", name, e.Name())
+		if found != name {
+			return whole(c.Format, c.Path, ErrMalformed, "shard %s is missing, but %s exists", name, found)
 		}
 		f, err := c.openBeside(name)
 		if err != nil {
 			return err
 		}
-		tensors, err := c.readFile(f, filepath.Join(c.dir, name))
+		tensors, err := c.readFile(f)
 		if err != nil {
 			return err
 		}
 		shards = append(shards, tensors)
 	}
 	var err error
-	c.Tensors, err = joinShards(shards)
+	c.Tensors, err = mergeShards(shards)
 	return err
 }
 
-// joinShards makes one list of tensors of the lists of several shards. What
-// is no weight is taken from the first.
-func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
+// mergeShards merges the lists of tensors of several shards. Tensors that are
+// not weights are taken from the first shard.
+func mergeShards(shards [][]*Tensor) ([]*Tensor, error) {
 	if len(shards) == 1 {
 		return shards[0], nil
 	}
@@ -71,6 +77,8 @@ func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
 			byName[i][t.Name] = t
 		}
 	}
+	// Every tensor of the first shard is looked up in the others below. Here the
+	// others are searched for weights that the first one lacks.
 	for i := range byName[1:] {
 		for name, t := range byName[i+1] {
 			if byName[0][name] == nil && Meta.Param(name).IsWeight() {
@@ -80,7 +88,7 @@ func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
 	}
 	var joined []*Tensor
 	for _, first := range shards[0] {
-		t, err := joinTensor(first, byName)
+		t, err := mergeTensor(first, byName)
 		if err != nil {
 			return nil, err
 		}
@@ -89,8 +97,8 @@ func joinShards(shards [][]*Tensor) ([]*Tensor, error) {
 	return joined, nil
 }
 
-// joinTensor joins the pieces of one weight.
-func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
+// mergeTensor concatenates the parts of one weight.
+func mergeTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 	p := Meta.Param(first.Name)
 	if !p.IsWeight() {
 		return first, nil
@@ -103,9 +111,9 @@ func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 		case t == nil:
 			return nil, shardError(first, "is not in every shard")
 		case t.DType != first.DType || len(t.Shape) != len(first.Shape):
-			return nil, shardError(t, "differs in type or shape from the first shard's")
+			return nil, shardError(t, "differs in type or rank from the tensor of the first shard")
 		case axis >= 0 && len(t.Shape) != 2, axis >= 0 && t.Shape[1-axis] != first.Shape[1-axis], axis < 0 && !slices.Equal(t.Shape, first.Shape):
-			return nil, shardError(t, "has a shape %v that does not fit the first shard's %v", t.Shape, first.Shape)
+			return nil, shardError(t, "has shape %v, which does not fit %v of the first shard", t.Shape, first.Shape)
 		}
 		pieces = append(pieces, t)
 	}
@@ -119,15 +127,16 @@ func joinTensor(first *Tensor, shards []map[string]*Tensor) (*Tensor, error) {
 		all.extents = append(all.extents, t.extents...)
 		all.Shape[axis] += t.Shape[axis]
 	}
+	// Each part has a valid size, but their sum may overflow.
 	if _, ok := all.DType.Bytes(all.Shape); !ok {
-		return nil, shardError(first, "has shards of too many elements")
+		return nil, shardError(first, "has too many elements in all shards together")
 	}
-	all.data, all.turned = join(axis, pieces), nil
+	all.data, all.columns = concat(axis, pieces), nil
 	return &all, nil
 }
 
-// join reads matrices of one type as one, along an axis.
-func join(axis int, pieces []*Tensor) io.ReaderAt {
+// concat reads matrices of one type as one, concatenated along an axis.
+func concat(axis int, pieces []*Tensor) io.ReaderAt {
 	data, bytes := make([]io.ReaderAt, len(pieces)), make([]int64, len(pieces))
 	rows := pieces[0].Shape[0]
 	row := int64(0)
@@ -139,9 +148,9 @@ func join(axis int, pieces []*Tensor) io.ReaderAt {
 		row += bytes[i]
 	}
 	if axis == 0 {
-		return stacked(newParts(data, bytes))
+		return rowConcat(newParts(data, bytes))
 	}
-	return &beside{newParts(data, bytes), row, rows}
+	return &columnConcat{newParts(data, bytes), row, rows}
 }
 
 func shardError(t *Tensor, text string, args ...any) error {

@@ -48,8 +48,8 @@ func TestBadShards(t *testing.T) {
 	}{
 		"a tensor missing":           {first[:2], norm, "is not in every shard"},
 		"a tensor more":              {append([]tensor.Tensor{shardOf("output.weight", "F16", 4, 8)}, first...), "output.weight", "is not in the first shard"},
-		"another type":               {[]tensor.Tensor{first[0], shardOf(gate, "BF16", 6, 8), first[2]}, gate, "differs in type or shape"},
-		"another rank":               {[]tensor.Tensor{first[0], shardOf(gate, "F16", 48), first[2]}, gate, "differs in type or shape"},
+		"another type":               {[]tensor.Tensor{first[0], shardOf(gate, "BF16", 6, 8), first[2]}, gate, "differs in type or rank"},
+		"another rank":               {[]tensor.Tensor{first[0], shardOf(gate, "F16", 48), first[2]}, gate, "differs in type or rank"},
 		"other columns of a gate":    {[]tensor.Tensor{first[0], shardOf(gate, "F16", 6, 9), first[2]}, gate, "does not fit"},
 		"other rows of an embedding": {[]tensor.Tensor{shardOf(embed, "F16", 9, 4), first[1], first[2]}, embed, "does not fit"},
 		"another norm":               {[]tensor.Tensor{first[0], first[1], shardOf(norm, "F16", 9)}, norm, "does not fit"},
@@ -58,7 +58,7 @@ func TestBadShards(t *testing.T) {
 			dir := t.TempDir()
 			putShard(t, filepath.Join(dir, shardName(0)), first)
 			putShard(t, filepath.Join(dir, shardName(1)), c.second)
-			_, err := Open(dir, nil)
+			_, err := Open(t.Context(), dir, nil)
 			var e *FormatError
 			require.ErrorAs(t, err, &e)
 			require.ErrorIs(t, err, ErrMalformed)
@@ -76,20 +76,20 @@ func TestMissingShards(t *testing.T) {
 		for _, i := range present {
 			putShard(t, filepath.Join(dir, shardName(i)), tensors)
 		}
-		_, err := Open(dir, nil)
+		_, err := Open(t.Context(), dir, nil)
 		require.ErrorIs(t, err, ErrMalformed)
-		require.ErrorContains(t, err, "is missing beside")
+		require.ErrorContains(t, err, "is missing, but")
 	}
 }
 
-// TestShardsJoin joins what is divided in unequal parts, and takes from the
-// first shard what every one has.
+// TestShardsJoin merges shards of unequal size. Tensors that every shard has
+// come from the first.
 func TestShardsJoin(t *testing.T) {
 	dir := t.TempDir()
 	buffer := shardOf("rope.freqs", "F32", 4)
 	putShard(t, filepath.Join(dir, shardName(0)), []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 5), shardOf("output.weight", "F16", 3, 8), shardOf("norm.weight", "F16", 8), buffer})
 	putShard(t, filepath.Join(dir, shardName(1)), []tensor.Tensor{shardOf("norm.weight", "F16", 8), shardOf("output.weight", "F16", 5, 8), shardOf("tok_embeddings.weight", "F16", 8, 3)})
-	c, err := Open(dir, nil)
+	c, err := Open(t.Context(), dir, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	require.Len(t, c.Tensors, 4)
@@ -103,11 +103,11 @@ func TestShardsJoin(t *testing.T) {
 	require.NoError(t, c.CheckSums(t.Context()))
 }
 
-// TestCheckSums finds a changed byte of a tensor, which Open does not see.
+// TestCheckSums finds a changed byte of a tensor, which Open does not read.
 func TestCheckSums(t *testing.T) {
 	path := filepath.Join(t.TempDir(), shardName(0))
 	putShard(t, path, []tensor.Tensor{shardOf("norm.weight", "F16", 8)})
-	c, err := Open(path, nil)
+	c, err := Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	offset := c.Tensors[0].Offset
 	require.NoError(t, c.Close())
@@ -115,21 +115,21 @@ func TestCheckSums(t *testing.T) {
 	require.NoError(t, err)
 	b[offset+3] ^= 1
 	require.NoError(t, os.WriteFile(path, b, 0o644))
-	if c, err = Open(path, nil); err != nil {
+	if c, err = Open(t.Context(), path, nil); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	require.ErrorContains(t, c.CheckSums(t.Context()), "the zip says")
+	require.ErrorContains(t, c.CheckSums(t.Context()), "as the zip states")
 	require.True(t, bytes.Equal(b[offset:offset+4], []byte{0, 0, 0, 1}))
 }
 
-// TestParamsJSON refuses what does not fit the tensors, and takes over what
-// they do not tell.
+// TestParamsJSON refuses a params.json that contradicts the tensors, and merges
+// what they do not state.
 func TestParamsJSON(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"dim": 9, "n_heads": 2}`: "dim is 9, the tensors have 8",
 		`{"vocab_size": 9}`:        "vocab_size is 9, the tensors have 8",
-		`null`:                     "it is null",
+		`null`:                     "the file is null",
 		`{"dim": "8"}`:             "cannot unmarshal",
 		`{"n_heads": 3}`:           "3 heads do not divide",
 		`{"dim": 8, "n_heads": 2, "vocab_size": -1}`:   "",
@@ -138,7 +138,7 @@ func TestParamsJSON(t *testing.T) {
 		dir := t.TempDir()
 		putShard(t, filepath.Join(dir, shardName(0)), []tensor.Tensor{shardOf("tok_embeddings.weight", "F16", 8, 8), shardOf("norm.weight", "F16", 8)})
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "params.json"), []byte(text), 0o644))
-		c, err := Open(dir, nil)
+		c, err := Open(t.Context(), dir, nil)
 		if says != "" {
 			require.ErrorContains(t, err, says)
 			continue

@@ -10,20 +10,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
-// one writes testmodel.Tiny into a directory of one file, all zeros.
+// one writes modeltest.Tiny into a directory of one file, all zeros.
 func one(t *testing.T) string {
 	t.Helper()
-	return model(t, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
+	return model(t, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 }
 
-// TestBadConfig has a config.json that cannot be read, or that contradicts
-// the tensors.
+// TestBadConfig opens directories whose config.json cannot be read, or
+// contradicts the tensors.
 func TestBadConfig(t *testing.T) {
 	field := func(name string, value any) func(t *testing.T, dir string) {
 		return func(t *testing.T, dir string) {
@@ -46,7 +47,7 @@ func TestBadConfig(t *testing.T) {
 		"string":                 {whole(`"config"`), ""},
 		"null":                   {whole("null"), ""},
 		"nested deeply":          {whole(`{"a":` + strings.Repeat("[", 1_000_000)), ""},
-		"too large":              {cut("config.json", 65<<20), "too many"},
+		"too large":              {cut("config.json", 65<<20), "more than the 67108864"},
 		"layers as text":         {field("num_hidden_layers", "2"), "num_hidden_layers"},
 		"layers as a fraction":   {field("num_hidden_layers", 2.5), "num_hidden_layers"},
 		"layers beyond integers": {field("num_hidden_layers", 1e300), "num_hidden_layers"},
@@ -61,14 +62,14 @@ func TestBadConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := one(t)
 			c.damage(t, dir)
-			_, err := weights.Open(dir, nil)
+			_, err := weights.Open(t.Context(), dir, nil)
 			requireFormatError(t, err, weights.ErrMalformed, filepath.Join(dir, "config.json"))
 			require.ErrorContains(t, err, c.says)
 		})
 	}
 }
 
-// TestBadHeads has numbers of heads that the tensors do not allow.
+// TestBadHeads states numbers of heads that the tensors do not allow.
 func TestBadHeads(t *testing.T) {
 	for name, c := range map[string]struct {
 		fields map[string]any
@@ -79,7 +80,7 @@ func TestBadHeads(t *testing.T) {
 		"leave odd widths":      {map[string]any{"num_attention_heads": 64}, 0, "64 heads do not divide a width of 64 into pairs"},
 		"more than the width":   {map[string]any{"num_attention_heads": 128}, 0, "128 heads"},
 		"negative":              {map[string]any{"num_attention_heads": -4}, 0, "-4 heads"},
-		"other than asked for":  {nil, 2, "2 heads were asked for, config.json says 4"},
+		"other than asked for":  {nil, 2, "the options state 2 heads, the checkpoint states 4"},
 		"asked, do not divide":  {map[string]any{"num_attention_heads": nil, "num_key_value_heads": nil}, 5, "5 heads do not divide"},
 		"asked, negative":       {map[string]any{"num_attention_heads": nil, "num_key_value_heads": nil}, -4, "-4 heads"},
 		"fewer key heads":       {map[string]any{"num_key_value_heads": 2}, 0, "64 rows of keys are not 2 heads of 16"},
@@ -94,14 +95,14 @@ func TestBadHeads(t *testing.T) {
 					fields[k] = v
 				}
 			})
-			_, err := weights.Open(dir, &weights.OpenOptions{Heads: c.asked})
+			_, err := weights.Open(t.Context(), dir, &weights.OpenOptions{Heads: c.asked})
 			requireModelError(t, err, dir)
 			require.ErrorContains(t, err, c.says)
 		})
 	}
 }
 
-// TestConfigOfTransformers reads what a config.json may say besides.
+// TestConfigOfTransformers reads the other fields of a config.json.
 func TestConfigOfTransformers(t *testing.T) {
 	dir := one(t)
 	editJSON(t, filepath.Join(dir, "config.json"), func(fields map[string]any) {
@@ -128,7 +129,7 @@ func TestConfigOfTransformers(t *testing.T) {
 	require.ErrorContains(t, err, "the number of attention heads is unknown")
 }
 
-// TestIncomplete damages a model's list of tensors, one tensor at a time.
+// TestIncomplete damages the list of tensors of a model, one tensor at a time.
 func TestIncomplete(t *testing.T) {
 	list := tensorsOf(t)
 	require.Len(t, list, 21)
@@ -161,21 +162,22 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-// tensorsOf lists Tiny's tensors in Hugging Face's layout.
+// tensorsOf returns Tiny's tensors in Hugging Face's layout.
 func tensorsOf(t *testing.T) []tensor.Tensor {
 	t.Helper()
-	plan, err := testmodel.Tiny.Plan(testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
+	plan, err := modeltest.Tiny.Plan(&modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16})
 	require.NoError(t, err)
 	var list []tensor.Tensor
 	for p := range plan.Spec.DTypes {
-		at := plan.Place(p)
+		at := plan.Placement(p)
 		list = append(list, array(weights.HuggingFace.Name(p), at.DType, slices.Clone(at.Shape)...))
 	}
 	slices.SortFunc(list, func(a, b tensor.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
-// TestExtraTensor adds what no LLaMA model has, and what is ignored.
+// TestExtraTensor adds tensors that LLaMA does not have, and tensors that are
+// ignored.
 func TestExtraTensor(t *testing.T) {
 	for name, complete := range map[string]bool{
 		"model.layers.0.self_attn.rotary_emb.inv_freq": true,
@@ -198,7 +200,7 @@ func TestExtraTensor(t *testing.T) {
 	}
 }
 
-// TestModelOfNothing has all the names of a model whose sizes are zero.
+// TestModelOfNothing opens models that have all tensors, with sizes of zero.
 func TestModelOfNothing(t *testing.T) {
 	for _, zero := range []int64{64, 128, 176} { // width, vocabulary, feed-forward
 		list := tensorsOf(t)

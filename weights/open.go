@@ -1,69 +1,83 @@
 package weights
 
 import (
+	"cmp"
+	"context"
 	"errors"
-	"path/filepath"
+	"io"
 	"slices"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/vfs"
+	"github.com/koala-go/sdk/source"
 )
 
-// OpenOptions are the choices of Open; nil means the zero value.
+// OpenOptions holds the options of Open and NewReader. Nil means the zero
+// value.
 type OpenOptions struct {
-	// Heads is the number of attention heads, for checkpoints that do not
-	// tell it: an EasyLM stream of none of LLaMA's released sizes.
+	// Heads is the number of attention heads of a checkpoint that does not
+	// state it, such as an EasyLM stream of a size that LLaMA was not released
+	// in. Zero means: take it from the checkpoint.
 	Heads int
-	// FollowLinks allows shards to be symbolic links to anywhere. Without it
-	// they may point inside their directory and into Hugging Face's cache.
+	// FollowLinks allows files of a directory to be symbolic links to any
+	// place. Without it, links may point inside the directory and into Hugging
+	// Face's cache.
 	FollowLinks bool
-	// Mmap reads the files through memory maps, where the system has them. It
-	// saves a copy in the kernel; a file that shrinks meanwhile is an error
-	// all the same, but on a failing disk errors are less exact.
+	// Mmap reads the files through memory maps where the system has them, which
+	// saves a copy in the kernel. A file that shrinks while it is mapped still
+	// gives an error, but the errors of a failing disk are less exact.
 	Mmap bool
-	// FS is the file system, nil for the machine's own. Its type is internal:
-	// it is for the module's tests of failing disks.
-	FS vfs.FS
+	// Source is where the files are read from. Nil means the local file system.
+	// FollowLinks and Mmap affect local files only.
+	Source source.Source
+	// Name is the Path of a checkpoint that NewReader opens. Errors name the
+	// checkpoint by it. The default is "checkpoint". Open ignores it.
+	Name string
 }
 
-// Checkpoint is an open checkpoint. It is safe for concurrent use, but for
-// ResizeVocab.
+// Checkpoint is an open checkpoint. Its methods may be called by several
+// goroutines at once, except for ResizeVocab and Close.
 type Checkpoint struct {
-	Path    string
-	Format  Format
-	Layout  *Layout // nil when no tensor's name is known
-	Config  Config
-	Tensors []*Tensor // all that the files hold, in the files' order
+	Path    string    // the name that was given to Open
+	Format  Format    // of the files
+	Layout  *Layout   // nil if no name of a tensor is known
+	Config  Config    // the shape of the model
+	Tensors []*Tensor // every tensor of the files, in the order of the files
 
-	dir      string // where config.json and the tokenizer's files lie, "" when nowhere
-	options  OpenOptions
-	fs       vfs.FS
-	files    []openedFile
-	sums     []checksum
-	metadata *gguf.Metadata
-	byParam  map[Param]*Tensor
+	dir     string // the directory of config.json and the tokenizer's files, "" if there is none
+	options OpenOptions
+	storage storage
+	files   []*openFile
+	checked []checkedPart
+	config  func(*Config) error // reads the shape that a file states itself, nil if it does not
+	byParam map[Param]*Tensor
 }
 
-// Open reads the headers of a checkpoint: a file or a directory of any format
-// that the package lists. The format is told from the content. Any
-// well-formed file of a known format opens; Complete says whether it is a
-// whole model.
+// Open reads the headers of a checkpoint: a file, or a directory, of any format
+// that Formats lists. It recognizes the format by the content, not by the name.
+// Open accepts every well-formed file of a known format; call Complete to learn
+// whether it is a whole model.
 //
-// Errors are *FormatError for bad content, *ModelError where the number of
-// heads does not fit the tensors, and the system's for files that cannot be
-// read.
-func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
-	if opts == nil {
-		opts = &OpenOptions{}
+// The files are local, or those of OpenOptions.Source. The context governs the
+// opening and, for a Source that reads over a network, all later reads.
+//
+// The error is a *FormatError for a file whose content is invalid, and a
+// *ModelError if the number of heads does not fit the tensors. Any other error
+// comes from the file system or the Source.
+func Open(ctx context.Context, name string, opts *OpenOptions) (*Checkpoint, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
-	c := &Checkpoint{Path: path, options: *opts, fs: opts.FS}
-	if c.fs == nil {
-		c.fs = vfs.OS
-	}
-	if opts.Mmap {
-		c.fs = vfs.Mapped(c.fs)
+	c := newCheckpoint(name, opts)
+	if c.options.Source != nil {
+		c.storage = &sourceFiles{ctx, c.options.Source}
+	} else {
+		fsys := vfs.FromContext(ctx)
+		if c.options.Mmap {
+			fsys = vfs.Mapped(fsys)
+		}
+		c.storage = &localFiles{fsys, c.options.FollowLinks}
 	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -71,15 +85,41 @@ func Open(path string, opts *OpenOptions) (*Checkpoint, error) {
 	return c, nil
 }
 
+// NewReader reads the header of a checkpoint that is one file of size bytes. It
+// reads no other file: what a config.json would state, such as the number of
+// heads of a safetensors file, comes from the options. Its errors are those of
+// Open. Close does not close r.
+func NewReader(r io.ReaderAt, size int64, opts *OpenOptions) (*Checkpoint, error) {
+	c := newCheckpoint("", opts)
+	c.Path = cmp.Or(c.options.Name, "checkpoint")
+	f := readerFile{r, source.Info{Name: c.Path, Size: size}}
+	err := c.addOnly(f)
+	if err == nil {
+		err = c.index()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func newCheckpoint(path string, opts *OpenOptions) *Checkpoint {
+	c := &Checkpoint{Path: path}
+	if opts != nil {
+		c.options = *opts
+	}
+	return c
+}
+
 func (c *Checkpoint) open() error {
-	info, err := c.fs.Stat(c.Path)
+	info, err := c.storage.stat(c.Path)
 	if err != nil {
 		return err
 	}
-	if info.IsDir() {
+	if info.IsDir {
 		err = c.openDir()
 	} else {
-		err = c.openFile()
+		err = c.openSingle()
 	}
 	if err != nil {
 		return err
@@ -97,57 +137,74 @@ func (c *Checkpoint) Close() error {
 	return err
 }
 
-// openFile reads a checkpoint that is one file.
-func (c *Checkpoint) openFile() error {
-	f, err := c.fs.Open(c.Path)
+// openSingle opens a checkpoint that is one file.
+func (c *Checkpoint) openSingle() error {
+	f, err := c.storage.open(c.Path)
 	if err != nil {
 		return err
 	}
-	if c.Format, err = detect(f, c.Path); err != nil {
-		return errors.Join(err, f.Close())
+	if err := c.addOnly(f); err != nil {
+		return err
 	}
-	if c.Format == FormatSafetensors || c.Format == FormatTorch {
-		c.dir = filepath.Dir(c.Path)
+	if c.Format.row().hasSideFiles {
+		c.dir = c.storage.dir(c.Path)
 	}
-	return c.addFile(f, c.Path)
+	return nil
 }
 
-// addFile reads the header of an open file and keeps the file.
-func (c *Checkpoint) addFile(f vfs.File, path string) error {
-	tensors, err := c.readFile(f, path)
+// addOnly recognizes the format of the only file of a checkpoint and adds the
+// file.
+func (c *Checkpoint) addOnly(f source.File) error {
+	opened, err := c.keep(f, c.Path)
+	if err != nil {
+		return err
+	}
+	row, err := detect(opened)
+	if err != nil {
+		return err
+	}
+	c.Format = row.name
+	return c.addFile(opened)
+}
+
+// keep describes an open file and keeps it. The file closes with the
+// checkpoint, also if its content is refused.
+func (c *Checkpoint) keep(f source.File, path string) (*openFile, error) {
+	opened, err := newOpenFile(f, path)
+	c.files = append(c.files, opened)
+	return opened, err
+}
+
+// addFile reads the header of an open file and adds its tensors.
+func (c *Checkpoint) addFile(f *openFile) error {
+	tensors, err := c.readFile(f)
 	c.Tensors = append(c.Tensors, tensors...)
 	return err
 }
 
-// readFile reads the header of an open file and keeps the file, which closes
-// with the checkpoint also when it is refused.
-func (c *Checkpoint) readFile(f vfs.File, path string) ([]*Tensor, error) {
-	opened, err := newOpenedFile(f, path)
-	c.files = append(c.files, opened)
+// readFile reads the header of an open file.
+func (c *Checkpoint) readFile(f *openFile) ([]*Tensor, error) {
+	h, err := c.Format.row().read(f.File, f.info.Size)
 	if err != nil {
-		return nil, err
+		return nil, formatError(c.Format, f.path, err)
 	}
-	h, err := readHeader(c.Format, f)
-	if err != nil {
-		return nil, formatError(c.Format, path, err)
-	}
-	c.metadata = h.metadata
-	for _, s := range h.storages {
-		c.sums = append(c.sums, checksum{f, path, s})
+	c.config = h.config
+	for _, sum := range h.checksums {
+		c.checked = append(c.checked, checkedPart{sum, f})
 	}
 	tensors := make([]*Tensor, len(h.tensors))
 	for i, t := range h.tensors {
 		tensors[i] = &Tensor{
-			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: path, Offset: t.Offset, data: t.Data, turned: t.Transposed,
+			Name: t.Name, DType: dtype.Type(t.DType), Shape: t.Shape, Path: f.path, Offset: t.Offset, data: t.Data, columns: t.Transposed,
 		}
 		tensors[i].extents = []extent{{f, t.Offset, tensors[i].Bytes()}}
 	}
 	return tensors, nil
 }
 
-// index finds out what each tensor is, and the model's shape.
+// index finds the Param of each tensor and infers the shape of the model.
 func (c *Checkpoint) index() error {
-	c.Layout = mostNamed(c.Tensors)
+	c.Layout = bestLayout(c.Tensors)
 	c.byParam = make(map[Param]*Tensor, len(c.Tensors))
 	if c.Layout == nil {
 		return nil
@@ -167,8 +224,10 @@ func (c *Checkpoint) index() error {
 	return c.readConfig()
 }
 
-// mostNamed is the layout that knows most of the names.
-func mostNamed(tensors []*Tensor) *Layout {
+// bestLayout returns the layout that knows the most of the names, nil if none
+// knows any. Trying all of them is safe: a name of a layer exists in one layout
+// only.
+func bestLayout(tensors []*Tensor) *Layout {
 	var best *Layout
 	most := 0
 	for _, l := range layouts {
@@ -185,11 +244,13 @@ func mostNamed(tensors []*Tensor) *Layout {
 	return best
 }
 
-// readConfig takes over what the checkpoint says of its model's shape.
+// readConfig completes the shape that the tensors have with the shape that the
+// checkpoint states.
 func (c *Checkpoint) readConfig() error {
-	if err := c.readStated(); err != nil {
+	if err := c.readDeclared(); err != nil {
 		return err
 	}
+	// An output matrix in the files counts, whatever config.json states.
 	if c.byParam[Param{Role: Output}] != nil {
 		c.Config.TiedEmbeddings = false
 	}
@@ -199,19 +260,17 @@ func (c *Checkpoint) readConfig() error {
 	return nil
 }
 
-// readStated reads the metadata of a GGUF file, or the params.json or
-// config.json beside the tensors, if there is one.
-func (c *Checkpoint) readStated() error {
-	if c.metadata != nil {
-		if err := c.Config.readGGUF(c.metadata); err != nil {
+// readDeclared reads the shape that the checkpoint states: the metadata of a
+// GGUF file, or the config.json or params.json beside the tensors, if it
+// exists.
+func (c *Checkpoint) readDeclared() error {
+	if c.config != nil {
+		if err := c.config(&c.Config); err != nil {
 			return whole(c.Format, c.Path, ErrMalformed, "%v", err)
 		}
 		return nil
 	}
-	name, read := "config.json", c.Config.readHF
-	if c.Layout == Meta {
-		name, read = "params.json", c.Config.readMeta
-	}
+	name := c.Layout.configFile
 	text, err := c.File(name)
 	if notExist(err) {
 		return nil
@@ -219,16 +278,17 @@ func (c *Checkpoint) readStated() error {
 	if err != nil {
 		return err
 	}
-	if err := read(text); err != nil {
-		return whole(c.Format, filepath.Join(c.dir, name), ErrMalformed, "%v", err)
+	if err := c.Layout.readConfig(&c.Config, text); err != nil {
+		return whole(c.Format, c.storage.join(c.dir, name), ErrMalformed, "%v", err)
 	}
 	return nil
 }
 
-// Tensor is the tensor that holds a weight, nil when there is none.
+// Tensor returns the tensor that holds a weight, nil if there is none.
 func (c *Checkpoint) Tensor(p Param) *Tensor { return c.byParam[p] }
 
-// Params lists the weights that the checkpoint holds, by layer and role.
+// Params returns the weights that the checkpoint holds, sorted by layer and
+// role.
 func (c *Checkpoint) Params() []Param {
 	params := make([]Param, 0, len(c.byParam))
 	for p := range c.byParam {

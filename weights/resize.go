@@ -11,19 +11,19 @@ import (
 	"github.com/koala-go/sdk/internal/half"
 )
 
-// ResizeVocab adds rows to the embedding and the output matrix, up to so many
-// in all, each the mean of the rows that are there: what Alpaca's script does
-// to a base before it adds a difference whose vocabulary has one more token.
-// Both are read as F32 from then on, as the script reads them. The mean is
-// summed in float64 and rounded once, so that its last bits may differ from
-// the script's.
+// ResizeVocab adds rows to the embedding and the output matrix until they have
+// the given number. Each new row is the mean of the original rows. Alpaca's
+// script does the same to a base before it adds a difference whose vocabulary
+// has one more token. Both matrices are read as F32 from then on, as the script
+// reads them. The mean is summed in float64 and rounded once, so its last bits
+// may differ from the script's.
 func (c *Checkpoint) ResizeVocab(rows int) error {
 	more := rows - c.Config.Vocab
 	if more == 0 {
 		return nil
 	}
 	if more < 0 {
-		return &ModelError{fmt.Sprintf("the vocabulary has %d rows, which is more than %d", c.Config.Vocab, rows), c.Path, "take a base of the original vocabulary"}
+		return &ModelError{fmt.Sprintf("the vocabulary has %d rows, more than the %d that are wanted", c.Config.Vocab, rows), c.Path, "take a base of the original vocabulary"}
 	}
 	for _, role := range []Role{Embed, Output} {
 		t := c.byParam[Param{Role: role}]
@@ -41,28 +41,31 @@ func (c *Checkpoint) ResizeVocab(rows int) error {
 	return nil
 }
 
-// grow is a tensor with more rows, or columns where it is stored transposed.
+// grow returns a tensor with more rows, or with more columns if it is stored
+// transposed.
 func (c *Checkpoint) grow(t *Tensor, more int64) (*Tensor, error) {
 	mean, err := c.meanRow(t.Param)
 	if err != nil {
 		return nil, err
 	}
 	grown := *t
-	grown.DType, grown.turned, grown.Shape = dtype.F32, nil, slices.Clone(t.Shape)
+	grown.DType, grown.columns, grown.Shape = dtype.F32, nil, slices.Clone(t.Shape)
 	axis := 0
 	if t.layout.Transposed(t.Param.Role) {
 		axis = 1
 	}
 	grown.Shape[axis] += more
+	// The original rows stay in the file; only the new ones are in memory.
 	old := *t
-	old.DType, old.data = dtype.F32, widen(t.DType, t.data, t.Len())
+	old.DType, old.data = dtype.F32, newDecoder(t.DType, t.data, t.Len())
 	added := Tensor{DType: dtype.F32, Shape: slices.Clone(t.Shape), data: bytes.NewReader(repeated(mean, more, axis))}
 	added.Shape[axis] = more
-	grown.data = join(axis, []*Tensor{&old, &added})
+	grown.data = concat(axis, []*Tensor{&old, &added})
 	return &grown, nil
 }
 
-// repeated stores a row so often below itself, or as so many columns.
+// repeated returns a matrix as F32 in which a row is repeated: as rows for axis
+// 0, as columns for axis 1.
 func repeated(row []float32, times int64, axis int) []byte {
 	var b []byte
 	for i := range times * int64(len(row)) {
@@ -75,7 +78,7 @@ func repeated(row []float32, times int64, axis int) []byte {
 	return b
 }
 
-// meanRow is the mean of the rows of an embedding.
+// meanRow returns the mean of the rows of an embedding.
 func (c *Checkpoint) meanRow(p Param) ([]float32, error) {
 	v, err := c.View(p, Meta)
 	if err != nil {

@@ -9,75 +9,74 @@ import (
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/vfs"
 )
 
 // Tensor describes one array of a checkpoint and reads it.
 type Tensor struct {
-	Name  string // as the file calls it
-	Param Param  // what it is
-	DType dtype.Type
-	Shape []int64 // as stored
+	Name  string     // in the file
+	Param Param      // the weight that it holds
+	DType dtype.Type // of the elements
+	Shape []int64    // as stored, outermost dimension first
 
-	Path   string // the file that holds it
-	Offset int64  // of its first byte there
+	Path   string // of the file, the first of several shards
+	Offset int64  // of the first byte in that file
 
 	layout  *Layout
 	data    io.ReaderAt
-	turned  io.ReaderAt // the same column by column, where the file holds it so
+	columns io.ReaderAt // the elements column by column, nil unless the file holds them so
 	extents []extent
 }
 
-// extent is a part of a file that a tensor lies in.
+// extent is a range of a file that holds elements of a tensor.
 type extent struct {
-	file   vfs.File
+	file   *openFile
 	off, n int64
 }
 
-// Len is the number of elements.
+// Len returns the number of elements.
 func (t *Tensor) Len() int64 {
 	n, _ := dtype.Elements(t.Shape)
 	return n
 }
 
-// Bytes is the number of bytes of the elements.
+// Bytes returns the size of the elements in bytes, as stored.
 func (t *Tensor) Bytes() int64 {
 	n, _ := t.DType.Bytes(t.Shape)
 	return n
 }
 
-// ReadAt reads the tensor's elements as bytes: little-endian, row-major,
-// contiguous. It is an io.ReaderAt over Bytes() bytes.
+// ReadAt reads the bytes of the elements as stored: little-endian, row by row,
+// without gaps. It is an io.ReaderAt of Bytes() bytes.
 func (t *Tensor) ReadAt(p []byte, off int64) (int, error) { return t.data.ReadAt(p, off) }
 
-// elements are the tensor's elements, row by row, in the type in which they
-// are read.
+// elements reads the elements row by row in the type that they are decoded to.
 func (t *Tensor) elements() io.ReaderAt {
 	if t.DType.Decoded() == t.DType {
 		return t.data
 	}
-	return widen(t.DType, t.data, t.Len())
+	return newDecoder(t.DType, t.data, t.Len())
 }
 
-// read fills p from one of the tensor's readers, which has elements of the
-// type in which they are read, and names the file in its error.
+// read fills p from one of the tensor's readers of decoded elements. Its error
+// names the file and the offset there.
 func (t *Tensor) read(from io.ReaderAt, p []byte, off int64) error {
 	err := bounded.ReadFull(from, p, off)
 	if err != nil {
+		// The offset is of decoded elements, those of the file may be smaller.
 		at := t.Offset + int64(float64(off)*float64(t.Bytes())/float64(t.Len()*t.DType.Decoded().Size()))
 		return fmt.Errorf("reading tensor %q at byte %d of %s: %w", t.Name, at, t.Path, err)
 	}
 	return nil
 }
 
-// Float32s reads len(dst) elements from the first on, widened to float32,
+// Float32s reads len(dst) elements from element first on, converted to float32,
 // which is exact.
 func (t *Tensor) Float32s(dst []float32, first int64) error {
 	return readValues(t, dst, first, half.Floats)
 }
 
-// Float16s reads len(dst) elements from the first on. Elements of an F16
-// tensor are read as they are, others are rounded to nearest, ties to even.
+// Float16s reads len(dst) elements from element first on. Elements of an F16
+// tensor are read as they are; others are rounded to nearest, ties to even.
 func (t *Tensor) Float16s(dst []float16.Float16, first int64) error {
 	return readValues(t, dst, first, func(dst []float16.Float16, src []byte, from dtype.Type) {
 		bits := make([]byte, 2*len(dst))
@@ -91,10 +90,10 @@ func (t *Tensor) Float16s(dst []float16.Float16, first int64) error {
 // readValues reads elements in pieces of a few KiB and decodes them.
 func readValues[T any](t *Tensor, dst []T, first int64, decode func([]T, []byte, dtype.Type)) error {
 	if !t.DType.IsWeight() {
-		return fmt.Errorf("tensor %q is of type %s, not one that weights come in: %w", t.Name, t.DType, ErrUnsupported)
+		return fmt.Errorf("tensor %q has type %s, which cannot hold weights: %w", t.Name, t.DType, ErrUnsupported)
 	}
 	if first < 0 || int64(len(dst)) > t.Len()-first {
-		return fmt.Errorf("elements %d to %d of tensor %q, which has %d: %w", first, first+int64(len(dst)), t.Name, t.Len(), io.ErrUnexpectedEOF)
+		return fmt.Errorf("reading elements %d to %d of tensor %q, which has %d: %w", first, first+int64(len(dst)), t.Name, t.Len(), io.ErrUnexpectedEOF)
 	}
 	from, size := t.DType.Decoded(), t.DType.Decoded().Size()
 	elements := t.elements()
@@ -110,8 +109,8 @@ func readValues[T any](t *Tensor, dst []T, first int64, decode func([]T, []byte,
 	return nil
 }
 
-// features are the tensor's rows and columns as [out, in], from its shape and
-// layout; in is 1 for a vector.
+// features returns the rows and columns of the weight as [out, in], from the
+// shape and the layout. For a vector, in is 1.
 func (t *Tensor) features() (out, in int64) {
 	switch {
 	case len(t.Shape) == 0:

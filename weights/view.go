@@ -8,40 +8,43 @@ import (
 	"github.com/koala-go/sdk/internal/half"
 )
 
-// View is a weight as another layout would store it: transposed, with the
-// rows of heads reordered, or just as it is. It reads blocks of its rows and
-// holds no data.
+// View reads a weight as another layout stores it: transposed, with the rows of
+// heads reordered, or unchanged. It reads blocks of rows and holds no data.
 type View struct {
-	Shape []int64    // in the view's layout
-	DType dtype.Type // as it is read, see DType.Read: a view does not round
+	Shape []int64    // in the layout of the view
+	DType dtype.Type // of the elements as they are read: the tensor's DType.Decoded
 
 	tensor     *Tensor
 	source     io.ReaderAt
 	rows, cols int64 // of the view; a vector is one row
-	turned     bool  // stored with rows and columns exchanged
+	transposed bool  // the store has the rows of the view as columns
 	order      rotary
-	orderCols  bool // the order is of the view's columns, not of its rows
+	orderCols  bool // the columns of the view are reordered, not its rows
 }
 
-// View presents the weight that holds p in the layout. It is an error when
-// the checkpoint has no such weight, or when rows must be reordered and the
+// View returns the weight p in the layout l. It returns a *ModelError if the
+// checkpoint does not have the weight, or if rows have to be reordered and the
 // number of heads is unknown.
 func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
-	t := c.holder(p)
+	t := c.tensorOf(p)
 	if t == nil {
-		return nil, &ModelError{fmt.Sprintf("there is no weight %v", p), c.Path, "take a whole LLaMA checkpoint"}
+		return nil, &ModelError{fmt.Sprintf("weight %v is missing", p), c.Path, "take a whole LLaMA checkpoint"}
 	}
 	role := t.Param.Role
 	if want := c.Layout.Shape(role, &c.Config); len(t.Shape) != len(want) {
-		return nil, &ModelError{fmt.Sprintf("tensor %q has shape %v where %v is due", t.Name, t.Shape, want), c.Path, "take a whole LLaMA checkpoint"}
+		return nil, &ModelError{fmt.Sprintf("tensor %q has shape %v, want %v", t.Name, t.Shape, want), c.Path, "take a whole LLaMA checkpoint"}
 	}
 	out, in := t.features()
 	v := &View{DType: t.DType.Decoded(), tensor: t, source: t.elements(), rows: out, cols: in, orderCols: l.Transposed(p.Role)}
 	transposed := c.Layout.Transposed(role)
-	if t.turned != nil && t.DType.IsFloat() {
-		v.source, transposed = t.turned, !transposed
+	// A matrix that torch stored column by column is read as its transpose: in
+	// the order of the file instead of in small pieces. That reader returns stored
+	// elements, so it serves only types that need no decoding.
+	if t.columns != nil && t.DType.IsFloat() {
+		v.source, transposed = t.columns, !transposed
 	}
-	v.turned = transposed != l.Transposed(p.Role)
+	// Transposing the store and transposing for the layout cancel out.
+	v.transposed = transposed != l.Transposed(p.Role)
 	switch {
 	case len(t.Shape) == 1:
 		v.rows, v.cols, v.Shape = 1, out, []int64{out}
@@ -60,25 +63,25 @@ func (c *Checkpoint) View(p Param, l *Layout) (*View, error) {
 	return v, nil
 }
 
-// holder is the tensor that holds a weight; of tied embeddings the output
-// matrix is the embedding.
-func (c *Checkpoint) holder(p Param) *Tensor {
+// tensorOf returns the tensor that holds a weight. For tied embeddings, the
+// embedding holds the output matrix too.
+func (c *Checkpoint) tensorOf(p Param) *Tensor {
 	if p.Role == Output && c.byParam[p] == nil && c.Config.TiedEmbeddings {
 		p.Role = Embed
 	}
 	return c.byParam[p]
 }
 
-// rotary is the order of the rows of Q and K: in Meta's layout the two parts
-// of a rotary pair are neighbours, in Hugging Face's they stand half a head
-// apart. The zero value reorders nothing.
+// rotary is the order of the rows of Q and K. In Meta's layout the two rows of
+// a rotary pair are neighbours; in Hugging Face's they are half a head apart.
+// The zero value reorders nothing.
 type rotary struct {
 	head   int64 // rows of one head
-	halves bool  // the view has halves and the store pairs, or else the reverse
+	halves bool  // the view has halves and the store has pairs; false for the reverse
 }
 
-// stored is where row r of the view is stored. For heads of D rows,
-// halves row h·D + j·D/2 + i is pairs row h·D + 2i + j.
+// stored returns the row of the store that is row r of the view. For heads of D
+// rows, row h·D + j·D/2 + i of halves is row h·D + 2i + j of pairs.
 func (o rotary) stored(r int64) int64 {
 	if o.head == 0 {
 		return r
@@ -90,15 +93,15 @@ func (o rotary) stored(r int64) int64 {
 	return h + k%2*(o.head/2) + k/2
 }
 
-// Rows is the number of rows; a vector is one row.
+// Rows returns the number of rows. A vector is one row.
 func (v *View) Rows() int64 { return v.rows }
 
-// RowBytes is the length of a row in bytes.
+// RowBytes returns the size of a row in bytes.
 func (v *View) RowBytes() int64 { return v.cols * v.DType.Size() }
 
-// Step is the number of rows that blocks should be a multiple of: a whole
-// head where the rows of heads are reordered, else 1. Other blocks are read
-// too, at the cost of reading whole heads.
+// Step returns the number that the bounds of blocks should be multiples of: the
+// rows of a head if the rows of heads are reordered, else 1. Other blocks are
+// read too, at the cost of reading whole heads.
 func (v *View) Step() int64 {
 	if v.order.head > 0 && !v.orderCols {
 		return v.order.head
@@ -106,25 +109,27 @@ func (v *View) Step() int64 {
 	return 1
 }
 
-// Scratch is the number of bytes of scratch space that ReadRows needs for a
-// block of n rows that begins and ends at multiples of Step.
+// Scratch returns the number of bytes of scratch space that ReadRows needs for
+// a block of n rows that begins and ends at multiples of Step.
 func (v *View) Scratch(n int64) int64 {
-	if v.asStored() {
+	if v.isStored() {
 		return 0
 	}
 	return n * v.RowBytes()
 }
 
-// ReadRows reads n rows from the first on into dst, of n·RowBytes() bytes.
-// scratch is space to work in, of Scratch(n) bytes, or nil to allocate it.
+// ReadRows reads n rows from row first on into dst, which has n·RowBytes()
+// bytes. scratch is working space of Scratch(n) bytes; nil means that ReadRows
+// allocates it.
 func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 	if first < 0 || n < 0 || n > v.rows-first || int64(len(dst)) != n*v.RowBytes() {
-		return fmt.Errorf("rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
+		return fmt.Errorf("reading rows %d to %d into %d bytes: tensor %q has %d rows of %d bytes", first, first+n, len(dst), v.tensor.Name, v.rows, v.RowBytes())
 	}
-	if v.asStored() {
+	if v.isStored() {
 		return v.tensor.read(v.source, dst, first*v.RowBytes())
 	}
 	step := v.Step()
+	// A reordered row may come from any row of its head, so whole heads are read.
 	if from, to := first/step*step, (first+n+step-1)/step*step; from != first || to != first+n {
 		wide := make([]byte, (to-from)*v.RowBytes())
 		err := v.readBlock(wide, from, to-from, nil)
@@ -134,17 +139,17 @@ func (v *View) ReadRows(dst []byte, first, n int64, scratch []byte) error {
 	return v.readBlock(dst, first, n, scratch)
 }
 
-// asStored is true when the view's rows are the store's.
-func (v *View) asStored() bool { return !v.turned && v.order.head == 0 }
+// isStored reports whether the rows of the view are those of the store.
+func (v *View) isStored() bool { return !v.transposed && v.order.head == 0 }
 
-// readBlock reads a block of whole steps that is not as it is stored.
+// readBlock reads a block of whole steps that is transposed or reordered.
 func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
 	if need := v.Scratch(n); int64(len(scratch)) < need {
 		scratch = make([]byte, need)
 	}
 	scratch = scratch[:len(dst)]
-	if v.turned {
-		return v.readTurned(dst, first, n, scratch)
+	if v.transposed {
+		return v.readTransposed(dst, first, n, scratch)
 	}
 	if err := v.tensor.read(v.source, scratch, first*v.RowBytes()); err != nil {
 		return err
@@ -161,7 +166,7 @@ func (v *View) readBlock(dst []byte, first, n int64, scratch []byte) error {
 	return nil
 }
 
-// permuteCols puts the elements of each row into the view's order.
+// permuteCols reorders the elements of each row.
 func (v *View) permuteCols(dst, src []byte) {
 	size := v.DType.Size()
 	order := make([]int64, v.cols)
@@ -175,49 +180,53 @@ func (v *View) permuteCols(dst, src []byte) {
 	}
 }
 
-// expectPlain is the size up to which Expect reads ahead what is read in the
-// order in which it is stored: of more, the system does by itself.
-const expectPlain = 32 << 20
+// prefetchPlain is the size up to which Prefetch gives advice for a view that
+// is read in the order of the store. The system reads ahead by itself in larger
+// ones.
+const prefetchPlain = 32 << 20
 
-// Expect tells the system that the weight is about to be read, so that it
-// reads ahead. The blocks of a view that is Turned take a piece of every row of
-// the store, in which the system would see no order.
-func (v *View) Expect() {
-	if v.turned || v.tensor.Bytes() <= expectPlain {
+// Prefetch advises the system that the weight is about to be read. The advice
+// matters for a Transposed view: a block of it takes a piece of every row of
+// the store, an order that the system does not recognize.
+func (v *View) Prefetch() {
+	if v.transposed || v.tensor.Bytes() <= prefetchPlain {
 		for _, s := range v.tensor.extents {
-			s.file.Expect(s.off, s.n)
+			s.file.prefetch(s.off, s.n)
 		}
 	}
 }
 
-// Forget tells the system that the weight will not be read again soon.
-func (v *View) Forget() {
+// Release advises the system that the weight will not be read again soon.
+func (v *View) Release() {
 	for _, s := range v.tensor.extents {
-		s.file.Forget(s.off, s.n)
+		s.file.release(s.off, s.n)
 	}
 }
 
-// Turned says whether the store has the view's rows as columns: ReadRows
-// gathers and transposes them then. Who combines several such views gathers
-// with ReadColumns, combines what is gathered, and transposes once.
-func (v *View) Transposed() bool { return v.turned }
+// Transposed reports whether the store has the rows of the view as columns.
+// ReadRows then gathers and transposes them. To combine several such views,
+// gather them with ReadColumns, combine the gathered blocks, and transpose
+// once.
+func (v *View) Transposed() bool { return v.transposed }
 
-// TurnedAlike says whether both views are Turned, and their gathered blocks
-// have the same elements at the same places.
-func (v *View) TurnedAlike(w *View) bool {
-	return v.turned && w.turned && v.order == w.order && v.orderCols == w.orderCols
+// TransposedLike reports whether both views are Transposed and have the same
+// elements at the same places of their gathered blocks.
+func (v *View) TransposedLike(w *View) bool {
+	return v.transposed && w.transposed && v.order == w.order && v.orderCols == w.orderCols
 }
 
-// ReadColumns reads n rows of a view that is Turned, from the first on, as the
-// store has them: a matrix of a row for each of the view's columns, and of n
-// columns. It becomes the view's block when it is transposed and its column c
-// put in row order[c]; a nil order is the identity. The block begins and ends
+// ReadColumns reads n rows of a Transposed view, from row first on, as the
+// store has them: as a matrix of n columns with one row for each column of the
+// view. To get the block of the view, transpose the matrix and put its column c
+// into row order[c]; a nil order changes nothing. The block must begin and end
 // at multiples of Step.
 func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error) {
 	size := v.DType.Size()
 	if n == v.rows && !v.orderCols { // all of it, in one piece
 		return v.blockOrder(first, n), v.tensor.read(v.source, dst[:v.cols*n*size], 0)
 	}
+	// The block takes n consecutive elements of each row of the store, and the
+	// rows of the store in the order of the view's columns.
 	for c := range v.cols {
 		row := c
 		if v.orderCols {
@@ -230,15 +239,15 @@ func (v *View) ReadColumns(dst []byte, first, n int64) (order []int32, err error
 	return v.blockOrder(first, n), nil
 }
 
-// ReadCorner reads the leading rows and columns of a matrix whose rows are not
+// ReadCorner reads the first rows and columns of a matrix whose rows are not
 // reordered into dst, row by row. It costs a read for each row, or for each
-// column of a view that is Turned. scratch has the length of dst, too.
+// column of a Transposed view. scratch has the length of dst.
 func (v *View) ReadCorner(dst []byte, rows, cols int64, scratch []byte) error {
 	size := v.DType.Size()
 	if v.order.head > 0 || rows > v.rows || cols > v.cols || int64(len(dst)) != rows*cols*size || len(scratch) < len(dst) {
-		return fmt.Errorf("%d × %d elements of tensor %q, %d × %d, into %d bytes", rows, cols, v.tensor.Name, v.rows, v.cols, len(dst))
+		return fmt.Errorf("reading a corner of %d × %d elements of tensor %q, which has %d × %d, into %d bytes", rows, cols, v.tensor.Name, v.rows, v.cols, len(dst))
 	}
-	if !v.turned {
+	if !v.transposed {
 		return v.readLeading(dst, rows, cols*size, v.cols*size)
 	}
 	stored := scratch[:len(dst)]
@@ -249,7 +258,7 @@ func (v *View) ReadCorner(dst []byte, rows, cols int64, scratch []byte) error {
 	return nil
 }
 
-// readLeading reads the first n bytes of each of the store's first rows.
+// readLeading reads the first n bytes of each of the first rows of the store.
 func (v *View) readLeading(dst []byte, rows, n, row int64) error {
 	for r := range rows {
 		if err := v.tensor.read(v.source, dst[r*n:(r+1)*n], r*row); err != nil {
@@ -259,9 +268,9 @@ func (v *View) readLeading(dst []byte, rows, n, row int64) error {
 	return nil
 }
 
-// readTurned gathers a block of columns of the store, which is the block of
-// rows, and transposes it.
-func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
+// readTransposed gathers a block of columns of the store, which are the rows of
+// the block, and transposes it.
+func (v *View) readTransposed(dst []byte, first, n int64, gathered []byte) error {
 	order, err := v.ReadColumns(gathered, first, n)
 	if err == nil {
 		half.Transpose(dst, gathered, int(v.cols), int(n), int(v.DType.Size()), order)
@@ -269,7 +278,7 @@ func (v *View) readTurned(dst []byte, first, n int64, gathered []byte) error {
 	return err
 }
 
-// blockOrder says which row of a block each gathered column becomes.
+// blockOrder returns the row of a block that each gathered column becomes.
 func (v *View) blockOrder(first, n int64) []int32 {
 	if v.order.head == 0 || v.orderCols {
 		return nil

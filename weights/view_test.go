@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/x448/float16"
 
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/weights"
+
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/tensor"
-	"github.com/koala-go/sdk/internal/testmodel"
-	"github.com/koala-go/sdk/weights"
 )
 
 // stored opens Tiny with its values, in each format.
@@ -22,7 +23,7 @@ func stored(t *testing.T) map[string]*weights.Checkpoint {
 	t.Helper()
 	list := map[string]*weights.Checkpoint{}
 	for _, format := range []weights.Format{weights.FormatSafetensors, weights.FormatEasyLM} {
-		path := model(t, testmodel.Options{Format: format, DType: dtype.F16, Values: testmodel.Tiny.Base})
+		path := model(t, &modeltest.Options{Format: format, DType: dtype.F16, Values: modeltest.Tiny.Base})
 		list[string(format)] = open(t, path, &weights.OpenOptions{Heads: 4})
 	}
 	return list
@@ -36,8 +37,8 @@ func whole(t *testing.T, v *weights.View) []byte {
 	return b
 }
 
-// TestViewsAgree reads every weight in every layout: it does not matter in
-// which layout it is stored.
+// TestViewsAgree reads every weight in every layout. The stored layout does not
+// matter.
 func TestViewsAgree(t *testing.T) {
 	s := stored(t)
 	hf, easylm := s["safetensors"], s["easylm"]
@@ -60,8 +61,8 @@ func TestViewsAgree(t *testing.T) {
 	}
 }
 
-// TestViewPermutes compares one element after the other with the formula:
-// Hugging Face's row h·D + j·D/2 + i is Meta's row h·D + 2i + j.
+// TestViewPermutes compares each element with the formula: Hugging Face's row
+// h·D + j·D/2 + i is Meta's row h·D + 2i + j.
 func TestViewPermutes(t *testing.T) {
 	const heads, d = 4, 16
 	for format, c := range stored(t) {
@@ -76,7 +77,7 @@ func TestViewPermutes(t *testing.T) {
 						for col := range 64 {
 							at := 2 * ((h*d+j*d/2+i)*64 + col)
 							got := uint16(b[at]) | uint16(b[at+1])<<8
-							require.Equal(t, testmodel.Tiny.Base(p, h*d+2*i+j, col), got, "%s %v", format, p)
+							require.Equal(t, modeltest.Tiny.Base(p, h*d+2*i+j, col), got, "%s %v", format, p)
 						}
 					}
 				}
@@ -85,8 +86,8 @@ func TestViewPermutes(t *testing.T) {
 	}
 }
 
-// TestBlocks reads blocks of every size at many offsets, whole heads or not,
-// with scratch space or without: they are parts of the whole.
+// TestBlocks compares blocks of every size at many offsets, whole heads or not,
+// with scratch space or without, with parts of the whole.
 func TestBlocks(t *testing.T) {
 	for format, c := range stored(t) {
 		for _, role := range roles() {
@@ -111,8 +112,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestBlocksDoNotAllocate: with scratch space, no more is made. (The one
-// allocation is the table of a transposition's block, of fixed size.)
+// TestBlocksDoNotAllocate checks that ReadRows uses the scratch space. Its one
+// allocation is the table of a transposed block, of fixed size.
 func TestBlocksDoNotAllocate(t *testing.T) {
 	c := stored(t)["easylm"]
 	for _, role := range []weights.Role{weights.Gate, weights.Down, weights.Embed, weights.Norm} {
@@ -145,7 +146,8 @@ func TestRowsOutOfRange(t *testing.T) {
 	}
 }
 
-// TestViewWithoutHeads fails where rows are to be permuted, and only there.
+// TestViewWithoutHeads fails for weights whose rows are permuted, and only for
+// those.
 func TestViewWithoutHeads(t *testing.T) {
 	c := open(t, stored(t)["easylm"].Path, nil)
 	require.NoError(t, c.Complete())
@@ -164,7 +166,7 @@ func TestViewWithoutHeads(t *testing.T) {
 	}
 }
 
-// TestViewOfNothing asks for weights that are not there.
+// TestViewOfNothing asks for weights that the checkpoint does not have.
 func TestViewOfNothing(t *testing.T) {
 	c := open(t, tiny(t), nil)
 	for _, p := range []weights.Param{{}, {Role: weights.Ignored}, {Layer: 2, Role: weights.Q}, {Layer: -1, Role: weights.Q}, {Layer: 1, Role: weights.Embed}} {
@@ -184,7 +186,7 @@ func TestValues(t *testing.T) {
 	require.NoError(t, w.Float32s(floats, 0))
 	require.NoError(t, w.Float16s(halves, 0))
 	for i := range halves {
-		want := float16.Frombits(testmodel.Tiny.Base(p, i/64, i%64))
+		want := float16.Frombits(modeltest.Tiny.Base(p, i/64, i%64))
 		require.Equal(t, want, halves[i])
 		require.Equal(t, want.Float32(), floats[i])
 	}
@@ -201,13 +203,14 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestValuesAreRounded reads other types as fp16: to nearest, ties to even.
+// TestValuesAreRounded reads other types as fp16: rounded to nearest, ties to
+// even.
 func TestValuesAreRounded(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, single), []tensor.Tensor{array("f32", "F32", 6), array("i64", "I64", 1)})
 	b, err := os.ReadFile(filepath.Join(dir, single))
 	require.NoError(t, err)
-	at := len(b) - 4*6 // F32 stands after I64
+	at := len(b) - 4*6 // F32 follows I64
 	for i, f := range []float32{1, 1 + 1.0/2048, 1 + 3.0/2048, 65520, -1e-8, float32(math.Inf(-1))} {
 		bits := math.Float32bits(f)
 		for k := range 4 {
@@ -228,8 +231,8 @@ func TestValuesAreRounded(t *testing.T) {
 	require.Equal(t, []float16.Float16{0x3c00, 0x3c00, 0x3c02, 0x7c00, 0x8000, 0xfc00}, got)
 }
 
-// TestCutAfterOpening shortens a file that is open: an error that names the
-// file and the tensor.
+// TestCutAfterOpening shortens a file that is open. The error names the file
+// and the tensor.
 func TestCutAfterOpening(t *testing.T) {
 	c := stored(t)["easylm"]
 	require.NoError(t, os.Truncate(c.Path, 1000))

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -31,7 +31,7 @@ var formats = map[string]weights.Spec{
 func plan(t *testing.T, name string) *weights.Plan {
 	t.Helper()
 	spec := formats[name]
-	spec.Config = testmodel.Tiny.Config()
+	spec.Config = modeltest.Tiny.Config()
 	spec.DTypes = types(&spec.Config, dtype.F16)
 	if name == "two types" {
 		for p := range spec.DTypes {
@@ -45,13 +45,13 @@ func plan(t *testing.T, name string) *weights.Plan {
 	return p
 }
 
-// fill writes every weight, each full of a byte of its own.
+// fill writes every weight, each filled with a byte of its own.
 func fill(t *testing.T, w *weights.Writer, p *weights.Plan) {
 	t.Helper()
 	var group sync.WaitGroup
 	for q := range p.Spec.DTypes {
 		group.Go(func() {
-			b := bytes.Repeat([]byte{mark(q)}, int(p.Place(q).Bytes()))
+			b := bytes.Repeat([]byte{mark(q)}, int(p.Placement(q).Bytes()))
 			half := len(b) / 2
 			if w.WriteAt(q, b[half:], int64(half)) != nil || w.WriteAt(q, b[:half], 0) != nil {
 				t.Errorf("writing %v", q)
@@ -66,7 +66,7 @@ func mark(p weights.Param) byte { return byte(p.Layer<<4 | int(p.Role)) }
 // requireFilled opens an output that fill wrote.
 func requireFilled(t *testing.T, path string, p *weights.Plan) {
 	t.Helper()
-	c := open(t, path, &weights.OpenOptions{Heads: testmodel.Tiny.Heads})
+	c := open(t, path, &weights.OpenOptions{Heads: modeltest.Tiny.Heads})
 	require.NoError(t, c.Complete())
 	require.Equal(t, shape(c), []int{2, 64, 176, 128, 4, 4})
 	for q, dt := range p.Spec.DTypes {
@@ -90,8 +90,8 @@ func list(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestWriter writes each kind of output: nothing stands at its path before
-// Commit, and only it stands there afterwards.
+// TestWriter writes each kind of output. Nothing exists at its path before
+// Commit, and only the output exists there afterwards.
 func TestWriter(t *testing.T) {
 	for name := range formats {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestWriter(t *testing.T) {
 			out := filepath.Join(dir, "out")
 			before := openFiles()
 			p := plan(t, name)
-			w, err := p.Create(out, nil)
+			w, err := p.Create(t.Context(), out, nil)
 			require.NoError(t, err)
 			require.NoFileExists(t, out)
 			require.NoDirExists(t, out)
@@ -132,7 +132,7 @@ func requireSizes(t *testing.T, out string, p *weights.Plan) {
 	}
 }
 
-// TestAbort leaves what stood there, and nothing else.
+// TestAbort keeps the earlier output, and nothing else.
 func TestAbort(t *testing.T) {
 	for name := range formats {
 		dir := t.TempDir()
@@ -143,7 +143,7 @@ func TestAbort(t *testing.T) {
 				require.NoError(t, os.WriteFile(out, []byte("old"), 0o644))
 			}
 			before := openFiles()
-			w, err := p.Create(out, &weights.CreateOptions{Replace: true})
+			w, err := p.Create(t.Context(), out, &weights.CreateOptions{Replace: true})
 			require.NoError(t, err)
 			fill(t, w, p)
 			require.NoError(t, w.Abort())
@@ -161,14 +161,14 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestReplace replaces an earlier output only when that is allowed.
+// TestReplace replaces an earlier output only if that is allowed.
 func TestReplace(t *testing.T) {
 	for name := range formats {
 		dir := t.TempDir()
 		out := filepath.Join(dir, "out")
 		p := plan(t, name)
 		for _, replace := range []bool{false, false, true} {
-			w, err := p.Create(out, &weights.CreateOptions{Replace: replace})
+			w, err := p.Create(t.Context(), out, &weights.CreateOptions{Replace: replace})
 			require.NoError(t, err)
 			fill(t, w, p)
 			_, statErr := os.Stat(out)
@@ -184,14 +184,14 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestWriteOutside writes where no weight is.
+// TestWriteOutside writes outside of weights.
 func TestWriteOutside(t *testing.T) {
 	for name := range formats {
 		p := plan(t, name)
-		w, err := p.Create(filepath.Join(t.TempDir(), "out"), nil)
+		w, err := p.Create(t.Context(), filepath.Join(t.TempDir(), "out"), nil)
 		require.NoError(t, err)
 		gate := weights.Param{Layer: 1, Role: weights.Gate}
-		size := p.Place(gate).Bytes()
+		size := p.Placement(gate).Bytes()
 		require.EqualValues(t, 2*64*176, size)
 		for _, x := range []struct {
 			p      weights.Param
@@ -207,11 +207,11 @@ func TestWriteOutside(t *testing.T) {
 	}
 }
 
-// TestIndexOfShards reads the index with nothing of this module's.
+// TestIndexOfShards reads the index without this module's code.
 func TestIndexOfShards(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	p := plan(t, "two types")
-	w, err := p.Create(out, nil)
+	w, err := p.Create(t.Context(), out, nil)
 	require.NoError(t, err)
 	fill(t, w, p)
 	require.NoError(t, w.Commit())
@@ -225,15 +225,15 @@ func TestIndexOfShards(t *testing.T) {
 		Map map[string]string `json:"weight_map"`
 	}
 	require.NoError(t, json.Unmarshal(text, &index))
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	require.Equal(t, config.Parameters(), index.Metadata.Parameters)
 	require.Equal(t, 2*config.Parameters()+2*64*5, index.Metadata.Size, "five norms of 64 in F32")
 	require.Len(t, index.Map, 21)
 	shards := map[string]int64{}
 	for tensor, shard := range index.Map {
 		q := weights.HuggingFace.Param(tensor)
-		require.Equal(t, shard, p.Files[p.Place(q).Parts[0].File].Name)
-		shards[shard] += p.Place(q).Bytes()
+		require.Equal(t, shard, p.Files[p.Placement(q).Parts[0].File].Name)
+		shards[shard] += p.Placement(q).Bytes()
 	}
 	for _, name := range list(t, out) {
 		if strings.HasSuffix(name, ".safetensors") {
@@ -243,16 +243,16 @@ func TestIndexOfShards(t *testing.T) {
 	}
 }
 
-// TestFilesOfPlan adds small files, of which some replace what is made.
+// TestFilesOfPlan adds small files, some of which replace generated ones.
 func TestFilesOfPlan(t *testing.T) {
 	spec := formats["one file"]
-	spec.Config = testmodel.Tiny.Config()
+	spec.Config = modeltest.Tiny.Config()
 	spec.DTypes = types(&spec.Config, dtype.BF16)
 	spec.Files = map[string][]byte{"tokenizer.model": []byte("pieces"), "generation_config.json": []byte("{}"), "empty": nil}
 	out := filepath.Join(t.TempDir(), "out")
 	p, err := spec.Plan()
 	require.NoError(t, err)
-	w, err := p.Create(out, nil)
+	w, err := p.Create(t.Context(), out, nil)
 	require.NoError(t, err)
 	require.NoError(t, w.Commit())
 	require.Equal(t, []string{"config.json", "empty", "generation_config.json", single, "tokenizer.model"}, list(t, out))
@@ -271,22 +271,22 @@ func TestFilesOfPlan(t *testing.T) {
 	}
 }
 
-// TestBadPlans cannot be laid out or made.
+// TestBadPlans plans outputs that cannot be laid out or created.
 func TestBadPlans(t *testing.T) {
-	config := testmodel.Tiny.Config()
+	config := modeltest.Tiny.Config()
 	for _, format := range []weights.Format{weights.FormatFlax, "meta", ""} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.F16)}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+		require.ErrorIs(t, err, weights.ErrOptions, format)
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch, weights.FormatGGUF} {
 		for _, dt := range []dtype.Type{"I64", "F64", "F4", "f16", "Q4_0", ""} {
 			_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dt)}).Plan()
-			require.ErrorIs(t, err, weights.ErrUnsupported, "%s of %q", format, dt)
+			require.ErrorIs(t, err, weights.ErrOptions, "%s of %q", format, dt)
 		}
 	}
 	for _, format := range []weights.Format{weights.FormatEasyLM, weights.FormatSafetensors, weights.FormatTorch} {
 		_, err := (&weights.Spec{Format: format, Config: config, DTypes: types(&config, dtype.Q8_0)}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, format)
+		require.ErrorIs(t, err, weights.ErrOptions, format)
 	}
 	noHeads := config
 	noHeads.Heads = 0
@@ -297,21 +297,21 @@ func TestBadPlans(t *testing.T) {
 	}
 	for _, shards := range []int{-1, 3, 5, 16} {
 		_, err := (&weights.Spec{Format: weights.FormatTorch, Config: config, DTypes: types(&config, dtype.F16), Shards: shards}).Plan()
-		require.ErrorIs(t, err, weights.ErrUnsupported, "%d shards", shards)
+		require.ErrorIs(t, err, weights.ErrOptions, "%d shards", shards)
 	}
 	odd := config
 	odd.FFN = 177
 	_, err := (&weights.Spec{Format: weights.FormatTorch, Config: odd, DTypes: types(&config, dtype.F16), Shards: 2}).Plan()
-	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] is not divided by 2 shards")
+	require.ErrorContains(t, err, "layer 0 gate of shape [177 64] cannot be divided among 2 shards")
 
 	dir := t.TempDir()
-	_, err = plan(t, "stream").Create(filepath.Join(dir, "absent", "out"), nil)
+	_, err = plan(t, "stream").Create(t.Context(), filepath.Join(dir, "absent", "out"), nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	spec := weights.Spec{Format: weights.FormatSafetensors, Config: config, DTypes: types(&config, dtype.F16), Files: map[string][]byte{"../escape": nil}}
 	p, err := spec.Plan()
 	require.NoError(t, err)
 	before := openFiles()
-	_, err = p.Create(filepath.Join(dir, "out"), nil)
+	_, err = p.Create(t.Context(), filepath.Join(dir, "out"), nil)
 	require.ErrorContains(t, err, "escape")
 	require.Empty(t, list(t, dir))
 	require.Equal(t, before, openFiles(), "files are left open")

@@ -1,17 +1,18 @@
-// Package local runs a model in this process: no server, nothing to install. It
-// is for small models, demonstrations and tests; for others llama.cpp is the
-// better place, above all with weights of fewer bits.
+// Package local runs a model in this process, without a server. It is for small
+// models, demonstrations and tests. For other models use llama.cpp, which is
+// faster, above all with quantized weights.
+//
+// Begin with [Open] and pass the [Model] to koala.Chat.Ask:
 //
 //	m, err := local.Open(ctx, "koala-3b", nil)
-//	…
-//	chat.Ask(ctx, m, "Hello!", os.Stdout)
+//	ending, err := chat.Ask(ctx, m, "Hello!", os.Stdout)
 //
-// A [Model] is a koala.Completer. It reads checkpoints of every format that
-// package weights knows, and keeps the weights in memory, each in its own type.
-// What it remembers of one prompt it need not compute for the next that begins
-// the same way, as those of a chat do.
+// A [Model] is a koala.Completer. It reads checkpoints of every format of package
+// weights and keeps each tensor in memory in its own dtype. It keeps the state of
+// the last prompt and reply, so it need not compute again what the next prompt has
+// in common with them, which is most of the prompt in a chat.
 //
-// Greedy replies, those at temperature 0, are the same each time on one
-// machine; on another the sums have other last bits, which can tip the scales
-// between two tokens.
+// Replies at temperature 0 are the same each time on one machine. On another
+// machine, rounding may differ in the last bits and change the choice between two
+// tokens.
 package local

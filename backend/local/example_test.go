@@ -4,17 +4,18 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 )
 
-// A chat with no server. Open reads a checkpoint from files; the model here is
-// a tiny one that is made in memory.
+// Chat without a server. Open reads a checkpoint from files; this model is a tiny one
+// that is made in memory.
 func Example() {
 	ctx := context.Background()
-	checkpoint, err := scripted.Open()
+	checkpoint, err := modeltest.Scripted()
 	if err != nil {
 		panic(err)
 	}
@@ -34,4 +35,35 @@ func Example() {
 	// Output:
 	// Hello! This is a tiny model. How can I help you?
 	// 15 tokens, stream end
+}
+
+// Open a checkpoint from a file, here a GGUF file of the same tiny model.
+func ExampleOpen() {
+	file, err := modeltest.ScriptedGGUF()
+	if err != nil {
+		panic(err)
+	}
+	dir, err := os.MkdirTemp("", "koala")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "tiny.gguf")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		panic(err)
+	}
+	model, err := local.Open(context.Background(), path, &local.Options{Context: 64, Workers: 1})
+	if err != nil {
+		panic(err)
+	}
+	chat, err := koala.New(&koala.Options{Sampling: &koala.Sampling{TopP: 1, MaxTokens: 3}})
+	if err != nil {
+		panic(err)
+	}
+	ending, err := chat.Ask(context.Background(), model, "Hi!", os.Stdout)
+	fmt.Println()
+	fmt.Println(ending.Report.Finish, err)
+	// Output:
+	// Hello! This
+	// limit <nil>
 }

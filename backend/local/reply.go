@@ -4,24 +4,24 @@ import (
 	"context"
 	"slices"
 
-	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// reply is one in the making.
+// reply is a reply that is being made.
 type reply struct {
-	*text
-	request *backend.Request
-	report  *backend.Report
+	*state
+	request *koala.Request
+	report  *koala.Report
 	sampler *sampler
 	decoder *tokenizer.Decoder
-	out     stream
-	pieces  int // of the vocabulary; a model may have more rows
+	out     stopWriter
+	pieces  int // the size of the vocabulary; a model may have more rows
 	buffer  []byte
 }
 
-// run makes the reply in a context of some tokens.
-func (r *reply) run(ctx context.Context, size int) error {
+// run makes the reply. contextLen is the number of tokens of the context.
+func (r *reply) run(ctx context.Context, contextLen int) error {
 	logits, err := r.prompt(ctx)
 	if err != nil {
 		return err
@@ -30,14 +30,14 @@ func (r *reply) run(ctx context.Context, size int) error {
 		id := r.sampler.next(logits[:r.pieces])
 		r.report.ReplyTokens++
 		if slices.Contains(r.request.StopIDs, id) {
-			return r.end(backend.EndToken)
+			return r.finish(koala.EndToken)
 		}
-		ended, err := r.say(id)
+		ended, err := r.emit(id)
 		if ended || err != nil {
 			return err
 		}
-		if r.report.ReplyTokens == r.request.Sampling.MaxTokens || len(r.ids) == size {
-			return r.end(backend.Limit)
+		if r.report.ReplyTokens == r.request.Sampling.MaxTokens || len(r.ids) == contextLen {
+			return r.finish(koala.Limit)
 		}
 		if logits, err = r.append(ctx, id); err != nil {
 			return err
@@ -45,25 +45,28 @@ func (r *reply) run(ctx context.Context, size int) error {
 	}
 }
 
-// promptStep is how many tokens of a prompt pass the model at once: enough to
-// use each weight well, and few enough for the memory that they take.
+// promptStep is the number of tokens of a prompt that pass through the model at
+// once: enough to use each weight many times after it was read, and few enough for
+// the memory that they take.
 const promptStep = 256
 
-// prompt gives the logits behind the prompt. Of tokens that the text begins
-// with already, all but the last are kept.
+// prompt returns the logits after the prompt. It keeps the state of the tokens that
+// the prompt has in common with the last one. The last token of the prompt passes
+// through the model in any case, because its logits are needed.
 func (r *reply) prompt(ctx context.Context) (logits []float32, err error) {
 	ids := r.request.IDs
-	same := 0
-	for same < min(len(r.ids), len(ids)-1) && r.ids[same] == ids[same] {
-		same++
+	common := 0
+	for common < min(len(r.ids), len(ids)-1) && r.ids[common] == ids[common] {
+		common++
 	}
-	r.session.Truncate(same)
-	r.ids = r.ids[:same]
-	// What the decoder makes of a token depends on whether others stood before.
+	r.session.Truncate(common)
+	r.ids = r.ids[:common]
+	// The text of a token depends on whether another token comes before it, so the
+	// decoder must see the prompt.
 	if r.buffer, err = r.decoder.Append(nil, ids); err != nil {
-		return nil, optionError("%v", err)
+		return nil, optionError("Request.IDs", "%w", err)
 	}
-	for part := range slices.Chunk(ids[same:], promptStep) {
+	for part := range slices.Chunk(ids[common:], promptStep) {
 		if logits, err = r.append(ctx, part...); err != nil {
 			return nil, err
 		}
@@ -71,7 +74,7 @@ func (r *reply) prompt(ctx context.Context) (logits []float32, err error) {
 	return logits, nil
 }
 
-// append adds tokens to the text.
+// append passes tokens through the model and returns the logits after the last one.
 func (r *reply) append(ctx context.Context, ids ...tokenizer.Token) ([]float32, error) {
 	logits, err := r.session.Append(ctx, ids)
 	if err == nil {
@@ -80,8 +83,9 @@ func (r *reply) append(ctx context.Context, ids ...tokenizer.Token) ([]float32, 
 	return logits, err
 }
 
-// say writes what a token adds to the reply, and tells whether that ended it.
-func (r *reply) say(id tokenizer.Token) (ended bool, err error) {
+// emit writes the text that a token adds to the reply. It reports whether a stop
+// sequence has ended the reply.
+func (r *reply) emit(id tokenizer.Token) (ended bool, err error) {
 	if r.buffer, err = r.decoder.Append(r.buffer[:0], []tokenizer.Token{id}); err != nil {
 		return false, err
 	}
@@ -91,17 +95,17 @@ func (r *reply) say(id tokenizer.Token) (ended bool, err error) {
 func (r *reply) write(text []byte) (ended bool, err error) {
 	stop, err := r.out.write(text)
 	if err == nil && stop != "" {
-		r.report.Finish, r.report.Stop = backend.StopText, stop
+		r.report.Finish, r.report.Stop = koala.StopText, stop
 	}
 	return stop != "", err
 }
 
-// end writes what waits.
-func (r *reply) end(f backend.Finish) error {
+// finish writes the text that the decoder and the writer hold back.
+func (r *reply) finish(f koala.Finish) error {
 	r.report.Finish = f
 	ended, err := r.write(r.decoder.Flush(r.buffer[:0]))
 	if ended || err != nil {
 		return err
 	}
-	return r.out.give(len(r.out.pending))
+	return r.out.flush(len(r.out.pending))
 }

@@ -6,27 +6,27 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
 )
 
-// sampler chooses tokens. In the order of transformers, with which Koala was
-// served: the logits are divided by the temperature, the TopK likeliest are
-// kept, and of these as many of the likeliest as it takes for their
-// probabilities to reach TopP.
+// sampler chooses tokens, with the steps in the order of the transformers library,
+// with which Koala was served: divide the logits by the temperature, keep the TopK
+// most probable tokens, and of these the most probable ones whose probabilities add
+// up to TopP.
 type sampler struct {
-	backend.Sampling
+	koala.Sampling
 	random *rand.Rand
-	all    []candidate
+	all    []candidate // memory that is used again
 }
 
-// candidate is a token that may come next.
+// candidate is a possible next token.
 type candidate struct {
 	id     int32
 	logit  float32
-	weight float64 // its probability, times that of the likeliest
+	weight float64 // the probability divided by that of the most probable token
 }
 
-func newSampler(s backend.Sampling) *sampler {
+func newSampler(s koala.Sampling) *sampler {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	if s.Seed != nil {
 		random = rand.New(rand.NewPCG(uint64(*s.Seed), 0))
@@ -34,11 +34,11 @@ func newSampler(s backend.Sampling) *sampler {
 	return &sampler{Sampling: s, random: random}
 }
 
-// next is the id of the next token. Of equally likely ones the lowest counts as
-// the likeliest.
+// next chooses the next token. If several are most probable, the one with the lowest
+// id comes first.
 func (s *sampler) next(logits []float32) int32 {
 	if s.Temperature == 0 {
-		return likeliest(logits)
+		return argmax(logits)
 	}
 	s.all = s.all[:0]
 	for id, logit := range logits {
@@ -51,15 +51,16 @@ func (s *sampler) next(logits []float32) int32 {
 	return s.draw(kept)
 }
 
-// draw takes one of the candidates by chance.
+// draw chooses one of the candidates at random by their weights.
 func (s *sampler) draw(kept []candidate) int32 {
-	most := kept[0].logit
+	// Subtract the largest logit, so that no weight overflows.
+	largestLogit := kept[0].logit
 	for _, c := range kept {
-		most = max(most, c.logit)
+		largestLogit = max(largestLogit, c.logit)
 	}
 	total := 0.
 	for i := range kept {
-		kept[i].weight = math.Exp(float64(kept[i].logit-most) / s.Temperature)
+		kept[i].weight = math.Exp(float64(kept[i].logit-largestLogit) / s.Temperature)
 		total += kept[i].weight
 	}
 	if s.TopP < 1 {
@@ -71,19 +72,19 @@ func (s *sampler) draw(kept []candidate) int32 {
 			return c.id
 		}
 	}
-	return kept[len(kept)-1].id // the sum was rounded
+	return kept[len(kept)-1].id // at did not become negative because total is rounded
 }
 
-// nucleus keeps as many of the likeliest as it takes for their weights to reach
-// a sum, at least one, and gives what they reach. Mostly these are few, so that
-// not all need to be sorted.
-func nucleus(all []candidate, enough float64) ([]candidate, float64) {
+// nucleus returns the most probable candidates whose weights reach a sum, at least
+// one, and the sum of their weights. They are few as a rule, so it sorts the 64
+// largest first, and eight times as many each time that they do not suffice.
+func nucleus(all []candidate, want float64) ([]candidate, float64) {
 	for k := 64; ; k *= 8 {
 		best := largest(all, min(k, len(all)))
 		slices.SortFunc(best, candidate.compare)
 		total := 0.
 		for i, c := range best {
-			if total += c.weight; total >= enough {
+			if total += c.weight; total >= want {
 				return best[:i+1], total
 			}
 		}
@@ -93,29 +94,31 @@ func nucleus(all []candidate, enough float64) ([]candidate, float64) {
 	}
 }
 
-// compare puts the likelier first, and the lower id of equals.
+// compare orders candidates by descending logit, and by ascending id if these are
+// equal.
 func (c candidate) compare(d candidate) int {
 	return cmp.Or(cmp.Compare(d.logit, c.logit), cmp.Compare(c.id, d.id))
 }
 
-// largest moves the first k of the order to the front: a heap of the k best so
-// far, the last of them on top.
+// largest moves the first k candidates in the order of compare to the front and
+// returns them, unsorted. It keeps a heap of the k best so far, with the last of them
+// on top.
 func largest(all []candidate, k int) []candidate {
 	heap := all[:k]
 	for i := k/2 - 1; i >= 0; i-- {
-		sink(heap, i)
+		siftDown(heap, i)
 	}
 	for i := k; i < len(all); i++ {
 		if all[i].compare(heap[0]) < 0 {
 			heap[0], all[i] = all[i], heap[0]
-			sink(heap, 0)
+			siftDown(heap, 0)
 		}
 	}
 	return heap
 }
 
-// sink restores the heap below place i.
-func sink(heap []candidate, i int) {
+// siftDown restores the heap below index i.
+func siftDown(heap []candidate, i int) {
 	for {
 		child := 2*i + 1
 		if child >= len(heap) {
@@ -132,7 +135,8 @@ func sink(heap []candidate, i int) {
 	}
 }
 
-func likeliest(logits []float32) int32 {
+// argmax returns the first index of the largest logit.
+func argmax(logits []float32) int32 {
 	best := 0
 	for id, logit := range logits {
 		if logit > logits[best] {

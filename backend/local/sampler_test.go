@@ -8,17 +8,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/backend"
+	"github.com/koala-go/sdk/koala"
 )
 
 func TestGreedy(t *testing.T) {
-	s := newSampler(backend.Sampling{TopP: 1})
+	s := newSampler(koala.Sampling{TopP: 1})
 	require.Equal(t, int32(1), s.next([]float32{0, 2, 1, 2}))
 	require.Equal(t, int32(0), s.next([]float32{-1}))
 }
 
-// shares counts how often each token is chosen.
-func shares(s backend.Sampling, logits []float32, n int) []float64 {
+// shares returns how often each token is chosen, as a part of 1.
+func shares(s koala.Sampling, logits []float32, n int) []float64 {
 	seed := int64(7)
 	s.Seed = &seed
 	sampler := newSampler(s)
@@ -29,10 +29,10 @@ func shares(s backend.Sampling, logits []float32, n int) []float64 {
 	return counts
 }
 
-// TestShares compares with the probabilities by the definition.
+// TestShares compares with the probabilities of the definition.
 func TestShares(t *testing.T) {
 	logits := []float32{0, 3, 1, 2, 3, -5, 2.5}
-	for _, o := range []backend.Sampling{
+	for _, o := range []koala.Sampling{
 		{Temperature: 1, TopP: 1}, {Temperature: 0.5, TopP: 1}, {Temperature: 2, TopP: 1}, {Temperature: 1, TopK: 1, TopP: 1},
 		{Temperature: 1, TopK: 3, TopP: 1}, {Temperature: 1, TopK: 100, TopP: 1}, {Temperature: 1, TopP: 0.5},
 		{Temperature: 1, TopP: 0.9}, {Temperature: 1, TopP: 1e-9}, {Temperature: 3, TopK: 4, TopP: 0.7},
@@ -61,11 +61,11 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestSeed gives the same tokens again, and others with another seed.
+// TestSeed checks that the same seed gives the same tokens, and another seed others.
 func TestSeed(t *testing.T) {
 	logits := make([]float32, 1000)
 	draw := func(seed int64) (ids []int32) {
-		s := newSampler(backend.Sampling{Temperature: 1, TopP: 0.99, TopK: 900, Seed: &seed})
+		s := newSampler(koala.Sampling{Temperature: 1, TopP: 0.99, TopK: 900, Seed: &seed})
 		for range 20 {
 			ids = append(ids, s.next(logits))
 		}
@@ -73,11 +73,11 @@ func TestSeed(t *testing.T) {
 	}
 	require.Equal(t, draw(1), draw(1))
 	require.NotEqual(t, draw(1), draw(2))
-	one, two := newSampler(backend.Sampling{}), newSampler(backend.Sampling{})
+	one, two := newSampler(koala.Sampling{}), newSampler(koala.Sampling{})
 	require.NotEqual(t, one.random.Uint64(), two.random.Uint64())
 }
 
-// TestNucleus compares with sorting, for parts of all sizes.
+// TestNucleus compares with sorting all candidates.
 func TestNucleus(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for n := range 120 {
@@ -100,20 +100,20 @@ func TestNucleus(t *testing.T) {
 	}
 }
 
-// BenchmarkNext draws from a vocabulary of LLaMA's size.
+// BenchmarkNext samples from a vocabulary of LLaMA's size.
 func BenchmarkNext(b *testing.B) {
 	r := rand.New(rand.NewPCG(5, 6))
 	logits := make([]float32, 32000)
 	for i := range logits {
 		logits[i] = float32(r.NormFloat64() * 3)
 	}
-	s := newSampler(backend.Sampling{Temperature: 0.8, TopP: 0.95})
+	s := newSampler(koala.Sampling{Temperature: 0.8, TopP: 0.95})
 	for b.Loop() {
 		s.next(logits)
 	}
 }
 
-// TestLargest compares with sorting.
+// TestLargest compares with sorting all candidates.
 func TestLargest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -132,6 +132,6 @@ func TestLargest(t *testing.T) {
 
 func TestNothingIsAllocatedPerToken(t *testing.T) {
 	logits := make([]float32, 32000)
-	s := newSampler(backend.Sampling{Temperature: 1, TopK: 50, TopP: 0.9})
+	s := newSampler(koala.Sampling{Temperature: 1, TopK: 50, TopP: 0.9})
 	require.Zero(t, testing.AllocsPerRun(20, func() { s.next(logits) }))
 }

@@ -1,9 +1,9 @@
-// Command decode runs a model in memory for bench/decode.py, which runs
-// llama.cpp on the same file.
+// Command decode measures the forward pass on a model in memory. bench/decode.py
+// runs it together with llama.cpp on the same file.
 //
 //	decode write OUT bf16|fp16    writes a model of 1.26 G random weights
 //	decode run MODEL              reads lines "PROMPT REPLY", two numbers of tokens,
-//	                              and answers with the seconds that each took
+//	                              and prints the seconds that each takes
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/internal/half"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -38,19 +38,19 @@ func main() {
 	}
 }
 
-// write makes a GGUF file with LLaMA's vocabulary.
+// write writes a GGUF file with LLaMA's vocabulary.
 func write(path string, dt dtype.Type) error {
-	s := scripted.Spec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dt)
+	s := modeltest.GGUFSpec("random", weights.Config{Layers: 22, Dim: 2048, FFN: 5632, Heads: 32, NormEps: 1e-6, Context: 2048}, dt)
 	plan, err := s.Plan()
 	if err != nil {
 		return err
 	}
-	w, err := plan.Create(path, nil)
+	w, err := plan.Create(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
 	for i, p := range plan.Order() {
-		if err := w.WriteAt(p, random(plan.Place(p), s.DTypes[p], uint64(i)), 0); err != nil {
+		if err := w.WriteAt(p, random(plan.Placement(p), s.DTypes[p], uint64(i)), 0); err != nil {
 			return err
 		}
 	}
@@ -60,9 +60,9 @@ func write(path string, dt dtype.Type) error {
 	return w.Commit()
 }
 
-// random are the bytes of a weight: norms of one, and numbers between -0.04 and
-// 0.04.
-func random(at weights.Place, t dtype.Type, seed uint64) []byte {
+// random returns the bytes of a tensor. Norms are ones; matrices are xorshift
+// numbers between -0.04 and 0.04.
+func random(at weights.Placement, t dtype.Type, seed uint64) []byte {
 	n := int64(1)
 	for _, side := range at.Shape {
 		n *= side
@@ -91,7 +91,7 @@ func random(at weights.Place, t dtype.Type, seed uint64) []byte {
 
 func run(path string) error {
 	ctx := context.Background()
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func run(path string) error {
 	}
 	fmt.Println("ready", half.Kernel())
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		var prompt, reply int
-		if _, err := fmt.Sscan(lines.Text(), &prompt, &reply); err != nil {
+		var promptTokens, replyTokens int
+		if _, err := fmt.Sscan(lines.Text(), &promptTokens, &replyTokens); err != nil {
 			return err
 		}
-		first, rest, err := reading(ctx, m, prompt, reply)
+		first, rest, err := measure(ctx, m, promptTokens, replyTokens)
 		if err != nil {
 			return err
 		}
@@ -114,9 +114,9 @@ func run(path string) error {
 	return nil
 }
 
-// reading is how long a prompt takes, and a greedy reply.
-func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, rest time.Duration, err error) {
-	ids := make([]int32, prompt)
+// measure returns the time for a prompt and the time for a greedy reply.
+func measure(ctx context.Context, m *forward.Model, promptTokens, replyTokens int) (first, rest time.Duration, err error) {
+	ids := make([]int32, promptTokens)
 	for i := range ids {
 		ids[i] = int32(100 + 37*i%30000)
 	}
@@ -125,7 +125,7 @@ func reading(ctx context.Context, m *forward.Model, prompt, reply int) (first, r
 	logits, err := s.Append(ctx, ids)
 	first = time.Since(start)
 	start = time.Now()
-	for i := 0; i < reply && err == nil; i++ {
+	for i := 0; i < replyTokens && err == nil; i++ {
 		best := int32(0)
 		for id, l := range logits {
 			if l > logits[best] {

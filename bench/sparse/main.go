@@ -1,6 +1,6 @@
-// Command sparse writes a pair of checkpoints of any size that take no room: a
-// base (fp16, Hugging Face's layout) and a diff (bf16, an EasyLM stream) whose
-// weights are all zero, in sparse files DIR/base and DIR/diff.stream.
+// Command sparse writes a pair of checkpoints of any size that take no room on the
+// disk: a base DIR/base (fp16, Hugging Face's layout) and a diff DIR/diff.stream
+// (bf16, EasyLM stream). All weights are zero, and the files are sparse.
 //
 //	go -C bench run ./sparse DIR LAYERS WIDTH FEED-FORWARD HEADS
 package main
@@ -12,12 +12,12 @@ import (
 	"path/filepath"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
 func main() {
-	m := testmodel.Model{Vocab: 32000}
+	m := modeltest.Model{Vocab: 32000}
 	if len(os.Args) != 6 {
 		log.Fatal("sparse: give DIR LAYERS WIDTH FEED-FORWARD HEADS")
 	}
@@ -26,7 +26,7 @@ func main() {
 			log.Fatalf("sparse: %s: %v", os.Args[i+2], err)
 		}
 	}
-	for name, o := range map[string]testmodel.Options{
+	for name, o := range map[string]*modeltest.Options{
 		"base":        {Format: weights.FormatSafetensors, DType: dtype.F16},
 		"diff.stream": {Format: weights.FormatEasyLM, DType: dtype.BF16},
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,43 +9,41 @@ import (
 
 	"github.com/koala-go/sdk/backend"
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/diff"
-	"github.com/koala-go/sdk/forward"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
 type chatCmd struct {
-	Backend string `required:"" enum:"llamacpp,ollama,openai,easylm,easylm-chat,local" placeholder:"KIND" help:"The kind of server: ${enum}; local runs a model without one."`
-	URL     string `name:"url" help:"Where it is (default: where such servers are on this machine)."`
-	Name    string `name:"model-name" help:"The name of the model at the server; ollama needs it."`
-	IDs     bool   `name:"ids" xor:"form" help:"Send ids, the default where the server takes them."`
+	Backend string `required:"" enum:"${backends},local" placeholder:"KIND" help:"Kind of server: ${enum}; local runs a model without a server."`
+	URL     string `name:"url" help:"URL of the server (default: the usual port of such a server on this machine)."`
+	Name    string `name:"model-name" help:"Name of the model at the server; ollama requires it."`
+	IDs     bool   `name:"ids" xor:"form" help:"Send ids, which is the default for servers that take them."`
 	Text    bool   `xor:"form" help:"Send text."`
-	BOS     bool   `name:"bos" help:"Begin the ids with BOS, as servers do with text."`
+	BOS     bool   `name:"bos" help:"Put the BOS token before the ids, as servers do before text."`
 
-	Model string `placeholder:"PATH" help:"The checkpoint for --backend local: a file or directory of any format."`
-	Slow  bool   `help:"Run a model of --backend local that makes less than a token a second."`
+	Model string `placeholder:"PATH" help:"Checkpoint for --backend local: a file or directory of any format."`
+	Slow  bool   `help:"With --backend local: run a model that makes less than one token per second."`
 
-	Temperature float64 `default:"1" help:"0 takes the likeliest token (default ${default})."`
-	TopK        int     `name:"top-k" default:"50" help:"0 is no limit (default ${default})."`
-	TopP        float64 `name:"top-p" default:"1" help:"1 is no limit (default ${default})."`
-	Seed        *int64  `help:"Of the random numbers."`
-	MaxTokens   int     `default:"1024" help:"Of a reply (default ${default})."`
-	Context     int     `default:"2048" help:"Tokens of prompt and reply; the oldest turns are left out (default ${default})."`
+	Temperature float64 `default:"1" help:"Sampling temperature; 0 takes the most probable token (default ${default})."`
+	TopK        int     `name:"top-k" default:"50" help:"Sample from this number of most probable tokens; 0 means all (default ${default})."`
+	TopP        float64 `name:"top-p" default:"1" help:"Sample from the most probable tokens that reach this probability; 1 means all (default ${default})."`
+	Seed        *int64  `help:"Seed of the random numbers."`
+	MaxTokens   int     `default:"1024" help:"Maximum number of tokens of a reply (default ${default})."`
+	Context     int     `default:"2048" help:"Maximum number of tokens of prompt and reply; the oldest turns are left out (default ${default})."`
 
-	Load    string        `placeholder:"FILE" help:"Go on with a saved chat."`
-	Words   string        `placeholder:"FILE" help:"Withhold texts that hold one of these words or phrases, one a line."`
-	Check   string        `name:"moderation" placeholder:"URL" help:"Withhold texts that a server with OpenAI's /v1/moderations flags; its key is taken from KOALA_MODERATION_KEY."`
-	Timeout time.Duration `default:"5m" help:"For the first text of a reply (default ${default})."`
-	Quiet   bool          `help:"Nothing on stderr but errors."`
+	Load    string        `placeholder:"FILE" help:"Continue a saved chat."`
+	Words   string        `placeholder:"FILE" help:"Withhold texts that contain a word or phrase of this file, one per line."`
+	Check   string        `name:"moderation" placeholder:"URL" help:"Withhold texts that a server with OpenAI's /v1/moderations flags; KOALA_MODERATION_KEY is its key."`
+	Timeout time.Duration `default:"5m" help:"Time limit for the first text of a reply (default ${default})."`
+	Quiet   bool          `help:"Print only errors on stderr."`
 
-	Tokenizer string `placeholder:"FILE" help:"A tokenizer.model, tokenizer.json or GGUF file (default: LLaMA's vocabulary)."`
+	Tokenizer string `placeholder:"FILE" help:"Tokenizer: a tokenizer.model, tokenizer.json or GGUF file (default: LLaMA's vocabulary)."`
 }
 
 func (c *chatCmd) Help() string {
-	return `On a terminal it is a chat; /help lists its commands, Ctrl-C stops a reply. From a pipe
-each line is a turn, and each reply is printed, then a newline. A key for the server is
-taken from KOALA_API_KEY in the environment.
+	return `On a terminal, koala chat is interactive: /help lists the commands, and Ctrl-C stops a
+reply. From a pipe it reads one query per line and prints each reply and a newline. The
+environment variable KOALA_API_KEY is the key for the server.
 
 Example:
   koala chat --backend llamacpp --url http://localhost:8080
@@ -52,22 +51,22 @@ Example:
   koala chat --backend local --model koala-3b.gguf`
 }
 
-// Validate refuses flags that are of no use together.
+// Validate refuses flags that contradict each other.
 func (c *chatCmd) Validate() error {
 	local := c.Backend == "local"
 	switch {
 	case local && c.Model == "":
 		return errors.New("--backend local needs --model")
 	case local && (c.URL != "" || c.Name != "" || c.Text):
-		return errors.New("--url, --model-name and --text are of servers")
+		return errors.New("--url, --model-name and --text are for servers, not for --backend local")
 	case !local && c.Backend != "" && (c.Model != "" || c.Slow):
-		return errors.New("--model and --slow are of --backend local")
+		return errors.New("--model and --slow are for --backend local")
 	}
 	return nil
 }
 
 func (c *chatCmd) Run(a *app) error {
-	o, err := c.options()
+	o, err := c.options(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -88,24 +87,24 @@ func (c *chatCmd) Run(a *app) error {
 	return s.talk()
 }
 
-// completer is the server, or the model, that the flags ask for.
+// completer returns the server or the model that the flags ask for.
 func (c *chatCmd) completer(a *app, t *tokenizer.Tokenizer) (koala.Completer, error) {
 	if c.Backend != "local" {
 		return c.server()
 	}
-	bar := newProgress(a.stderr, c.Quiet)
+	bar := newProgressBar(a.stderr, c.Quiet)
 	defer bar.finish()
 	return local.Open(a.ctx, c.Model, &local.Options{
 		Tokenizer: t, Context: c.Context, Slow: c.Slow,
-		Progress: func(at forward.Progress) { bar.update(diff.Progress{Stage: "read", Done: at.Done, Total: at.Total}) },
+		Progress: bar.update,
 	})
 }
 
-// server is the client that the flags ask for.
+// server returns the client that the flags ask for.
 func (c *chatCmd) server() (*backend.Client, error) {
 	kind := backend.Kind(c.Backend)
 	if c.IDs && !kind.TakesIDs() {
-		return nil, fmt.Errorf("%s takes no ids: --ids: leave it out", c.Backend)
+		return nil, fmt.Errorf("%s takes no ids: --ids: omit the flag", c.Backend)
 	}
 	if c.URL == "" {
 		c.URL = kind.DefaultURL()
@@ -116,9 +115,9 @@ func (c *chatCmd) server() (*backend.Client, error) {
 	})
 }
 
-// options are those of the chat.
-func (c *chatCmd) options() (*koala.Options, error) {
-	t, err := (&modelFlag{c.Tokenizer}).open()
+// options returns the options of the chat.
+func (c *chatCmd) options(ctx context.Context) (*koala.Options, error) {
+	t, err := (&modelFlag{c.Tokenizer}).open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +132,7 @@ func (c *chatCmd) options() (*koala.Options, error) {
 	return o, err
 }
 
-// moderator is that of the flags, nil for none.
+// moderator returns the moderator that the flags ask for, or nil.
 func (c *chatCmd) moderator() (koala.Moderator, error) {
 	var all koala.Moderators
 	if c.Words != "" {

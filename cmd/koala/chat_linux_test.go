@@ -22,7 +22,7 @@ import (
 	"github.com/koala-go/sdk/koala"
 )
 
-// openTerminal makes a pseudo-terminal: the person's side and the program's.
+// openTerminal opens the two sides of a pseudo-terminal.
 func openTerminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -62,7 +62,7 @@ func TestPerson(t *testing.T) {
 	go func() { done <- s.talk() }()
 	for _, step := range []struct{ typed, shown string }{
 		{"Hello!\r", "got 17 ids at 1"},
-		{"\x1b[A\r", "a[31mbc"}, // the line before, out of the history
+		{"\x1b[A\r", "a[31mbc"}, // the last line, from the history
 		{"/temperature 0.5\r", "temperature 0.5"},
 		{"/nope\r", "koala chat: unknown command"},
 		{"/reset\r", "/reset"},
@@ -79,9 +79,9 @@ func TestPerson(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// TestCtrlC is the program on a terminal of its own: a reply is shown while it
-// comes, Ctrl-C stops it and keeps the chat and what was shown, and the program
-// goes on; Ctrl-C at the prompt leaves.
+// TestCtrlC runs the program on a terminal of its own. The terminal shows a reply while it
+// arrives. Ctrl-C stops the reply and keeps the chat and the beginning of the reply, and
+// the program goes on. Ctrl-C at the prompt ends the program.
 func TestCtrlC(t *testing.T) {
 	gone := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func TestCtrlC(t *testing.T) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprint(w, "data: {\"content\":\" Once upon\",\"stop\":false}\n\n")
 		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done() // the client hangs up
+		<-r.Context().Done() // until the client closes the connection
 		close(gone)
 	}))
 	defer server.Close()
@@ -98,17 +98,17 @@ func TestCtrlC(t *testing.T) {
 	go func() { _, _ = io.Copy(&seen, person) }()
 	saved := filepath.Join(t.TempDir(), "saved.json")
 	c := exec.CommandContext(t.Context(), os.Args[0], "chat", "--backend", "llamacpp", "--url", server.URL)
-	c.Args[0] = "koala" // which TestMain knows
+	c.Args[0] = "koala" // TestMain runs the program under this name
 	c.Stdin, c.Stdout, c.Stderr = program, program, program
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(t, c.Start())
-	for _, step := range []struct{ shown, behind, typed string }{
+	for _, step := range []struct{ shown, next, typed string }{
 		{"> ", "", "Tell!\r"},
 		{"Once upon", "", "\x03"},
 		{"(stopped)", "> ", "/save " + saved + "\r"},
 		{saved, "> ", "\x03"},
 	} {
-		require.True(t, seen.waits(step.shown, step.behind), "%q, and no %q", seen.String(), step.shown)
+		require.True(t, seen.waits(step.shown, step.next), "%q, and no %q", seen.String(), step.shown)
 		_, err := io.WriteString(person, step.typed)
 		require.NoError(t, err)
 	}
@@ -119,7 +119,7 @@ func TestCtrlC(t *testing.T) {
 	require.Contains(t, string(data), `"messages":[{"role":"user","content":"Tell!"},{"role":"assistant","content":"Once upon"}]`)
 }
 
-// screen is what a terminal shows.
+// screen records what a terminal shows.
 type screen struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -137,13 +137,13 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-// shows waits for a text and the prompt behind it.
+// shows waits for a text and the prompt after it.
 func (s *screen) shows(text string) bool { return s.waits(text, "> ") }
 
-// waits waits for a text and another one behind it.
-func (s *screen) waits(text, behind string) bool {
+// waits waits for a text and another one after it.
+func (s *screen) waits(text, next string) bool {
 	for range 500 {
-		if _, after, found := strings.Cut(s.String(), text); found && strings.Contains(after, behind) {
+		if _, after, found := strings.Cut(s.String(), text); found && strings.Contains(after, next) {
 			return true
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -7,40 +7,40 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/koala-go/sdk/internal/vfs"
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/prompt"
 )
 
-// session is a chat with a person or a script.
+// session is a chat on a terminal or with a script.
 type session struct {
 	*app
 	server   koala.Completer
 	chat     *koala.Chat
-	context  int // tokens, for the meter
-	quiet    bool
-	terminal bool // a person's
+	context  int  // the number of tokens that the meter shows
+	quiet    bool // print only errors on stderr
+	terminal bool // a person types the queries
 }
 
-const chatHelp = `/reset               forget everything
+const chatHelp = `/reset               forget the conversation
 /retry               ask for another reply
 /save FILE           save the chat
-/load FILE           go on with a saved chat
-/temperature [T]     show or set it
-/help                this
-/quit                or Ctrl-D: leave
-//text               say what begins with a slash
-A line that ends in a backslash goes on in the next one; pasted lines stay together.
-Ctrl-C stops a reply.
+/load FILE           continue a saved chat
+/temperature [T]     show or set the temperature
+/help                show this list
+/quit                leave; so does Ctrl-D
+//text               send a query that begins with a slash
+A backslash at the end of a line continues the query on the next line. Pasted lines are
+one query. Ctrl-C stops a reply.
 `
 
 // errQuit ends the chat.
 var errQuit = errors.New("quit")
 
-// line does what a line asks for.
+// line executes a line: a command or a query.
 func (s *session) line(ctx context.Context, text string) error {
 	if rest, escaped := strings.CutPrefix(text, "//"); escaped {
 		return s.ask(ctx, "/"+rest)
@@ -68,11 +68,11 @@ func (s *session) line(ctx context.Context, text string) error {
 	case "/quit":
 		return errQuit
 	}
-	return fmt.Errorf("unknown command: %.40q: /help lists them; begin with // to say it", name)
+	return fmt.Errorf("unknown command: %.40q: /help lists the commands; begin a query with // to send a slash", name)
 }
 
-// ask asks for a reply and prints it. A reply that the person stopped stays in
-// the chat as far as it came.
+// ask requests a reply and prints it. If the person stops a reply, its beginning stays
+// in the chat.
 func (s *session) ask(ctx context.Context, text string) error {
 	var shown strings.Builder
 	ending, err := s.chat.Ask(ctx, s.server, text, io.MultiWriter(s.output(), &shown))
@@ -87,12 +87,11 @@ func (s *session) ask(ctx context.Context, text string) error {
 	return s.replied(ending, err, shown.Len() > 0)
 }
 
-// retry asks for another reply to the last query. When there is none, the old
-// one stays.
+// retry requests another reply to the last query. If that fails, the old reply stays.
 func (s *session) retry(ctx context.Context) error {
 	turns := s.chat.Conversation()
 	if len(turns) == 0 {
-		return errors.New("nothing to ask again: /retry: say something first")
+		return errors.New("no query yet: /retry: send a query first")
 	}
 	old := turns[len(turns)-1]
 	if old.Role == prompt.Assistant {
@@ -108,11 +107,11 @@ func (s *session) retry(ctx context.Context) error {
 	return s.replied(ending, err, shown.Len() > 0)
 }
 
-// replied ends the line of a reply and shows the meter.
+// replied prints the newline after a reply and the number of tokens.
 func (s *session) replied(ending koala.Ending, err error, shown bool) error {
 	if err == nil || shown {
-		if _, wrong := io.WriteString(s.stdout, "\n"); wrong != nil {
-			return wrong
+		if _, err := io.WriteString(s.stdout, "\n"); err != nil {
+			return err
 		}
 	}
 	if err != nil || s.quiet {
@@ -127,7 +126,8 @@ func (s *session) replied(ending koala.Ending, err error, shown bool) error {
 	return nil
 }
 
-// output is where replies go. On a terminal nothing in them can control it.
+// output returns the writer for replies. On a terminal it removes control characters,
+// with which a model could control the terminal.
 func (s *session) output() io.Writer {
 	if s.terminal {
 		return plainWriter{s.stdout}
@@ -135,7 +135,7 @@ func (s *session) output() io.Writer {
 	return s.stdout
 }
 
-// plainWriter leaves out control characters but for tabs and newlines.
+// plainWriter removes control characters other than tabs and newlines.
 type plainWriter struct{ w io.Writer }
 
 func (p plainWriter) Write(text []byte) (int, error) {
@@ -156,7 +156,7 @@ func (s *session) temperature(argument string) error {
 	if argument != "" {
 		t, err := strconv.ParseFloat(argument, 64)
 		if err != nil || !(t >= 0 && t <= 100) {
-			return fmt.Errorf("%.40q is no temperature: /temperature: give a number from 0, like 0.7", argument)
+			return fmt.Errorf("%.40q is not a temperature: /temperature: use a number from 0, like 0.7", argument)
 		}
 		o.Temperature = t
 		s.chat.SetSampling(o)
@@ -167,33 +167,46 @@ func (s *session) temperature(argument string) error {
 	return nil
 }
 
-// save writes the chat to a file, which appears whole or not at all.
+// save writes the chat to a file in one step: the file is replaced by the whole chat or
+// not at all.
 func (s *session) save(path string) error {
 	if path == "" {
-		return errors.New("no file: /save FILE: name one")
+		return errors.New("no file: /save FILE: name the file")
 	}
 	data, err := json.Marshal(s.chat)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".koala-chat-*")
-	if err != nil {
+	// On a terminal, Ctrl-C ends the context of the program, but not the chat.
+	ctx := vfs.NewContext(context.WithoutCancel(s.ctx), privateFS{vfs.FromContext(s.ctx)})
+	return vfs.WriteFile(ctx, path, true, func(w io.Writer) error {
+		_, err := w.Write(append(data, '\n'))
 		return err
-	}
-	defer os.Remove(f.Name()) // not there any more when all went well
-	_, err = f.Write(append(data, '\n'))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	})
 }
 
-// maxSaved bounds a saved chat, in bytes.
+// privateFS creates files that only their owner can read, because chats are
+// private.
+type privateFS struct{ vfs.FS }
+
+// Create creates a file and changes its mode while it is empty.
+func (p privateFS) Create(path string, size int64) (vfs.File, error) {
+	f, err := p.FS.Create(path, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// maxSaved bounds the size of a saved chat in bytes.
 const maxSaved = 64 << 20
 
 func (s *session) load(path string) error {
 	if path == "" {
-		return errors.New("no file: /load FILE: name one")
+		return errors.New("no file: /load FILE: name the file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -205,7 +218,7 @@ func (s *session) load(path string) error {
 		return err
 	}
 	if len(data) > maxSaved {
-		return fmt.Errorf("over %s: %s: no saved chat is that long", bytesText(maxSaved), path)
+		return fmt.Errorf("larger than %s: %s: not a saved chat", bytesText(maxSaved), path)
 	}
 	return s.chat.UnmarshalJSON(data)
 }

@@ -14,20 +14,20 @@ import (
 	"golang.org/x/term"
 )
 
-// talk reads lines until they end.
+// talk executes lines until the input ends.
 func (s *session) talk() error {
 	in, ok := s.stdin.(*os.File)
 	out, ok2 := s.stdout.(*os.File)
 	if ok && ok2 && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) {
-		return s.person(in, out)
+		return s.interact(in, out)
 	}
 	return s.script()
 }
 
-// maxChatLine bounds a line of a script, in bytes.
+// maxChatLine bounds a line of a script in bytes.
 const maxChatLine = 1 << 20
 
-// script takes each line for a turn. The first error ends it.
+// script executes the lines of a pipe. The first error ends it.
 func (s *session) script() error {
 	lines := bufio.NewScanner(s.stdin)
 	lines.Buffer(nil, maxChatLine)
@@ -42,10 +42,9 @@ func (s *session) script() error {
 	return lines.Err()
 }
 
-// person chats on a terminal. An error is told, and the chat goes on. Ctrl-C
-// ends the reply and not the program, so the context of the program does not
-// count here.
-func (s *session) person(in, out *os.File) error {
+// interact chats on a terminal. It prints errors and goes on. Ctrl-C ends the reply and
+// not the program, so the requests do not use the context of the program.
+func (s *session) interact(in, out *os.File) error {
 	s.terminal = true
 	e := &editor{in: in, out: out, t: term.NewTerminal(struct {
 		io.Reader
@@ -55,7 +54,7 @@ func (s *session) person(in, out *os.File) error {
 		fmt.Fprintln(s.stderr, "/help lists the commands, Ctrl-D leaves")
 	}
 	for {
-		text, err := e.turn()
+		text, err := e.query()
 		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
@@ -78,48 +77,48 @@ func (s *session) person(in, out *os.File) error {
 	}
 }
 
-// editor reads what a person types, with a history. The terminal is raw only
-// meanwhile, so that Ctrl-C is a signal while a reply comes.
+// editor reads queries from a terminal, with a history. The terminal is in raw mode only
+// while a person types, so that Ctrl-C is a signal while a reply arrives.
 type editor struct {
 	in, out *os.File
 	t       *term.Terminal
 }
 
-// turn reads a turn: a line, the next ones after a backslash, and all that is
-// pasted. The error is io.EOF for Ctrl-C and Ctrl-D.
-func (e *editor) turn() (string, error) {
+// query reads a query: a line, its continuations after a backslash, and pasted lines. The
+// error is io.EOF for Ctrl-C and Ctrl-D.
+func (e *editor) query() (string, error) {
 	state, err := term.MakeRaw(int(e.in.Fd()))
 	if err != nil {
 		return "", err
 	}
-	restore := func() { _ = term.Restore(int(e.in.Fd()), state) } // there is nothing else to do about it
+	restore := func() { _ = term.Restore(int(e.in.Fd()), state) } // there is no remedy for an error
 	defer restore()
 	defer onTerminate(restore)()
 	if width, height, err := term.GetSize(int(e.out.Fd())); err == nil && width > 0 {
-		_ = e.t.SetSize(width, height) // it only looks worse without
+		_ = e.t.SetSize(width, height) // without the size only the layout is worse
 	}
 	e.t.SetBracketedPasteMode(true)
 	defer e.t.SetBracketedPasteMode(false)
-	return join(e.line)
+	return joinLines(e.line)
 }
 
-func (e *editor) line(prompt string) (string, error) {
-	e.t.SetPrompt(prompt)
+func (e *editor) line(label string) (string, error) {
+	e.t.SetPrompt(label)
 	return e.t.ReadLine()
 }
 
-// join reads lines as long as they belong together.
-func join(line func(prompt string) (string, error)) (string, error) {
+// joinLines reads the lines of one query. line reads a line after a label.
+func joinLines(line func(label string) (string, error)) (string, error) {
 	var text strings.Builder
-	for prompt := "> "; ; prompt = ". " {
-		one, err := line(prompt)
+	for label := "> "; ; label = ". " {
+		next, err := line(label)
 		pasted := errors.Is(err, term.ErrPasteIndicator)
 		if err != nil && !pasted {
 			return "", err
 		}
-		rest, more := strings.CutSuffix(one, `\`)
+		rest, more := strings.CutSuffix(next, `\`)
 		if pasted {
-			rest = one
+			rest = next
 		}
 		text.WriteString(rest)
 		if !more && !pasted {
@@ -129,22 +128,22 @@ func join(line func(prompt string) (string, error)) (string, error) {
 	}
 }
 
-// onTerminate puts the terminal right when the program is told to end while a
-// person types. It gives what ends the watch.
+// onTerminate restores the terminal and exits when the program gets SIGTERM while a person
+// types. The function that it returns ends that.
 func onTerminate(restore func()) (stop func()) {
-	told := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})
-	signal.Notify(told, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGTERM)
 	go func() {
 		select {
-		case <-told:
+		case <-signals:
 			restore()
 			os.Exit(exitInterrupted)
 		case <-done:
 		}
 	}()
 	return func() {
-		signal.Stop(told)
+		signal.Stop(signals)
 		close(done)
 	}
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// fakeServer is a server of every kind. It says what it got: the number of ids,
-// or the text, and the temperature. Its moderations flag bombs, and what it said
-// itself in a second turn.
+// fakeServer is a server of every kind. It replies with what it received: the number of
+// ids or the text, and the temperature. Its moderations flag bombs, and its own reply in
+// a second turn.
 func fakeServer(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
+	var request struct {
 		Prompt      any
 		Prefix      []string `json:"prefix_text"`
 		Context     string
@@ -29,7 +29,7 @@ func fakeServer(w http.ResponseWriter, r *http.Request) {
 		Temperature float64
 		Options     struct{ Temperature float64 }
 	}
-	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -37,13 +37,13 @@ func fakeServer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error":{"message":"Invalid API Key wrong"}}`, http.StatusUnauthorized)
 		return
 	}
-	got := fmt.Sprint(asked.Prompt)
-	if ids, ok := asked.Prompt.([]any); ok {
+	got := fmt.Sprint(request.Prompt)
+	if ids, ok := request.Prompt.([]any); ok {
 		got = fmt.Sprintf("%d ids", len(ids))
-	} else if asked.Prompt == nil {
-		got = fmt.Sprint(asked.Prefix)
+	} else if request.Prompt == nil {
+		got = fmt.Sprint(request.Prefix)
 	}
-	text := fmt.Sprintf(" got %s at %v", strings.NewReplacer("BEGINNING OF CONVERSATION:", "H", "GPT:", "G", "USER:", "U", "</s>", "|").Replace(got), asked.Temperature+asked.Options.Temperature)
+	text := fmt.Sprintf(" got %s at %v", strings.NewReplacer("BEGINNING OF CONVERSATION:", "H", "GPT:", "G", "USER:", "U", "</s>", "|").Replace(got), request.Temperature+request.Options.Temperature)
 	if strings.Contains(got, "esc") {
 		text = " \x1b[31mred\x07"
 	}
@@ -66,7 +66,7 @@ func fakeServer(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, `{"error":{"message":"Incorrect API key moderation-k"}}`, http.StatusUnauthorized)
 			return
 		}
-		fmt.Fprintf(w, `{"results":[{"flagged":%t,"categories":{"violence":true}}]}`, strings.Contains(asked.Input, "bomb") || strings.Contains(asked.Input, "got 33 ids"))
+		fmt.Fprintf(w, `{"results":[{"flagged":%t,"categories":{"violence":true}}]}`, strings.Contains(request.Input, "bomb") || strings.Contains(request.Input, "got 33 ids"))
 	case "/broken/completion":
 		fmt.Fprint(w, "data: {\"content\":\"half\",\"stop\":false}\n\n")
 	default:
@@ -74,7 +74,7 @@ func fakeServer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stopped is a server whose reply the person stops.
+// stopped is a server that stops during its reply, as if the person had stopped it.
 var stopped = koala.CompleterFunc(func(_ context.Context, _ *koala.Request, w io.Writer) error {
 	if _, err := io.WriteString(w, " Once upon"); err != nil {
 		return err
@@ -82,13 +82,13 @@ var stopped = koala.CompleterFunc(func(_ context.Context, _ *koala.Request, w io
 	return context.Canceled
 })
 
-// TestStoppedReply: what was shown of a reply stays in the chat; a retry that is
-// stopped keeps the old reply.
+// TestStoppedReply checks that the beginning of a stopped reply stays in the chat, and that
+// a stopped retry keeps the old reply.
 func TestStoppedReply(t *testing.T) {
 	chat, err := koala.New(nil)
 	require.NoError(t, err)
-	var out, told strings.Builder
-	s := &session{app: &app{stdout: &out, stderr: &told}, server: stopped, chat: chat, terminal: true}
+	var out, notes strings.Builder
+	s := &session{app: &app{stdout: &out, stderr: &notes}, server: stopped, chat: chat, terminal: true}
 	require.ErrorIs(t, s.line(t.Context(), "Tell!"), context.Canceled)
 	want := prompt.Conversation{{Content: "Tell!"}, {Role: prompt.Assistant, Content: "Once upon"}}
 	require.Equal(t, want, chat.Conversation())
@@ -96,13 +96,13 @@ func TestStoppedReply(t *testing.T) {
 	require.Equal(t, want, chat.Conversation())
 	require.Equal(t, "Once upon\nOnce upon\n", out.String())
 
-	s.terminal = false // a script's chat is as it was
+	s.terminal = false // the chat of a script does not change
 	require.ErrorIs(t, s.line(t.Context(), "More!"), context.Canceled)
 	require.Equal(t, want, chat.Conversation())
 }
 
-// TestJoin: what belongs to one turn.
-func TestJoin(t *testing.T) {
+// TestJoinLines checks which lines make one query.
+func TestJoinLines(t *testing.T) {
 	type typed struct {
 		text string
 		err  error
@@ -118,7 +118,7 @@ func TestJoin(t *testing.T) {
 		"end":       {[]typed{{`a\`, nil}, {"", io.EOF}}, "", io.EOF},
 		"broken":    {[]typed{{"", io.ErrClosedPipe}}, "", io.ErrClosedPipe},
 	} {
-		text, err := join(func(string) (string, error) {
+		text, err := joinLines(func(string) (string, error) {
 			next := row.lines[0]
 			row.lines = row.lines[1:]
 			return next.text, next.err

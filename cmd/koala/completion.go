@@ -7,47 +7,52 @@ import (
 )
 
 type completionCmd struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"${enum}."`
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell: ${enum}."`
 }
 
+// Help returns the text below the usage line.
 func (c *completionCmd) Help() string {
-	return `Example:
+	return `Prints a script that completes commands, flags and file names.
+
+Example:
   koala completion bash > /etc/bash_completion.d/koala`
 }
 
-// verb is what completion offers of one verb.
-type verb struct {
+// completedCommand is a command as the scripts offer it.
+type completedCommand struct {
 	name, help string
-	flags      []string // with their dashes
+	flags      []string // each begins with two dashes
 }
 
+// Run executes the command.
 func (c *completionCmd) Run(a *app) error {
-	var verbs []verb
+	var commands []completedCommand
 	for _, node := range a.parser.Model.Children {
-		v := verb{name: node.Name, help: node.Help}
+		command := completedCommand{name: node.Name, help: node.Help}
 		for _, f := range node.Flags {
-			v.flags = append(v.flags, "--"+f.Name)
+			command.flags = append(command.flags, "--"+f.Name)
 		}
-		verbs = append(verbs, v)
+		commands = append(commands, command)
 	}
 	switch c.Shell {
 	case "fish":
-		fishCompletion(a.stdout, verbs)
+		fishCompletion(a.stdout, commands)
 	case "zsh":
 		fmt.Fprintln(a.stdout, "#compdef koala\nautoload -U +X bashcompinit && bashcompinit")
-		bashCompletion(a.stdout, verbs)
+		bashCompletion(a.stdout, commands)
 	default:
-		bashCompletion(a.stdout, verbs)
+		bashCompletion(a.stdout, commands)
 	}
 	return nil
 }
 
-func bashCompletion(w io.Writer, verbs []verb) {
+// bashCompletion writes a script for bash, which zsh can run too.
+func bashCompletion(w io.Writer, commands []completedCommand) {
 	var names []string
 	var cases strings.Builder
-	for _, v := range verbs {
-		names = append(names, v.name)
-		fmt.Fprintf(&cases, "    %s) words=\"%s --help\" ;;\n", v.name, strings.Join(v.flags, " "))
+	for _, command := range commands {
+		names = append(names, command.name)
+		fmt.Fprintf(&cases, "    %s) words=\"%s --help\" ;;\n", command.name, strings.Join(command.flags, " "))
 	}
 	fmt.Fprintf(w, `_koala() {
   local cur="${COMP_WORDS[COMP_CWORD]}" words=""
@@ -66,11 +71,12 @@ complete -o filenames -F _koala koala
 `, strings.Join(names, " "), cases.String())
 }
 
-func fishCompletion(w io.Writer, verbs []verb) {
-	for _, v := range verbs {
-		fmt.Fprintf(w, "complete -c koala -n __fish_use_subcommand -f -a %s -d '%s'\n", v.name, strings.ReplaceAll(v.help, "'", `\'`))
-		for _, f := range v.flags {
-			fmt.Fprintf(w, "complete -c koala -n '__fish_seen_subcommand_from %s' -l %s\n", v.name, strings.TrimPrefix(f, "--"))
+// fishCompletion writes a script for fish.
+func fishCompletion(w io.Writer, commands []completedCommand) {
+	for _, command := range commands {
+		fmt.Fprintf(w, "complete -c koala -n __fish_use_subcommand -f -a %s -d '%s'\n", command.name, strings.ReplaceAll(command.help, "'", `\'`))
+		for _, f := range command.flags {
+			fmt.Fprintf(w, "complete -c koala -n '__fish_seen_subcommand_from %s' -l %s\n", command.name, strings.TrimPrefix(f, "--"))
 		}
 	}
 }

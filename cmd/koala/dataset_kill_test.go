@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sharedSteps are the steps that runs can share, each with its arguments and
-// the files that one run without --count writes of it: those of a name in all
-// units, one after the other, are equal to it.
+// sharedSteps are the steps that several runs can share, with their arguments.
+// The files of a step in all units, one after the other, are equal to the file
+// that one run without --count writes.
 var sharedSteps = []struct {
 	name string
 	args []string
-	file string // in or after each unit
-	once string // a file of the whole, in the shared directory
+	file string // end of the path of a unit's file
+	once string // name of the one file for all units, in the shared directory
 }{
 	{"build", []string{"build", "--source", "hh", "--in", "hh.jsonl", "--in", "hh.array"}, ".jsonl", ""},
 	{"build parquet", []string{"build", "--source", "webgpt", "--in", "webgpt.parquet"}, ".jsonl", ""},
@@ -40,7 +40,7 @@ var sharedSteps = []struct {
 	{"mix of a total", []string{"mix", "--from", "records-*.jsonl=1", "--from", "more.jsonl=3", "--total", "500", "--shuffle"}, ".jsonl", ""},
 }
 
-// sharedInputs writes what the steps read.
+// sharedInputs writes the inputs of the steps.
 func sharedInputs(t *testing.T, dir string) {
 	t.Helper()
 	line := func(i int) string {
@@ -64,7 +64,7 @@ func sharedInputs(t *testing.T, dir string) {
 	}
 }
 
-// tree are a directory's files by their paths in it.
+// tree returns the files and directories below a directory by their paths.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
@@ -84,7 +84,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// sameTree compares directories, without printing what is in them.
+// sameTree compares directories without printing their contents.
 func sameTree(t *testing.T, want, got map[string]string, what string) {
 	t.Helper()
 	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)), what)
@@ -93,77 +93,85 @@ func sameTree(t *testing.T, want, got map[string]string, what string) {
 	}
 }
 
-// TestSharedRunsKilled: what several runs make together is the same for one,
-// two, three and four of them, also when each was killed at random moments,
-// and it is what one run without --count makes. Runs that find all done do
-// nothing.
+// sharedRuns starts runs of steps in a directory and may kill them.
+type sharedRuns struct {
+	dir   string
+	rng   *rand.Rand
+	kills int // number of runs that were killed
+}
+
+// command returns a run with the given output.
+func (r *sharedRuns) command(args []string, out string, more ...string) *exec.Cmd {
+	cmd := exec.Command("koala", append(append([]string{"dataset"}, args...), append(more, "--out", out, "--quiet")...)...)
+	cmd.Dir = r.dir
+	return cmd
+}
+
+// together starts count runs that share the work, and waits for them. Each is
+// killed after a random time up to limit, if that is positive.
+func (r *sharedRuns) together(t *testing.T, args []string, out string, count int, limit time.Duration) {
+	t.Helper()
+	var cmds []*exec.Cmd
+	var outputs []*strings.Builder
+	for index := range count {
+		cmd := r.command(args, out, "--unit-size", "900", "--count", fmt.Sprint(count), "--index", fmt.Sprint(index))
+		text := new(strings.Builder)
+		cmd.Stderr = text
+		require.NoError(t, cmd.Start())
+		cmds, outputs = append(cmds, cmd), append(outputs, text)
+		if limit > 0 {
+			time.AfterFunc(time.Duration(r.rng.Int64N(int64(limit))), func() { _ = cmd.Process.Kill() }) // the run may have ended
+		}
+	}
+	for i, cmd := range cmds {
+		err := cmd.Wait()
+		if cmd.ProcessState.ExitCode() < 0 {
+			r.kills++
+		} else {
+			require.NoError(t, err, "%v: %s", cmd.Args, outputs[i])
+		}
+	}
+}
+
+// TestSharedRunsKilled checks that the joint output of one, two, three and four
+// runs is the same, also if each of them was killed at a random moment and
+// started again, and that it is equal to the output of one run without --count.
+// Runs that find all units done must change nothing.
 func TestSharedRunsKilled(t *testing.T) {
-	dir := t.TempDir()
-	sharedInputs(t, dir)
-	rng := rand.New(rand.NewPCG(1, 2))
-	kills := 0
-	run := func(args []string, out string, more ...string) *exec.Cmd {
-		cmd := exec.Command("koala", append(append([]string{"dataset"}, args...), append(more, "--out", out, "--quiet")...)...)
-		cmd.Dir = dir
-		return cmd
-	}
-	together := func(args []string, out string, count int, most time.Duration) {
-		var runs []*exec.Cmd
-		var outputs []*strings.Builder
-		for index := range count {
-			cmd := run(args, out, "--unit-size", "900", "--count", fmt.Sprint(count), "--index", fmt.Sprint(index))
-			text := new(strings.Builder)
-			cmd.Stderr = text
-			require.NoError(t, cmd.Start())
-			runs, outputs = append(runs, cmd), append(outputs, text)
-			if most > 0 {
-				time.AfterFunc(time.Duration(rng.Int64N(int64(most))), func() { _ = cmd.Process.Kill() }) // it may have ended
-			}
-		}
-		for i, cmd := range runs {
-			err := cmd.Wait()
-			if cmd.ProcessState.ExitCode() < 0 {
-				kills++
-			} else {
-				require.NoError(t, err, "%v: %s", cmd.Args, outputs[i])
-			}
-		}
-	}
+	r := &sharedRuns{dir: t.TempDir(), rng: rand.New(rand.NewPCG(1, 2))}
+	sharedInputs(t, r.dir)
 	counts := 4
 	if testing.Short() {
 		counts = 2
 	}
 	for _, step := range sharedSteps {
-		alone := filepath.Join(dir, step.name+" alone")
-		require.NoError(t, run(step.args, alone).Run(), step.name)
-		var want map[string]string
+		alone := filepath.Join(r.dir, step.name+" alone")
+		require.NoError(t, r.command(step.args, alone).Run(), step.name)
+		start := time.Now()
+		out := filepath.Join(r.dir, step.name+"1")
+		r.together(t, step.args, out, 1, 0)
+		took := max(time.Since(start), 60*time.Millisecond)
+		want := tree(t, out)
+		compareAlone(t, step.name, want, alone, step.file, step.once)
 		for count := 1; count <= counts; count++ {
-			out := filepath.Join(dir, fmt.Sprint(step.name, count))
-			start := time.Now()
-			if count == 1 {
-				together(step.args, out, 1, 0)
-				want = tree(t, out)
-				compareAlone(t, step.name, want, alone, step.file, step.once)
-			}
-			took := time.Since(start)
+			killed := filepath.Join(r.dir, "killed "+step.name+fmt.Sprint(count))
 			for round := range 6 {
 				if testing.Short() && (round > 0 || count != 2) {
 					break
 				}
-				together(step.args, filepath.Join(dir, "killed "+step.name+fmt.Sprint(count)), count, max(took, 60*time.Millisecond))
+				r.together(t, step.args, killed, count, took)
 			}
-			killed := filepath.Join(dir, "killed "+step.name+fmt.Sprint(count))
-			together(step.args, killed, count, 0)
+			r.together(t, step.args, killed, count, 0)
 			sameTree(t, want, tree(t, killed), fmt.Sprint(step.name, " ", count))
-			together(step.args, killed, count, 0)
+			r.together(t, step.args, killed, count, 0)
 			sameTree(t, want, tree(t, killed), step.name+" again")
 		}
 	}
-	t.Logf("%d runs were killed", kills)
-	require.NotZero(t, kills)
+	t.Logf("%d runs were killed", r.kills)
+	require.NotZero(t, r.kills)
 }
 
-// compareAlone compares the units with what one run writes.
+// compareAlone compares the units with the output of one run without --count.
 func compareAlone(t *testing.T, name string, units map[string]string, alone, file, once string) {
 	t.Helper()
 	if once != "" {
@@ -173,7 +181,7 @@ func compareAlone(t *testing.T, name string, units map[string]string, alone, fil
 		return
 	}
 	if file == "" {
-		return // of pack, each unit is a stream of its own
+		return // each unit of pack is a stream of its own
 	}
 	if strings.HasPrefix(file, "/") {
 		alone += file

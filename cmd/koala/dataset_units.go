@@ -5,73 +5,86 @@ import (
 	"errors"
 	"iter"
 	"path/filepath"
+	"slices"
 
 	"github.com/koala-go/sdk/dataset"
 )
 
-// unitFlags divide a step among machines.
+// unitFlags share a step among several runs.
 type unitFlags struct {
-	Index    int  `help:"Do the units whose numbers are this modulo --count." placeholder:"I"`
-	Count    int  `help:"Number of runs that share the work; --out is then a directory that all share, and each unit of the inputs makes an output of its own there, the same for every count." placeholder:"N"`
-	UnitSize size `default:"256MiB" placeholder:"SIZE" help:"Plain files of lines, and Parquet by its row groups, are divided into units of about this size (default ${default})."`
+	Index    int  `placeholder:"I" help:"Number of this run, from 0: it does the units whose numbers are I modulo --count."`
+	Count    int  `placeholder:"N" help:"Number of runs that share the work. --out is then a directory that all runs share. Each unit of the inputs has an output of its own there, which does not depend on N."`
+	UnitSize size `default:"256MiB" placeholder:"SIZE" help:"Approximate size of units, into which plain files of lines and Parquet are divided (default ${default})."`
 }
 
-// at reads the records of a place.
-func (s *step) at(p place) iter.Seq2[dataset.Record, error] {
-	return s.read(p.inputs, dataset.ReadOptions{Start: p.start})
-}
-
-// place is what a step reads and where it writes.
-type place struct {
+// task has the inputs and the output of a step: of all inputs, or of one unit.
+type task struct {
 	inputs []dataset.Input
 	start  dataset.Start
-	out    string
+	out    string // path of the output
 }
 
-// divide finds the units, and which are this run's. Units may take the place
-// of what stands there: their markers tell what is done.
-func (s *step) divide(f *unitFlags, settings any) ([]dataset.Unit, dataset.UnitOptions, error) {
-	o := dataset.UnitOptions{Index: f.Index, Count: f.Count, Force: s.Force, Report: s.report}
-	if contains(s.In, "-") {
+// readTask returns the training records of a task.
+func (s *step) readTask(t task) iter.Seq2[dataset.Record, error] {
+	return s.read(t.inputs, dataset.ReadOptions{Start: t.start})
+}
+
+// readUnit returns the training records of a unit.
+func (s *step) readUnit(u dataset.Unit) iter.Seq2[dataset.Record, error] {
+	return s.readTask(unitTask(u, ""))
+}
+
+func unitTask(u dataset.Unit, out string) task {
+	return task{[]dataset.Input{u.Input}, u.Start, out}
+}
+
+// divide divides the inputs into units, and returns which of them are this
+// run's.
+func (s *step) divide(f *unitFlags, settings any) ([]dataset.Unit, *dataset.UnitOptions, error) {
+	o := &dataset.UnitOptions{Index: f.Index, Count: f.Count, Force: s.Force, Report: s.report}
+	if slices.Contains(s.In, "-") {
 		return nil, o, errors.New("standard input cannot be divided: --count: give files")
 	}
-	units, err := dataset.Units(s.In, int64(f.UnitSize))
+	units, err := dataset.Units(s.a.ctx, dataset.Files(s.In...), int64(f.UnitSize))
 	if err == nil {
-		o.Fingerprint, err = dataset.Fingerprint(s.decisive, settings, int64(f.UnitSize))
+		o.Fingerprint, err = dataset.Fingerprint(s.a.ctx, dataset.Files(s.decisive...), settings, int64(f.UnitSize))
 	}
+	// The markers, and not the outputs, say which units are done. An output
+	// without a marker is a leftover of a killed run and is replaced.
 	s.Force = true
 	return units, o, err
 }
 
-// each does a step for all inputs at once, or for each unit that is this
-// run's.
-func (s *step) each(f *unitFlags, out, end string, settings any, do func(place) error) error {
+// each does a step for all inputs at once or, with --count, for each unit of
+// this run.
+func (s *step) each(f *unitFlags, out, ending string, settings any, do func(task) error) error {
 	if f.Count == 0 {
 		if f.Index != 0 {
 			return errors.New("--index without --count: in the command line: give both")
 		}
-		return do(place{s.inputs(), dataset.Start{}, out})
+		return do(task{s.inputs(), dataset.Start{}, out})
 	}
 	units, o, err := s.divide(f, settings)
 	if err != nil {
 		return err
 	}
-	return dataset.EachUnit(s.a.ctx, out, end, units, o, func(u dataset.Unit, path string) error {
-		return do(place{dataset.Files(u.Path), u.Start, path})
+	return dataset.EachUnit(s.a.ctx, out, ending, units, o, func(u dataset.Unit, path string) error {
+		return do(unitTask(u, path))
 	})
 }
 
-// collect does a step that has one result for all inputs: at once, or for each
-// unit that is this run's. In a shared directory the run that finds all parts
-// there joins them, in name.
-func collect[T any](s *step, f *unitFlags, out, name string, settings any, do func(place) (T, error), join func([]T) iter.Seq2[[]byte, error]) error {
+// collect does a step that has one result for all inputs: at once or, with
+// --count, part by part for each unit of this run. The run that finds the parts
+// of all units joins them, and writes the result to a file of the given name in
+// the shared directory.
+func collect[T any](s *step, f *unitFlags, out, name string, settings any, do func(task) (T, error), join func([]T) iter.Seq2[[]byte, error]) error {
 	if f.Count == 0 {
-		return s.each(f, out, "", nil, func(p place) error {
-			part, err := do(p)
+		return s.each(f, out, "", nil, func(t task) error {
+			part, err := do(t)
 			if err != nil {
 				return err
 			}
-			return s.put(out, join([]T{part}))
+			return s.writeLines(out, join([]T{part}))
 		})
 	}
 	units, o, err := s.divide(f, settings)
@@ -79,7 +92,7 @@ func collect[T any](s *step, f *unitFlags, out, name string, settings any, do fu
 		return err
 	}
 	parts, err := dataset.CollectUnits(s.a.ctx, out, units, o, func(u dataset.Unit) (T, error) {
-		return do(place{dataset.Files(u.Path), u.Start, ""})
+		return do(unitTask(u, ""))
 	})
 	if err != nil || parts == nil {
 		return err
@@ -88,5 +101,5 @@ func collect[T any](s *step, f *unitFlags, out, name string, settings any, do fu
 	if err := copyLines(&text, join(parts)); err != nil {
 		return err
 	}
-	return o.Publish(filepath.Join(out, name), text.Bytes())
+	return dataset.PublishShared(s.a.ctx, filepath.Join(out, name), text.Bytes(), o)
 }

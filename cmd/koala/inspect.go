@@ -10,45 +10,48 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/weights"
 )
 
 type inspectCmd struct {
-	Path        []string `arg:"" help:"Checkpoints: files or directories."`
-	Digest      bool     `help:"Add the sha256 of every tensor's bytes."`
-	Heads       int      `placeholder:"N" help:"Attention heads, where the checkpoint does not tell."`
-	FollowLinks bool     `help:"Allow shards to be symbolic links out of their directory."`
-	JSON        bool     `name:"json" help:"Print one JSON document: an object, or a list for several paths."`
+	Path        []string `arg:"" help:"Checkpoints to show: files or directories."`
+	Digest      bool     `help:"Print the sha256 digest of each tensor's bytes."`
+	Heads       int      `placeholder:"N" help:"Set the number of attention heads (default: read from the checkpoint)."`
+	FollowLinks bool     `help:"Follow symbolic links to shards outside the checkpoint's directory."`
+	JSON        bool     `name:"json" help:"Print one JSON document on stdout: an object, or an array for several paths."`
 }
 
+// Help returns the text below the usage line.
 func (c *inspectCmd) Help() string {
-	return `Reads headers and a glance at the weights, unless --digest is given. Any well-formed file of
-a known format is shown, whether it is a whole LLaMA model or not. --digest also compares the
-checksums that a torch file holds of itself.
+	return `Prints the format, the size and the tensors of each checkpoint. Any well-formed file of a known
+format is accepted, also one that is not a complete LLaMA model. Only the headers and a small
+sample of the weights are read. --digest reads everything, and also checks the checksums
+inside a torch file.
 
 Example:
   koala inspect llama-7b-hf koala_7b_diff_v2`
 }
 
-// inspected describes a checkpoint.
+// inspected is the document that --json prints.
 type inspected struct {
 	Path       string            `json:"path"`
 	Format     weights.Format    `json:"format"`
 	Layout     string            `json:"layout,omitempty"`
-	DType      string            `json:"dtype"` // of the weights; "mixed" when they differ
-	Size       string            `json:"size"`  // "7B", … or "other"
+	DType      string            `json:"dtype"` // of the weights; "mixed" if they differ
+	Size       string            `json:"size"`  // such as "7B", or "other"
 	Parameters int64             `json:"parameters"`
 	Bytes      int64             `json:"bytes"`
 	Complete   bool              `json:"complete"`
-	Problem    string            `json:"problem,omitempty"` // why it is not complete
+	Problem    string            `json:"problem,omitempty"` // why Complete is false
 	NormRMS    float64           `json:"norm_rms,omitempty"`
 	BF16Share  float64           `json:"bf16_share,omitempty"`
-	Suggests   string            `json:"suggests,omitempty"` // what these two suggest
+	Suggests   string            `json:"suggests,omitempty"` // kind of checkpoint that NormRMS and BF16Share suggest
 	Config     *inspectedConfig  `json:"config,omitempty"`
 	Tensors    []inspectedTensor `json:"tensors"`
 }
@@ -58,7 +61,7 @@ type inspectedConfig struct {
 	Dim     int `json:"dim"`
 	FFN     int `json:"ffn"`
 	Vocab   int `json:"vocab"`
-	Heads   int `json:"heads,omitempty"` // absent when unknown
+	Heads   int `json:"heads,omitempty"` // zero if unknown
 	KVHeads int `json:"kv_heads,omitempty"`
 }
 
@@ -72,17 +75,18 @@ type inspectedTensor struct {
 	Offset int64      `json:"offset"`
 	SHA256 string     `json:"sha256,omitempty"`
 
-	is weights.Param
+	param weights.Param
 }
 
+// Run executes the command.
 func (c *inspectCmd) Run(a *app) error {
 	var all []*inspected
 	for _, path := range c.Path {
-		one, err := c.inspect(a, path)
+		shown, err := c.inspect(a, path)
 		if err != nil {
 			return err
 		}
-		all = append(all, one)
+		all = append(all, shown)
 	}
 	switch {
 	case c.JSON && len(all) == 1:
@@ -90,41 +94,41 @@ func (c *inspectCmd) Run(a *app) error {
 	case c.JSON:
 		return printJSON(a.stdout, all)
 	}
-	for i, one := range all {
+	for i, shown := range all {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		one.print(a.stdout)
+		shown.print(a.stdout)
 	}
 	return nil
 }
 
 func (c *inspectCmd) inspect(a *app, path string) (*inspected, error) {
-	ck, err := weights.Open(path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
+	ck, err := weights.Open(a.ctx, path, &weights.OpenOptions{Heads: c.Heads, FollowLinks: c.FollowLinks})
 	if err != nil {
 		return nil, err
 	}
 	defer ck.Close()
-	one := describe(ck)
-	if one.Complete {
-		if err := one.look(ck); err != nil {
+	shown := describe(ck)
+	if shown.Complete {
+		if err := shown.sample(ck); err != nil {
 			return nil, err
 		}
 	}
 	if c.Digest {
-		err = one.digest(a.ctx, ck)
+		err = shown.digest(a.ctx, ck)
 	}
-	return one, err
+	return shown, err
 }
 
-// look adds what a few of the weights suggest.
-func (c *inspected) look(ck *weights.Checkpoint) error {
-	e, err := ck.Evidence()
-	c.NormRMS, c.BF16Share, c.Suggests = e.NormRMS, e.BF16Share, e.Suggests()
+// sample adds the statistics of a small sample of the weights.
+func (c *inspected) sample(ck *weights.Checkpoint) error {
+	e, err := ck.Provenance()
+	c.NormRMS, c.BF16Share, c.Suggests = e.NormRMS, e.BF16Share, e.Describe()
 	return err
 }
 
-// digest adds the digests of all tensors.
+// digest adds the digest of every tensor, and checks the checksums of the file.
 func (c *inspected) digest(ctx context.Context, ck *weights.Checkpoint) (err error) {
 	for i, t := range ck.Tensors {
 		if err := ctx.Err(); err != nil {
@@ -137,53 +141,55 @@ func (c *inspected) digest(ctx context.Context, ck *weights.Checkpoint) (err err
 	return ck.CheckSums(ctx)
 }
 
+// describe returns what the headers of a checkpoint tell.
 func describe(ck *weights.Checkpoint) *inspected {
-	one := &inspected{Path: ck.Path, Format: ck.Format, Size: ck.Config.Size(), Tensors: []inspectedTensor{}}
+	shown := &inspected{Path: ck.Path, Format: ck.Format, Size: ck.Config.Size(), Tensors: []inspectedTensor{}}
 	if ck.Layout != nil {
-		one.Layout = ck.Layout.String()
-		one.Config = &inspectedConfig{ck.Config.Layers, ck.Config.Dim, ck.Config.FFN, ck.Config.Vocab, ck.Config.Heads, ck.Config.KVHeads}
+		shown.Layout = ck.Layout.String()
+		shown.Config = &inspectedConfig{ck.Config.Layers, ck.Config.Dim, ck.Config.FFN, ck.Config.Vocab, ck.Config.Heads, ck.Config.KVHeads}
 	}
 	if err := ck.Complete(); err != nil {
-		one.Problem = err.Error()
+		shown.Problem = err.Error()
 	}
-	one.Complete = one.Problem == ""
+	shown.Complete = shown.Problem == ""
 	for _, t := range ck.Tensors {
-		one.Bytes += t.Bytes()
-		one.Tensors = append(one.Tensors, inspectedTensor{
+		shown.Bytes += t.Bytes()
+		shown.Tensors = append(shown.Tensors, inspectedTensor{
 			Name: t.Name, Param: t.Param.String(), DType: t.DType, Shape: append([]int64{}, t.Shape...), Bytes: t.Bytes(),
-			File: filepath.Base(t.Path), Offset: t.Offset, is: t.Param,
+			File: filepath.Base(t.Path), Offset: t.Offset, param: t.Param,
 		})
 		if t.Param.Role == weights.Ignored {
 			continue
 		}
-		one.Parameters += t.Len()
-		switch one.DType {
+		shown.Parameters += t.Len()
+		switch shown.DType {
 		case "", string(t.DType):
-			one.DType = string(t.DType)
+			shown.DType = string(t.DType)
 		default:
-			one.DType = "mixed"
+			shown.DType = "mixed"
 		}
 	}
-	return one
+	return shown
 }
 
+// digest returns the sha256 digest of the bytes of a tensor.
 func digest(t *weights.Tensor) (string, error) {
 	sum := sha256.New()
 	_, err := io.CopyBuffer(sum, io.NewSectionReader(t, 0, t.Bytes()), make([]byte, 1<<20))
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// print shows a checkpoint to people.
+// print prints a checkpoint for people.
 func (c *inspected) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s, %s, %s, %s\n", c.Path, c.Format, c.DType, plural(len(c.Tensors), "tensor"), bytesText(c.Bytes))
 	if c.Config != nil {
-		fmt.Fprintf(w, "size %s: %s parameters, %s\n", c.Size, grouped(c.Parameters), c.Config)
+		fmt.Fprintf(w, "size %s: %s parameters, %s\n", c.Size, humanize.Comma(c.Parameters), c.Config)
 	}
 	switch {
 	case !c.Complete:
-		fmt.Fprintln(w, "not a whole LLaMA model:", c.Problem)
+		fmt.Fprintln(w, "not a complete LLaMA model:", c.Problem)
 	default:
-		fmt.Fprintf(w, "a whole LLaMA model; looks like %s (RMS of norms %.3g, %.0f %% of weights bf16)\n", c.Suggests, c.NormRMS, 100*c.BF16Share)
+		fmt.Fprintf(w, "a complete LLaMA model; looks like %s (RMS of norm weights %.3g, %.0f %% of weights are bf16 numbers)\n", c.Suggests, c.NormRMS, 100*c.BF16Share)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()
@@ -198,13 +204,13 @@ func (c *inspectedConfig) String() string {
 		s += ", " + plural(c.Heads, "head")
 	}
 	if c.KVHeads != c.Heads {
-		s += fmt.Sprintf(" (%d of keys and values)", c.KVHeads)
+		s += fmt.Sprintf(" (%d for keys and values)", c.KVHeads)
 	}
 	return s
 }
 
-// groups divides the tensors by their headings: what stands outside the
-// layers, the layers in order, what is no weight.
+// groups divides the tensors into the weights outside the layers, the layers in
+// order, and other tensors.
 func (c *inspected) groups() [][]inspectedTensor {
 	rank := func(p weights.Param) int {
 		switch {
@@ -216,10 +222,10 @@ func (c *inspected) groups() [][]inspectedTensor {
 		return math.MaxInt
 	}
 	sorted := slices.Clone(c.Tensors)
-	slices.SortStableFunc(sorted, func(a, b inspectedTensor) int { return cmp.Compare(rank(a.is), rank(b.is)) })
+	slices.SortStableFunc(sorted, func(a, b inspectedTensor) int { return cmp.Compare(rank(a.param), rank(b.param)) })
 	var groups [][]inspectedTensor
 	for i, x := range sorted {
-		if i == 0 || rank(x.is) != rank(sorted[i-1].is) {
+		if i == 0 || rank(x.param) != rank(sorted[i-1].param) {
 			groups = append(groups, nil)
 		}
 		groups[len(groups)-1] = append(groups[len(groups)-1], x)
@@ -227,7 +233,7 @@ func (c *inspected) groups() [][]inspectedTensor {
 	return groups
 }
 
-// heading is what a group of tensors stands under.
+// heading returns the title of the group of a tensor.
 func heading(p weights.Param) string {
 	switch {
 	case p.Role.InLayer():
@@ -235,28 +241,19 @@ func heading(p weights.Param) string {
 	case p.IsWeight():
 		return "outside the layers"
 	}
-	return "no weights"
+	return "other tensors"
 }
 
-// printGroup shows the tensors under a heading, and their sum.
+// printGroup prints a heading with the size of the group, and its tensors.
 func printGroup(t io.Writer, members []inspectedTensor) {
 	var sum int64
 	for _, x := range members {
 		sum += x.Bytes
 	}
-	name := heading(members[0].is)
+	name := heading(members[0].param)
 	fmt.Fprintf(t, "%s\t\t\t\t%s\n", name, bytesText(sum))
 	for _, x := range members {
 		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(x.Shape), "[]"), " ", "×")
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%s@%d\t%s\n", x.Name, strings.TrimPrefix(x.Param, name+" "), x.DType, shape, x.Bytes, x.File, x.Offset, x.SHA256)
 	}
-}
-
-// grouped writes a number with commas.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

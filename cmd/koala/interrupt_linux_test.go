@@ -12,19 +12,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
-// TestInterruptedRecovery interrupts a recovery that has begun to write: it cleans up, or
-// with --resume leaves what the next run goes on with. The code is 130.
+// TestInterruptedRecovery interrupts a recovery that has begun to write. The
+// command removes its partial output, or with --resume keeps it for the next
+// run. The exit code is 130.
 func TestInterruptedRecovery(t *testing.T) {
 	dir := t.TempDir()
-	m := testmodel.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
+	m := modeltest.Model{Layers: 2, Dim: 1024, FFN: 2752, Vocab: 32000, Heads: 16}
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "delta"), filepath.Join(dir, "place", "out")
 	require.NoError(t, os.Mkdir(filepath.Dir(out), 0o755))
-	require.NoError(t, m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16}))
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		for _, resume := range []bool{false, true} {
 			args := []string{"recover", "--base", base, "--diff", delta, "--out", out, "--workers", "1", "--quiet"}
@@ -56,8 +57,9 @@ func command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// interrupt sends a signal as soon as something is in the making, and gives
-// what was said. A run that ends before the signal reaches it is done again.
+// interrupt runs the command, sends it a signal when its journal appears, and
+// returns what it printed on stderr. If a run ends before the signal reaches
+// it, interrupt tries again.
 func interrupt(t *testing.T, signal os.Signal, out string, args []string) string {
 	t.Helper()
 	for range 20 {
@@ -80,8 +82,8 @@ func interrupt(t *testing.T, signal os.Signal, out string, args []string) string
 	return ""
 }
 
-// signalAt sends a signal once there is such a file, and is how the command
-// ends.
+// signalAt sends a signal to a running command as soon as the file exists, and
+// returns the result of the command.
 func signalAt(cmd *exec.Cmd, signal os.Signal, path string) error {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()

@@ -1,6 +1,7 @@
-// Command koala recovers Koala's weights, inspects, compares and converts the
-// checkpoints that people have, and turns conversations and text into tokens. See
-// koala --help.
+// Command koala recovers the weights of Koala from those of LLaMA and the
+// released diff. It also inspects, compares and converts checkpoints, renders
+// and parses prompts, encodes text into tokens, prepares training data, and
+// chats with a model. Run koala --help for its commands.
 package main
 
 import (
@@ -23,23 +24,23 @@ const (
 	exitInterrupted = 130
 )
 
-// cli is the command line: one field a verb.
+// cli is the command line. Each field is a command.
 type cli struct {
-	Inspect    inspectCmd    `cmd:"" help:"Show what a checkpoint holds."`
-	Recover    recoverCmd    `cmd:"" help:"Add a diff to its base: the model comes out."`
-	Diff       diffCmd       `cmd:"" help:"Subtract a base from a model: the diff comes out."`
-	Convert    convertCmd    `cmd:"" help:"Write a checkpoint in another format, layout or type."`
-	Verify     verifyCmd     `cmd:"" help:"Compare an output with its manifest, a list of checksums, or its inputs."`
-	Prompt     promptCmd     `cmd:"" help:"Write a conversation as Koala was trained on it: text or ids."`
-	Parse      parseCmd      `cmd:"" help:"Read such a text back."`
-	Tokenizer  tokenizerCmd  `cmd:"" help:"Turn text into LLaMA's tokens and back."`
-	Dataset    datasetCmd    `cmd:"" help:"Turn public data sets into training records, tokens and batches."`
-	Chat       chatCmd       `cmd:"" help:"Talk to a model on a server."`
+	Inspect    inspectCmd    `cmd:"" help:"Show the contents of checkpoints."`
+	Recover    recoverCmd    `cmd:"" help:"Recover a model: add a diff to its base checkpoint."`
+	Diff       diffCmd       `cmd:"" help:"Make a diff: subtract a base checkpoint from a model."`
+	Convert    convertCmd    `cmd:"" help:"Convert a checkpoint to another format or data type."`
+	Verify     verifyCmd     `cmd:"" help:"Check a checkpoint against its manifest, checksums, its inputs, or logits."`
+	Prompt     promptCmd     `cmd:"" help:"Render a conversation as a prompt: text or token ids."`
+	Parse      parseCmd      `cmd:"" help:"Parse a prompt back into a conversation."`
+	Tokenizer  tokenizerCmd  `cmd:"" help:"Encode text into tokens and decode tokens into text."`
+	Dataset    datasetCmd    `cmd:"" help:"Convert public data sets to training records, tokens and batches."`
+	Chat       chatCmd       `cmd:"" help:"Chat with a model."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
 
-// app is what every verb gets.
+// app is the environment that each command runs in.
 type app struct {
 	ctx            context.Context
 	stdin          io.Reader
@@ -49,35 +50,38 @@ type app struct {
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// exit carries an exit code out of kong, which wants to end the process.
+// exit is the value of the panic that leaves kong's parser, which would
+// otherwise end the process.
 type exit int
 
+// run executes a command line and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			asked, ok := r.(exit)
+			requested, ok := r.(exit)
 			if !ok {
 				panic(r)
 			}
-			code = int(asked)
+			code = int(requested)
 		}
 	}()
 	parser, err := kong.New(&cli{},
 		kong.Name("koala"),
-		kong.Description("Koala's weights from LLaMA's and the released diff, and its prompts as it was trained on them: one static binary."),
+		kong.Description("Recover Koala's weights from LLaMA's and the released diff, and build the prompts that Koala was trained on."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		vars(),
 	)
 	if err != nil {
-		panic(err)
+		panic(err) // a mistake in the struct tags, which every test would find
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		return usage(stderr, args, err)
+		return reportUsage(stderr, err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -85,21 +89,22 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	return report(stderr, k.Command(), err)
 }
 
-// usage reports a command line that cannot be understood.
-func usage(stderr io.Writer, args []string, err error) int {
-	verb := ""
+// reportUsage prints why a command line cannot be parsed and returns the exit
+// code.
+func reportUsage(stderr io.Writer, err error) int {
+	command := ""
 	var parse *kong.ParseError
 	if errors.As(err, &parse) {
-		verb = firstWord(parse.Context.Command())
+		command = firstWord(parse.Context.Command())
 	}
-	if verb != "" {
-		verb = " " + verb
+	if command != "" {
+		command = " " + command
 	}
-	fmt.Fprintf(stderr, "koala%s: %s: in the command line: see koala%s --help\n", verb, oneLine(err), verb)
+	fmt.Fprintf(stderr, "koala%s: %s: in the command line: see koala%s --help\n", command, oneLine(err), command)
 	return exitUsage
 }
 
-// report prints an error in one line and gives the exit code.
+// report prints an error in one line and returns the exit code.
 func report(stderr io.Writer, command string, err error) int {
 	switch {
 	case err == nil:
@@ -115,13 +120,14 @@ func report(stderr io.Writer, command string, err error) int {
 	return exitFailed
 }
 
-// errStopped is of a run that was interrupted and can be resumed.
-var errStopped = errors.New("interrupted: what is written stays: run again with --resume to go on")
+// errStopped reports an interrupted run that --resume can continue.
+var errStopped = errors.New("interrupted: the partial output is kept: run again with --resume to continue")
 
 func firstWord(s string) string {
 	word, _, _ := strings.Cut(s, " ")
 	return word
 }
 
-// oneLine joins the lines of joined errors.
+// oneLine returns the text of an error in one line. Errors that were joined
+// have one line each.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

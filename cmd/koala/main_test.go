@@ -9,18 +9,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
 	"github.com/koala-go/sdk/internal/fixture"
-	"github.com/koala-go/sdk/internal/scripted"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
-// asKoala makes the test binary be the command.
+// asKoala is the environment variable that makes the test binary run as the
+// command.
 const asKoala = "KOALA_TEST_AS_KOALA"
 
 func TestMain(m *testing.M) {
@@ -30,14 +33,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"koala": main})
 }
 
-// TestScripts runs testdata/*.txtar. Besides testscript's commands they have
-// mkmodel, which makes a tiny model, and mkscripted, which makes one that talks:
+// TestScripts runs testdata/*.txtar. Beside the commands of testscript, the
+// scripts have
 //
-//	mkmodel base|diff safetensors|easylm PATH
-//	mkscripted PATH
+//	mkmodel base|diff safetensors|easylm PATH   makes a tiny model
+//	mkscripted PATH                             makes a tiny model that talks
+//	truncate PATH                               removes the last byte of a file
 //
-// and a server of every kind at $SERVER, that of chat_test.go, and package
-// dataset's Parquet files in $TABLES.
+// $SERVER is the URL of fakeServer, which serves every kind of backend. $TABLES
+// is the directory of the Parquet files of package dataset.
 func TestScripts(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(fakeServer))
 	t.Cleanup(server.Close)
@@ -53,8 +57,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// TestScriptsOnFixtures runs testdata/shared/*.txtar on the shared fixtures,
-// which they find at $FIXTURES.
+// TestScriptsOnFixtures runs testdata/shared/*.txtar. $FIXTURES is the directory
+// of the shared fixtures.
 func TestScriptsOnFixtures(t *testing.T) {
 	fixtures := fixture.Path(t, "fixtures")
 	testscript.Run(t, testscript.Params{
@@ -70,20 +74,20 @@ func mkmodel(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: mkmodel base|diff safetensors|easylm PATH")
 	}
-	o := testmodel.Options{Format: weights.Format(args[1]), DType: dtype.F16, Values: testmodel.Tiny.Base}
+	o := &modeltest.Options{Format: weights.Format(args[1]), DType: dtype.F16, Values: modeltest.Tiny.Base}
 	if args[0] == "diff" {
-		o.DType, o.Values = dtype.BF16, testmodel.Tiny.Diff
+		o.DType, o.Values = dtype.BF16, modeltest.Tiny.Diff
 	}
-	ts.Check(testmodel.Tiny.Write(ts.MkAbs(args[2]), o))
+	ts.Check(modeltest.Tiny.Write(ts.MkAbs(args[2]), o))
 }
 
 func mkscripted(ts *testscript.TestScript, _ bool, args []string) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o644))
 }
 
-// truncate PATH cuts the last byte off.
+// truncate removes the last byte of a file.
 func truncate(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs(args[0])
 	info, err := os.Stat(path)
@@ -93,27 +97,47 @@ func truncate(ts *testscript.TestScript, neg bool, args []string) {
 
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]size{
-		"5GB": 5e9, "256MiB": 256 << 20, "1000": 1000, "1.5kb": 1500, "10 MB": 10e6, "3B": 3, "2TiB": 2 << 40,
+		"5GB": 5e9, "256MiB": 256 << 20, "1000": 1000, "1.5kb": 1500, "10 MB": 10e6, "3B": 3, "2TiB": 2 << 40, "1,000": 1000,
 	} {
 		var s size
 		require.NoError(t, s.UnmarshalText([]byte(text)), text)
 		require.Equal(t, want, s, text)
 	}
-	for _, text := range []string{"", "GB", "-1", "0", "x", "1e30", "5 PB", "NaN", "inf"} {
+	for _, text := range []string{"", "GB", "-1", "0", "0.5", "x", "1e30", "5 ZB", "9EiB", "NaN", "inf"} {
 		var s size
 		require.Error(t, s.UnmarshalText([]byte(text)), text)
 	}
 }
 
 func TestBytesText(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 13_476_851_687: "13.5 GB"} {
+	for n, want := range map[int64]string{-1: "0 B", 0: "0 B", 999: "999 B", 1000: "1.00 kB", 13_476_851_687: "13.5 GB"} {
 		require.Equal(t, want, bytesText(n))
 	}
 }
 
-// TestInterrupted is the exit code and the line for Ctrl-C.
+func TestProgressLine(t *testing.T) {
+	at := progress.Progress{Stage: "write", Done: 3e9, Total: 9e9, Unit: progress.Bytes}
+	require.Equal(t, "write: 3.00 GB of 9.00 GB, 1.00 GB/s, 6s left", progressLine(at, 3*time.Second))
+	at = progress.Progress{Stage: "read", Done: 4000, Unit: progress.Records}
+	require.Equal(t, "read: 4,000 records, 2,000 records/s", progressLine(at, 2*time.Second))
+}
+
+// TestInterrupted checks the exit code and the message after Ctrl-C.
 func TestInterrupted(t *testing.T) {
 	var stderr strings.Builder
 	require.Equal(t, 130, report(&stderr, "recover <path>", fmt.Errorf("reading: %w", context.Canceled)))
 	require.Equal(t, "koala recover: interrupted: nothing was written\n", stderr.String())
+}
+
+// TestHelp checks that the help of each command has an example, and that each
+// flag has a description that ends with a period.
+func TestHelp(t *testing.T) {
+	parser, err := kong.New(&cli{}, vars())
+	require.NoError(t, err)
+	for _, command := range parser.Model.Leaves(false) {
+		require.Contains(t, command.Detail, "Example:", command.Path())
+		for _, flag := range command.Flags {
+			require.Regexp(t, `\S\.$`, flag.Help, "%s --%s", command.Path(), flag.Name)
+		}
+	}
 }

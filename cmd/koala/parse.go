@@ -9,32 +9,35 @@ import (
 )
 
 type parseCmd struct {
-	File    string `arg:"" optional:"" default:"-" help:"The text (default: standard input)."`
-	Dialect string `enum:"any,fastchat,easylm,eval,beaver,easylm-context" default:"any" help:"How it is written: ${enum} (default ${default})."`
-	Details bool   `help:"Print an object with the dialect and the reply that is due, around the messages."`
-	JSON    bool   `name:"json" help:"Print JSON, which it does anyway."`
+	File    string `arg:"" optional:"" default:"-" help:"Read the prompt from FILE (default: standard input)."`
+	Dialect string `enum:"any,${dialects}" default:"any" help:"Parse this dialect: ${enum} (default ${default})."`
+	Details bool   `help:"Print an object with the dialect, the requested reply and the messages."`
+	JSON    bool   `name:"json" help:"Print JSON on stdout, as without this flag."`
 }
 
+// Help returns the text below the usage line.
 func (c *parseCmd) Help() string {
-	return `Prints the conversation as koala prompt reads it. One newline at the end of the text does not
-count. Where a text could be two conversations it is refused.
+	return `Prints the conversation in the JSON form that koala prompt reads. A newline at the end of the
+input is ignored. An ambiguous prompt is an error.
 
 Example:
   koala prompt chat.json | koala parse`
 }
 
-// parsedOutput is what --details prints.
+// parsedOutput is the document that --details prints.
 type parsedOutput struct {
 	Dialect  string        `json:"dialect"`
-	Next     string        `json:"next,omitempty"` // "" when no reply is due
+	Next     string        `json:"next,omitempty"` // "" if the prompt does not request a reply
 	Messages messagesValue `json:"messages"`
 }
 
-// messagesValue is JSON that was written already.
+// messagesValue is encoded JSON.
 type messagesValue []byte
 
+// MarshalJSON returns m.
 func (m messagesValue) MarshalJSON() ([]byte, error) { return m, nil }
 
+// Run executes the command.
 func (c *parseCmd) Run(a *app) error {
 	in, err := openInput(a, c.File)
 	if err != nil {

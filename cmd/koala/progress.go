@@ -9,59 +9,82 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"github.com/koala-go/sdk/diff"
+	"github.com/koala-go/sdk/progress"
 )
 
-// lineEvery is how often a line tells of progress where there is no terminal.
-const lineEvery = 5 * time.Second
+// lineInterval is the time between two lines of progress when stderr is not a
+// terminal.
+const lineInterval = 5 * time.Second
 
-// progress shows how far a run is: a bar on a terminal, a line every few
-// seconds elsewhere, nothing when quiet.
-type progress struct {
+// progressBar shows the progress of a job: a bar on a terminal, a line every
+// few seconds elsewhere, and nothing when it is quiet.
+type progressBar struct {
 	w        io.Writer
 	quiet    bool
 	terminal bool
-	bar      *progressbar.ProgressBar
+	bar      *progressbar.ProgressBar // nil until the first update on a terminal
 	start    time.Time
-	last     time.Time
+	last     time.Time // of the last line
 }
 
-func newProgress(w io.Writer, quiet bool) *progress {
+func newProgressBar(w io.Writer, quiet bool) *progressBar {
 	f, ok := w.(*os.File)
 	now := time.Now()
-	return &progress{w: w, quiet: quiet, terminal: ok && term.IsTerminal(int(f.Fd())), start: now, last: now}
+	return &progressBar{w: w, quiet: quiet, terminal: ok && term.IsTerminal(int(f.Fd())), start: now, last: now}
 }
 
-func (p *progress) update(at diff.Progress) {
+// update shows the state of the job. It is a progress.Func.
+func (b *progressBar) update(p progress.Progress) {
 	switch {
-	case p.quiet:
-	case p.terminal:
-		p.draw(at)
-	case time.Since(p.last) >= lineEvery:
-		p.last = time.Now()
-		rate := float64(at.Done) / time.Since(p.start).Seconds()
-		left := time.Duration(float64(at.Total-at.Done) / rate * float64(time.Second))
-		fmt.Fprintf(p.w, "%s: %s of %s, %s/s, %v left\n", at.Stage, bytesText(at.Done), bytesText(at.Total), bytesText(int64(rate)), left.Round(time.Second))
+	case b.quiet:
+	case b.terminal:
+		b.draw(p)
+	case time.Since(b.last) >= lineInterval:
+		b.last = time.Now()
+		fmt.Fprintln(b.w, progressLine(p, time.Since(b.start)))
 	}
 }
 
-func (p *progress) draw(at diff.Progress) {
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(at.Total,
-			progressbar.OptionSetWriter(p.w), progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true),
+// progressLine describes the state of a job that started some time ago.
+func progressLine(p progress.Progress, elapsed time.Duration) string {
+	rate := float64(p.Done) / elapsed.Seconds()
+	line := fmt.Sprintf("%s: %s", p.Stage, amountText(p.Done, p.Unit))
+	if p.Total > 0 {
+		line += " of " + amountText(p.Total, p.Unit)
+	}
+	line += fmt.Sprintf(", %s/s", amountText(int64(rate), p.Unit))
+	if p.Total > 0 && p.Done > 0 {
+		left := time.Duration(float64(p.Total-p.Done) / rate * float64(time.Second))
+		line += fmt.Sprintf(", %v left", left.Round(time.Second))
+	}
+	return line
+}
+
+// draw updates the bar on the terminal.
+func (b *progressBar) draw(p progress.Progress) {
+	if b.bar == nil {
+		total := p.Total
+		if total == 0 {
+			total = -1 // a spinner
+		}
+		inBytes := p.Unit == progress.Bytes
+		b.bar = progressbar.NewOptions64(total,
+			progressbar.OptionSetWriter(b.w), progressbar.OptionShowBytes(inBytes), progressbar.OptionShowTotalBytes(inBytes),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetDescription(at.Stage))
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetDescription(p.Stage))
 	}
-	if at.Stage == "sync" {
-		p.bar.Describe("sync")
-		return // the bar stays on the screen until the disk is done
+	if p.Stage == "sync" {
+		// Syncing can take long and has no measure: the full bar stays until the
+		// disk has everything.
+		b.bar.Describe("sync")
+		return
 	}
-	p.bar.Set64(at.Done)
+	b.bar.Set64(p.Done)
 }
 
-// finish takes the bar off the screen.
-func (p *progress) finish() {
-	if p.bar != nil {
-		p.bar.Finish()
+// finish removes the bar from the terminal.
+func (b *progressBar) finish() {
+	if b.bar != nil {
+		b.bar.Finish()
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,41 +13,43 @@ import (
 )
 
 type promptCmd struct {
-	File    string `arg:"" optional:"" default:"-" help:"The conversation in JSON (default: standard input)."`
-	Dialect string `enum:"fastchat,easylm,eval,beaver,easylm-context" default:"fastchat" help:"How to write it: ${enum} (default ${default})."`
-	Next    string `enum:"helpful,unhelpful" default:"helpful" help:"The reply to ask for: ${enum} (default ${default})."`
+	File    string `arg:"" optional:"" default:"-" help:"Read the conversation in JSON from FILE (default: standard input)."`
+	Dialect string `enum:"${dialects}" default:"fastchat" help:"Render in this dialect: ${enum} (default ${default})."`
+	Next    string `enum:"helpful,unhelpful" default:"helpful" help:"Request this kind of reply: ${enum} (default ${default})."`
 
-	IDs     bool   `name:"ids" help:"Print a JSON array of ids, put together as in the training."`
-	BOS     bool   `name:"bos" help:"Begin the ids with BOS."`
-	Explain bool   `help:"Print each part of the ids: its text, ids, loss mask and why."`
-	Budget  int    `placeholder:"N" help:"Leave out the oldest exchanges until N tokens are enough."`
-	Cut     string `enum:"never,start,end" default:"never" help:"Where to cut the last turn if it alone is over the budget: ${enum} (default ${default})."`
+	IDs     bool   `name:"ids" help:"Print the token ids as a JSON array, assembled as in training."`
+	BOS     bool   `name:"bos" help:"Begin the ids with the beginning-of-sequence token."`
+	Explain bool   `help:"Print a table of the parts of the ids, each with its text, loss mask and reason."`
+	Budget  int    `placeholder:"N" help:"Drop the oldest exchanges until the prompt has at most N tokens (default: no limit)."`
+	Cut     string `enum:"never,start,end" default:"never" help:"Cut the last turn at this place if it alone exceeds the budget: ${enum} (default ${default})."`
 
-	Check        bool `help:"Refuse content that looks like a marker; without it stderr tells of it."`
-	AllowControl bool `help:"Allow <s>, </s>, <unk> and NUL in the content of a text."`
+	Check        bool `help:"Reject content that looks like a marker (default: print a warning)."`
+	AllowControl bool `help:"Allow <s>, </s>, <unk> and NUL in the content of a text prompt."`
 
-	Import   bool   `help:"Read OpenAI's messages, ShareGPT's records and EasyLM's requests too."`
-	System   string `enum:"refuse,fold,drop" default:"refuse" help:"With --import, system messages: ${enum} (default ${default})."`
-	Tool     string `enum:"refuse,fold,drop" default:"refuse" help:"With --import, messages of tools: ${enum} (default ${default})."`
-	Empty    string `enum:"refuse,drop,keep" default:"refuse" help:"With --import, empty messages: ${enum} (default ${default})."`
-	Repeated string `enum:"refuse,fold" default:"refuse" help:"With --import, messages of one role in a row: ${enum} (default ${default})."`
+	Import   bool   `help:"Also accept OpenAI messages, ShareGPT records and EasyLM requests."`
+	System   string `enum:"refuse,fold,drop" default:"refuse" help:"With --import, do this with system messages: ${enum} (default ${default}). fold joins them to the next query."`
+	Tool     string `enum:"refuse,fold,drop" default:"refuse" help:"With --import, do this with tool messages: ${enum} (default ${default})."`
+	Empty    string `enum:"refuse,drop,keep" default:"refuse" help:"With --import, do this with empty messages: ${enum} (default ${default})."`
+	Repeated string `enum:"refuse,fold" default:"refuse" help:"With --import, do this with consecutive messages of one role: ${enum} (default ${default})."`
 
-	Template string `enum:",jinja,ollama" default:"" help:"Print a template instead: jinja (Hugging Face, llama.cpp) or ollama (a Modelfile)."`
-	JSON     bool   `name:"json" help:"Print one JSON document."`
-	Quiet    bool   `help:"Nothing on stderr but errors."`
+	Template string `enum:",jinja,ollama" default:"" help:"Print a template instead: jinja for Hugging Face and llama.cpp, or ollama for a Modelfile."`
+	JSON     bool   `name:"json" help:"Print one JSON document on stdout."`
+	Quiet    bool   `help:"Print only errors on stderr."`
 	modelFlag
 }
 
+// Help returns the text below the usage line.
 func (c *promptCmd) Help() string {
-	return `A conversation is an array, or {"messages":[...]}, of
-{"role":"user"|"assistant","content":"...","quality":"helpful"|"unhelpful"}. It starts with a
-user turn and alternates. When it ends with a user turn, the prompt ends with the marker that
---next names. The text is printed without a newline at its end.
+	return `A conversation is a JSON array of turns, or an object {"messages": [...]}. A turn is
+{"role": "user"|"assistant", "content": "...", "quality": "helpful"|"unhelpful"}. The first turn
+is the user's, and the roles alternate. If the last turn is the user's, the prompt ends with the
+marker of the reply that --next requests. No newline is printed after the prompt.
 
 Example:
   echo '[{"role":"user","content":"Hello!"}]' | koala prompt --ids`
 }
 
+// Run executes the command.
 func (c *promptCmd) Run(a *app) error {
 	switch c.Template {
 	case "jinja":
@@ -56,7 +59,7 @@ func (c *promptCmd) Run(a *app) error {
 		_, err := io.WriteString(a.stdout, prompt.OllamaModelfile("./koala.gguf"))
 		return err
 	}
-	o, err := c.options()
+	o, err := c.options(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -65,32 +68,32 @@ func (c *promptCmd) Run(a *app) error {
 		return err
 	}
 	out := promptOutput{Dialect: o.Dialect.Name}
-	out.findings(o.Dialect, conversation, c.IDs || c.Explain)
-	c.warn(a, &out)
+	out.inspect(o.Dialect, conversation, c.IDs || c.Explain)
+	c.printWarnings(a, &out)
 	if c.Budget > 0 {
 		var w koala.Window
 		if conversation, w, err = koala.Fit(conversation, o); err != nil {
 			return err
 		}
 		out.Window = &w
-		c.report(a, w)
+		c.printWindow(a, w)
 	}
 	return c.print(a.stdout, conversation, o, &out)
 }
 
-// report tells on stderr what the budget left out.
-func (c *promptCmd) report(a *app, w koala.Window) {
+// printWindow prints on stderr what was dropped to keep the budget.
+func (c *promptCmd) printWindow(a *app, w koala.Window) {
 	if w.Dropped > 0 && !c.Quiet {
-		fmt.Fprintf(a.stderr, "koala prompt: the %d oldest turns were left out, %d tokens\n", w.Dropped, w.DroppedTokens)
+		fmt.Fprintf(a.stderr, "koala prompt: dropped the oldest %d turns, %d tokens\n", w.Dropped, w.DroppedTokens)
 	}
 	if w.CutBytes > 0 && !c.Quiet {
-		fmt.Fprintf(a.stderr, "koala prompt: %d bytes were cut off the last turn\n", w.CutBytes)
+		fmt.Fprintf(a.stderr, "koala prompt: cut %d bytes off the last turn\n", w.CutBytes)
 	}
 }
 
-// options are the flags for the library.
-func (c *promptCmd) options() (*koala.Options, error) {
-	t, err := c.open()
+// options returns the library's options for the flags.
+func (c *promptCmd) options(ctx context.Context) (*koala.Options, error) {
+	t, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +106,7 @@ func (c *promptCmd) options() (*koala.Options, error) {
 		return nil, err
 	}
 	if c.Budget < 0 {
-		return nil, fmt.Errorf("budget of %d tokens: --budget: give a positive number", c.Budget)
+		return nil, fmt.Errorf("the budget is %d tokens: --budget: give a positive number", c.Budget)
 	}
 	return &koala.Options{
 		Dialect: d, Tokenizer: t, BOS: c.BOS, Budget: c.Budget,
@@ -112,10 +115,10 @@ func (c *promptCmd) options() (*koala.Options, error) {
 	}, nil
 }
 
-// policies are the names of prompt.Policy.
+// policies maps the names on the command line to policies.
 var policies = map[string]prompt.Policy{"refuse": prompt.Refuse, "fold": prompt.Fold, "drop": prompt.Drop, "keep": prompt.Keep}
 
-// read reads the conversation.
+// read reads the conversation from the file or standard input.
 func (c *promptCmd) read(a *app) (prompt.Conversation, error) {
 	in, err := openInput(a, c.File)
 	if err != nil {
@@ -128,7 +131,7 @@ func (c *promptCmd) read(a *app) (prompt.Conversation, error) {
 	}
 	if !c.Import {
 		conversation, err := koala.ParseConversation(data)
-		return conversation, helped(err)
+		return conversation, withHint(err)
 	}
 	conversation, notes, err := koala.ImportConversation(data, &prompt.Import{
 		System: policies[c.System], Tool: policies[c.Tool], Empty: policies[c.Empty], Repeated: policies[c.Repeated],
@@ -138,28 +141,29 @@ func (c *promptCmd) read(a *app) (prompt.Conversation, error) {
 			fmt.Fprintf(a.stderr, "koala prompt: message %d (%s): %s\n", n.Message, n.Role, n.Policy)
 		}
 	}
-	return conversation, helped(err)
+	return conversation, withHint(err)
 }
 
-// helped says what to do about JSON that is not a conversation's.
-func helped(err error) error {
+// withHint adds what to do about JSON that is not a conversation.
+func withHint(err error) error {
 	if errors.Is(err, koala.ErrMalformed) {
 		return fmt.Errorf("%w: koala prompt --help shows the form", err)
 	}
 	return err
 }
 
-// promptOutput is what --json prints.
+// promptOutput is the document that --json prints.
 type promptOutput struct {
 	Dialect  string          `json:"dialect"`
 	Text     *string         `json:"text,omitempty"`
 	IDs      []koala.Token   `json:"ids,omitempty"`
 	Loss     []bool          `json:"loss,omitempty"`
 	Parts    []koala.Part    `json:"parts,omitempty"`
-	Window   *koala.Window   `json:"window,omitempty"` // with --budget
+	Window   *koala.Window   `json:"window,omitempty"` // set with --budget
 	Findings []promptFinding `json:"findings"`
 }
 
+// promptFinding is content that could be taken for a marker or a control token.
 type promptFinding struct {
 	Kind   string `json:"kind"`
 	Turn   int    `json:"turn"`
@@ -169,9 +173,9 @@ type promptFinding struct {
 	Exact  bool   `json:"exact"`
 }
 
-// findings looks for what a stranger may have forged. Among ids only marks
-// matter.
-func (out *promptOutput) findings(d *prompt.Dialect, c prompt.Conversation, ids bool) {
+// inspect looks for forged markers and control tokens. In ids only markers
+// matter: there, the text of a control token is plain text.
+func (out *promptOutput) inspect(d *prompt.Dialect, c prompt.Conversation, ids bool) {
 	out.Findings = []promptFinding{}
 	for _, f := range d.Inspect(c) {
 		if !ids || f.Kind == prompt.LooksLikeMark {
@@ -180,11 +184,11 @@ func (out *promptOutput) findings(d *prompt.Dialect, c prompt.Conversation, ids 
 	}
 }
 
-// maxWarnings is how many findings are printed one by one.
+// maxWarnings is the number of findings that are printed one by one.
 const maxWarnings = 10
 
-// warn tells of findings on stderr.
-func (c *promptCmd) warn(a *app, out *promptOutput) {
+// printWarnings prints the findings on stderr.
+func (c *promptCmd) printWarnings(a *app, out *promptOutput) {
 	if c.Quiet || c.Check {
 		return
 	}
@@ -193,11 +197,11 @@ func (c *promptCmd) warn(a *app, out *promptOutput) {
 			fmt.Fprintf(a.stderr, "koala prompt: and %d more\n", len(out.Findings)-i)
 			return
 		}
-		fmt.Fprintf(a.stderr, "koala prompt: content looks like %q: turn %d, byte %d: --check refuses it\n", f.Mark, f.Turn, f.Offset)
+		fmt.Fprintf(a.stderr, "koala prompt: warning: content looks like %q: turn %d, byte %d: --check rejects it\n", f.Mark, f.Turn, f.Offset)
 	}
 }
 
-// print prints what was asked for.
+// print prints the prompt in the form that the flags request.
 func (c *promptCmd) print(w io.Writer, conversation prompt.Conversation, o *koala.Options, out *promptOutput) (err error) {
 	switch {
 	case c.Explain:
@@ -224,7 +228,7 @@ func (c *promptCmd) print(w io.Writer, conversation prompt.Conversation, o *koal
 	return err
 }
 
-// printParts prints a table for people.
+// printParts prints a table of parts for people.
 func printParts(w io.Writer, parts []koala.Part) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "turn\tpart\tloss\tids\ttext\twhy")

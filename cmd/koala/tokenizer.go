@@ -2,9 +2,8 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,28 +15,30 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// tokenizerCmd is the verbs about tokens.
+// tokenizerCmd is the verb tokenizer, with its own verbs.
 type tokenizerCmd struct {
 	Encode  encodeCmd           `cmd:"" help:"Turn text into tokens."`
 	Decode  decodeCmd           `cmd:"" help:"Turn tokens into text."`
 	Count   countCmd            `cmd:"" help:"Count the tokens of texts."`
-	Inspect tokenizerInspectCmd `cmd:"" help:"Show what a tokenizer is."`
-	Export  tokenizerExportCmd  `cmd:"" help:"Write a tokenizer for SentencePiece or Hugging Face."`
+	Inspect tokenizerInspectCmd `cmd:"" help:"Show the properties of a tokenizer."`
+	Export  tokenizerExportCmd  `cmd:"" help:"Write a tokenizer in the format of SentencePiece or Hugging Face."`
 }
 
-// modelFlag chooses the tokenizer.
+// modelFlag is the flag that chooses the tokenizer.
 type modelFlag struct {
 	Model string `placeholder:"FILE" help:"A tokenizer.model, tokenizer.json or GGUF file (default: LLaMA's vocabulary)."`
 }
 
-func (f *modelFlag) open() (*tokenizer.Tokenizer, error) {
+// open returns the chosen tokenizer.
+func (f *modelFlag) open(ctx context.Context) (*tokenizer.Tokenizer, error) {
 	if f.Model == "" {
 		return tokenizer.Default(), nil
 	}
-	return tokenizer.Open(f.Model)
+	return tokenizer.Open(ctx, f.Model, nil)
 }
 
-// openInput opens a file, or standard input for "-".
+// openInput opens a file, or standard input for "-". The file may be a device or
+// FIFO, which package vfs would reject.
 func openInput(a *app, path string) (io.ReadCloser, error) {
 	if path == "-" {
 		return io.NopCloser(a.stdin), nil
@@ -45,20 +46,21 @@ func openInput(a *app, path string) (io.ReadCloser, error) {
 	return os.Open(path)
 }
 
+// decodeCmd is the verb tokenizer decode.
 type decodeCmd struct {
-	File string `arg:"" optional:"" default:"-" help:"One JSON array of ids a line (default: standard input)."`
+	File string `arg:"" optional:"" default:"-" help:"File with one JSON array of ids per line (default: standard input)."`
 	modelFlag
 }
 
 func (c *decodeCmd) Help() string {
-	return `Prints one JSON string a line.
+	return `Prints one JSON string per line.
 
 Example:
   echo '[15043, 3186]' | koala tokenizer decode`
 }
 
 func (c *decodeCmd) Run(a *app) error {
-	t, err := c.open()
+	t, err := c.open(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func (c *decodeCmd) Run(a *app) error {
 	}
 }
 
-// parseIDs reads a JSON array of whole numbers.
+// parseIDs appends the ids of a JSON array to ids.
 func parseIDs(ids []tokenizer.Token, line []byte) ([]tokenizer.Token, error) {
 	j := strictjson.New(line, 0)
 	err := j.Array(func() error {
@@ -108,20 +110,20 @@ func parseIDs(ids []tokenizer.Token, line []byte) ([]tokenizer.Token, error) {
 		err = j.End()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: give one JSON array of ids a line", err)
+		return nil, fmt.Errorf("%w: give one JSON array of ids per line", err)
 	}
 	return ids, nil
 }
 
-// printText prints a JSON string and a newline.
+// printText writes a JSON string and a newline.
 func printText(w *bufio.Writer, text []byte) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(string(text)) // the writer keeps its error for Flush
+	_ = e.Encode(string(text)) // the buffered writer keeps its error for Flush
 }
 
-// readLine reads a line of any length without its newline. The error is io.EOF
-// when there is none.
+// readLine reads a line of any length and returns it without its newline. The
+// error is io.EOF if there is no line left.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadBytes('\n')
 	if len(line) == 0 || err != nil && err != io.EOF {
@@ -133,6 +135,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return line, nil
 }
 
+// tokenizerInspectCmd is the verb tokenizer inspect.
 type tokenizerInspectCmd struct {
 	modelFlag
 	JSON bool `name:"json" help:"Print one JSON document."`
@@ -143,16 +146,16 @@ func (c *tokenizerInspectCmd) Help() string {
   koala tokenizer inspect --model tokenizer.model`
 }
 
-// inspectedTokenizer describes a tokenizer.
+// inspectedTokenizer is the JSON output of tokenizer inspect.
 type inspectedTokenizer struct {
 	Kind       tokenizer.Kind             `json:"kind"`
 	Size       int                        `json:"size"`
-	Special    map[string]tokenizer.Token `json:"special"` // -1 for none
+	Special    map[string]tokenizer.Token `json:"special"` // ids by name, -1 if there is no such token
 	Properties tokenizer.Properties       `json:"properties"`
 }
 
 func (c *tokenizerInspectCmd) Run(a *app) error {
-	t, err := c.open()
+	t, err := c.open(a.ctx)
 	if err != nil {
 		return err
 	}
@@ -172,47 +175,28 @@ func (c *tokenizerInspectCmd) Run(a *app) error {
 	return w.Flush()
 }
 
+// tokenizerExportCmd is the verb tokenizer export.
 type tokenizerExportCmd struct {
 	modelFlag
-	Format string `enum:"spm,hf" required:"" help:"Format to write: ${enum}."`
-	Out    string `required:"" placeholder:"FILE" help:"Where to write; - for standard output."`
+	Format string `enum:"${tokenizer_formats}" required:"" help:"Format to write: ${enum}."`
+	Out    string `required:"" placeholder:"FILE" help:"File to write; - for standard output."`
 }
 
 func (c *tokenizerExportCmd) Help() string {
-	return `spm is a SentencePiece tokenizer.model, hf a tokenizer.json of Hugging Face's tokenizers.
+	return `spm is the tokenizer.model of SentencePiece, and hf the tokenizer.json of Hugging Face's
+tokenizers. An existing file is replaced.
 
 Example:
   koala tokenizer export --format hf --out tokenizer.json`
 }
 
 func (c *tokenizerExportCmd) Run(a *app) error {
-	t, err := c.open()
+	t, err := c.open(a.ctx)
 	if err != nil {
 		return err
 	}
 	if c.Out == "-" {
 		return t.Export(a.stdout, tokenizer.Format(c.Format))
 	}
-	return writeFile(c.Out, func(w io.Writer) error { return t.Export(w, tokenizer.Format(c.Format)) })
-}
-
-// writeFile puts a small file in its place in one step, over what stood there.
-func writeFile(path string, write func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
-		return err
-	}
-	stage, err := vfs.NewStage(vfs.OS, path)
-	if err != nil {
-		return err
-	}
-	const name = "file"
-	f, err := stage.Create(name, int64(b.Len()))
-	if err == nil {
-		_, err = f.WriteAt(b.Bytes(), 0)
-	}
-	if err != nil {
-		return errors.Join(err, stage.Discard())
-	}
-	return stage.Publish(name, true)
+	return vfs.WriteFile(a.ctx, c.Out, true, func(w io.Writer) error { return t.Export(w, tokenizer.Format(c.Format)) })
 }

@@ -7,33 +7,36 @@ import (
 )
 
 type verifyCmd struct {
-	Path        string  `arg:"" help:"The output of recover, diff or convert."`
-	Base        string  `placeholder:"PATH" help:"Recompute the output from this base and --diff."`
-	Diff        string  `placeholder:"PATH" help:"The diff for --base."`
-	Sample      percent `default:"100%" placeholder:"SHARE" help:"Share of the output to recompute: 1%, 0.01 (default ${default})."`
-	Sums        string  `placeholder:"FILE" help:"Compare the files with this list, as md5sum or sha256sum write it."`
-	ResizeVocab bool    `help:"As for recover."`
+	Path        string  `arg:"" help:"Checkpoint to check: an output of recover, diff or convert, or any other."`
+	Base        string  `placeholder:"PATH" help:"Recompute the weights from this base and --diff, and compare."`
+	Diff        string  `placeholder:"PATH" help:"Diff to add to --base."`
+	Sample      percent `default:"100%" placeholder:"SHARE" help:"Recompute this share of the weights, such as 1% or 0.01 (default ${default})."`
+	Sums        string  `placeholder:"FILE" help:"Compare the files with a list of checksums in the form of md5sum or sha256sum."`
+	ResizeVocab bool    `help:"Add rows to a base with a smaller vocabulary, as recover --resize-vocab does."`
 
 	logitsFlags `group:"Logits"`
 
-	Heads       int  `placeholder:"N" help:"As for recover."`
-	FollowLinks bool `help:"Allow shards to be symbolic links out of their directory."`
-	Workers     int  `placeholder:"N" help:"Goroutines that work (default: one a core)."`
-	Memory      size `default:"256MiB" placeholder:"SIZE" help:"Memory limit (default ${default})."`
+	Heads       int  `placeholder:"N" help:"Set the number of attention heads (default: read from the checkpoint)."`
+	FollowLinks bool `help:"Follow symbolic links to shards outside the checkpoint's directory."`
+	Workers     int  `placeholder:"N" help:"Use N goroutines (default: one per core)."`
+	Memory      size `default:"256MiB" placeholder:"SIZE" help:"Limit memory to SIZE bytes (default ${default})."`
 	JSON        bool `name:"json" help:"Print one JSON document on stdout."`
-	Quiet       bool `help:"No progress on stderr."`
+	Quiet       bool `help:"Print no progress on stderr."`
 }
 
+// Help returns the text below the usage line.
 func (c *verifyCmd) Help() string {
-	return `Compares an output with the manifest that was written beside it, if there is one; with
---sums, with a list of checksums; with --base and --diff, with their sum, made anew in
-memory. Exits with 1 when something differs, and names the file or the tensor.
+	return `Compares the digests of a checkpoint with the manifest that was written with it. --sums also
+compares its files with a list of checksums. --base and --diff also recompute the weights in
+memory. With these flags, the manifest can be missing. If something differs, koala prints the
+file or the tensor and exits with status 1.
 
---logits runs the model, which reads all weights once, and compares what it computes: with
-the logits of a reference (--expect), or with another checkpoint in any format (--against),
-which must give the same bits. With neither it says how likely the model finds a dialogue:
-a report, no proof. Logits show a wrong order, a transposed or exchanged matrix, a wrong
-base, rounding that went wrong in a whole tensor; not a single weight's last bit. Digests do.
+With --logits, runs the model, which reads all weights once. --expect compares the logits with
+those of a reference implementation. --against compares the model with another checkpoint in
+any format: all results must be equal bit for bit. With neither flag, prints how likely the
+model finds a dialogue, which is a report and proves nothing. Logits reveal a wrong tensor
+order, a transposed or exchanged matrix, a wrong base, and rounding errors in a whole tensor.
+They do not reveal a change in the last bit of a single weight. Digests do.
 
 Example:
   koala verify koala-7b
@@ -42,11 +45,12 @@ Example:
   koala verify koala-7b --logits --against koala-7b.gguf`
 }
 
+// Run executes the command.
 func (c *verifyCmd) Run(a *app) error {
 	if c.Logits {
 		return c.runLogits(a)
 	}
-	bar := newProgress(a.stderr, c.Quiet)
+	bar := newProgressBar(a.stderr, c.Quiet)
 	r, err := diff.Verify(a.ctx, c.Path, &diff.VerifyOptions{
 		Base: c.Base, Diff: c.Diff, Sample: float64(c.Sample), Sums: c.Sums, Heads: c.Heads, FollowLinks: c.FollowLinks,
 		ResizeVocab: c.ResizeVocab, Workers: c.Workers, Memory: int64(c.Memory), Progress: bar.update,
@@ -61,12 +65,12 @@ func (c *verifyCmd) Run(a *app) error {
 		c.print(a, r)
 	}
 	if n := len(r.Differences); err == nil && n > 0 {
-		err = fmt.Errorf("%s found, the first is %s: %s: fetch or make it again", plural(n, "difference"), r.Differences[0], c.Path)
+		err = fmt.Errorf("%s, first %s: %s: fetch or create the checkpoint again", plural(n, "difference"), r.Differences[0], c.Path)
 	}
 	return err
 }
 
-// print shows what was compared to people.
+// print prints the report for people.
 func (c *verifyCmd) print(a *app, r *diff.VerifyReport) {
 	for _, d := range r.Differences {
 		fmt.Fprintln(a.stdout, "differs:", d)
@@ -75,7 +79,7 @@ func (c *verifyCmd) print(a *app, r *diff.VerifyReport) {
 		fmt.Fprintf(a.stdout, "compared: digests of %s\n", plural(r.Files, "file"))
 	}
 	if r.Tensors > 0 {
-		fmt.Fprintf(a.stdout, "compared: %s with base + diff, %s in all\n", plural(r.Tensors, "tensor"), bytesText(r.Bytes))
+		fmt.Fprintf(a.stdout, "compared: %s with base + diff, %s\n", plural(r.Tensors, "tensor"), bytesText(r.Bytes))
 	}
 	if len(r.Differences) == 0 {
 		fmt.Fprintln(a.stdout, "no difference")

@@ -9,17 +9,25 @@ import (
 )
 
 type versionCmd struct {
-	JSON bool `name:"json" help:"Print one JSON document."`
+	JSON bool `name:"json" help:"Print one JSON document on stdout."`
 }
 
-// version is what the binary knows of itself.
+// Help returns the text below the usage line.
+func (c *versionCmd) Help() string {
+	return `Prints the version, the Go release, the platform, and the instruction set of the kernels.
+
+Example:
+  koala version --json`
+}
+
+// version describes the binary.
 type version struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
-	Kernel   string `json:"kernel"` // the instruction set that the arithmetic uses
+	Kernel   string `json:"kernel"` // instruction set of the arithmetic kernels
 }
 
 func buildVersion() version {
@@ -39,6 +47,7 @@ func buildVersion() version {
 	return v
 }
 
+// Run executes the command.
 func (c *versionCmd) Run(a *app) error {
 	v := buildVersion()
 	if c.JSON {

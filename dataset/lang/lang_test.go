@@ -18,6 +18,7 @@ const (
 	chinese = "请您解释一下雨后彩虹是怎么形成的?"
 )
 
+// TestKeep checks that each language is kept alone and beside another.
 func TestKeep(t *testing.T) {
 	all := map[string]string{"en": english, "deu": german, "FR": french, "el": greek, "cmn": chinese}
 	for code, text := range all {
@@ -36,7 +37,8 @@ func TestKeep(t *testing.T) {
 	require.False(t, keep(german))
 }
 
-// TestUnsure: what cannot be told is kept, unless it is to be dropped.
+// TestUnsure checks that texts below the confidence are kept, unless DropUnsure
+// is set.
 func TestUnsure(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		keep, err := lang.Keep(&lang.Options{Confidence: 0.9, DropUnsure: drop})
@@ -44,14 +46,15 @@ func TestUnsure(t *testing.T) {
 		for _, text := range []string{"", "42", "ok"} {
 			require.Equal(t, !drop, keep(text), text)
 		}
-		require.False(t, keep(greek)) // the script is not that of English
+		require.False(t, keep(greek)) // English has another script
 	}
 }
 
+// TestBadOptions checks that impossible values are option errors.
 func TestBadOptions(t *testing.T) {
 	for _, o := range []lang.Options{{Languages: []string{"klingon"}}, {Languages: []string{""}}, {Confidence: -1}, {Confidence: 2}, {Confidence: math.NaN()}} {
 		_, err := lang.Keep(&o)
-		require.Error(t, err, "%v", o)
+		require.ErrorIs(t, err, lang.ErrOptions, "%v", o)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package jobs checks the recipes beside it: each is linted, and run.
+// Package jobs lints and runs the recipes in this directory.
 package jobs
 
 import (
@@ -20,9 +20,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// koala builds the command into a directory of its own, which it puts first
-// in the path.
-func koala(t *testing.T) {
+// buildKoala builds the command into a temporary directory and puts that first
+// in PATH.
+func buildKoala(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	out, err := exec.Command("go", "build", "-C", "../..", "-o", filepath.Join(dir, "koala"), "./cmd/koala").CombinedOutput()
@@ -30,7 +30,7 @@ func koala(t *testing.T) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// conversations are lines in HH's form; some are there more than once.
+// conversations returns JSON lines in the form of HH, with duplicates.
 func conversations() string {
 	var b strings.Builder
 	for i := range 400 {
@@ -45,7 +45,7 @@ func write(t *testing.T, path, text string) {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
-func zipped(t *testing.T, text string) string {
+func compressed(t *testing.T, text string) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -54,7 +54,7 @@ func zipped(t *testing.T, text string) string {
 	return b.String()
 }
 
-// run runs a command in a directory.
+// run runs a command in a directory. The command must succeed.
 func run(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -63,8 +63,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) {
 	require.NoError(t, err, "%v: %s", cmd, out)
 }
 
-// units joins a step's units.
-func units(t *testing.T, dir string) string {
+// joinUnits returns the joined text of the units in dir.
+func joinUnits(t *testing.T, dir string) string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "unit-*.jsonl"))
 	require.NoError(t, err)
@@ -78,9 +78,9 @@ func units(t *testing.T, dir string) string {
 	return all.String()
 }
 
-// alone is what single runs make of the conversations: records, those without
-// duplicates, and those mixed.
-func alone(t *testing.T, inputs ...string) (records, unique, train string) {
+// runAlone returns the output of single runs that do not share their work:
+// records, records without duplicates, and a mixture.
+func runAlone(t *testing.T, inputs ...string) (records, unique, train string) {
 	t.Helper()
 	dir := t.TempDir()
 	args := []string{"dataset", "build", "--source", "hh", "--out", "records"}
@@ -101,8 +101,8 @@ func alone(t *testing.T, inputs ...string) (records, unique, train string) {
 	return texts[0], texts[1], texts[2]
 }
 
-// TestShell has the shell, and shellcheck where it is there, look at the
-// scripts.
+// TestShell checks the syntax of the scripts, and lints them if shellcheck is
+// installed.
 func TestShell(t *testing.T) {
 	for _, script := range []string{"xargs.sh", "slurm.sh"} {
 		run(t, ".", nil, "sh", "-n", script)
@@ -112,43 +112,43 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestXargs runs the recipe, twice: the second time there is nothing to do.
+// TestXargs runs the recipe three times. The later runs have nothing to do.
 func TestXargs(t *testing.T) {
-	koala(t)
+	buildKoala(t)
 	dir := t.TempDir()
 	text := conversations()
 	half := strings.Index(text[len(text)/2:], "\n") + len(text)/2 + 1
 	a, b := filepath.Join(dir, "a file.jsonl"), filepath.Join(dir, "b.jsonl.gz")
 	write(t, a, text[:half])
-	write(t, b, zipped(t, text[half:]))
-	records, unique, train := alone(t, a, b)
+	write(t, b, compressed(t, text[half:]))
+	records, unique, train := runAlone(t, a, b)
 	script, err := filepath.Abs("xargs.sh")
 	require.NoError(t, err)
 	for _, n := range []string{"N=4", "N=4", "N=3"} {
 		run(t, dir, []string{n}, "sh", script, a, b)
-		require.True(t, records == units(t, filepath.Join(dir, "records")))
-		require.True(t, unique == units(t, filepath.Join(dir, "unique")))
-		require.True(t, train == units(t, filepath.Join(dir, "train")))
+		require.True(t, records == joinUnits(t, filepath.Join(dir, "records")))
+		require.True(t, unique == joinUnits(t, filepath.Join(dir, "unique")))
+		require.True(t, train == joinUnits(t, filepath.Join(dir, "train")))
 	}
 }
 
-// TestSlurm reads what the script asks of Slurm and runs its tasks.
+// TestSlurm checks the options in the script and runs its tasks.
 func TestSlurm(t *testing.T) {
-	koala(t)
+	buildKoala(t)
 	text, err := os.ReadFile("slurm.sh")
 	require.NoError(t, err)
-	asked := make(map[string]string)
+	options := make(map[string]string)
 	for _, m := range regexp.MustCompile(`(?m)^#SBATCH --([a-z-]+)(?:=(\S+))?$`).FindAllStringSubmatch(string(text), -1) {
-		asked[m[1]] = m[2]
+		options[m[1]] = m[2]
 	}
-	require.Equal(t, strings.Count(string(text), "#SBATCH"), len(asked), "each line asks for one thing")
-	require.Equal(t, map[string]string{"job-name": "koala-dataset", "array": "0-3", "cpus-per-task": "2", "mem": "1G", "time": "01:00:00", "requeue": ""}, asked)
-	require.NotContains(t, string(text[:bytes.LastIndex(text, []byte("#SBATCH"))]), "\nset", "what is asked for stands before the first command")
+	require.Equal(t, strings.Count(string(text), "#SBATCH"), len(options), "each line has one option")
+	require.Equal(t, map[string]string{"job-name": "koala-dataset", "array": "0-3", "cpus-per-task": "2", "mem": "1G", "time": "01:00:00", "requeue": ""}, options)
+	require.NotContains(t, string(text[:bytes.LastIndex(text, []byte("#SBATCH"))]), "\nset", "options must come before the first command")
 
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.jsonl")
 	write(t, in, conversations())
-	records, unique, _ := alone(t, in)
+	records, unique, _ := runAlone(t, in)
 	array := func(args ...string) {
 		script, err := filepath.Abs("slurm.sh")
 		require.NoError(t, err)
@@ -162,14 +162,14 @@ func TestSlurm(t *testing.T) {
 	}
 	array("build", "--source", "hh", "--in", "in.jsonl", "--out", "records", "--skip-bad", "--unit-size", "5KB")
 	array("dedup", "--in", "records/unit-*.jsonl", "--out", "unique", "--wait", "30m")
-	require.True(t, records == units(t, filepath.Join(dir, "records")))
-	require.True(t, unique == units(t, filepath.Join(dir, "unique")))
+	require.True(t, records == joinUnits(t, filepath.Join(dir, "records")))
+	require.True(t, unique == joinUnits(t, filepath.Join(dir, "unique")))
 }
 
-// TestKubernetes reads the Job strictly, as the API server does, checks what
-// belongs together, and runs its pods' command.
+// TestKubernetes parses the Job strictly, as the API server does, checks that
+// its fields agree, and runs the command of its pods.
 func TestKubernetes(t *testing.T) {
-	koala(t)
+	buildKoala(t)
 	text, err := os.ReadFile("kubernetes.yaml")
 	require.NoError(t, err)
 	var job batch.Job
@@ -196,7 +196,7 @@ func TestKubernetes(t *testing.T) {
 
 	dir := t.TempDir()
 	in := filepath.Join(dir, "hh", "train.jsonl.gz")
-	write(t, in, zipped(t, conversations()))
+	write(t, in, compressed(t, conversations()))
 	for i := range *job.Spec.Completions {
 		args := append([]string(nil), c.Args...)
 		for k := range args {
@@ -204,6 +204,6 @@ func TestKubernetes(t *testing.T) {
 		}
 		run(t, dir, nil, c.Command[0], append(c.Command[1:len(c.Command):len(c.Command)], args...)...)
 	}
-	records, _, _ := alone(t, in)
-	require.True(t, records == units(t, filepath.Join(dir, "records")))
+	records, _, _ := runAlone(t, in)
+	require.True(t, records == joinUnits(t, filepath.Join(dir, "records")))
 }

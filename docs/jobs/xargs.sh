@@ -1,15 +1,15 @@
 #!/bin/sh
-# Builds records of HH, removes duplicates and mixes and shuffles what is left,
-# with N processes on one machine:
+# Builds records of HH, removes duplicates, and shuffles the rest, with N
+# processes on one machine:
 #   sh xargs.sh FILE...
-# Results are in ./records, ./unique and ./train. Started again, it goes on.
+# The results are in ./records, ./unique and ./train. A second run continues.
 set -eu
 N=${N:-4}
 for file in "$@"; do
 	set -- "$@" --in "$file"
 	shift
 done
-shared() { # shared ARGUMENT...: one step, by N runs
+shared() { # shared ARGUMENT...: one command, shared by N runs
 	seq 0 $((N - 1)) | xargs -P "$N" -I INDEX koala dataset "$@" --index INDEX --count "$N" --quiet
 }
 shared build --source hh "$@" --out records --skip-bad

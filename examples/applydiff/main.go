@@ -1,9 +1,9 @@
-// Command applydiff recovers a model from a base and a diff.
+// Command applydiff recovers a model from a base checkpoint and a diff.
 //
-// Without arguments it shows the whole way on a small model of its own: it
-// makes a base (fp16, Hugging Face layout) and a diff (bf16, EasyLM stream) in
-// a temporary directory, recovers, checks every weight, and leaves nothing
-// behind. With --base, --diff and --out it does the real thing.
+// Without arguments it runs on a small model: it writes a base (fp16, Hugging
+// Face layout) and a diff (bf16, EasyLM stream) to a temporary directory, recovers
+// the model, checks every weight, and removes the directory. With --base, --diff
+// and --out it recovers a model from files.
 package main
 
 import (
@@ -22,7 +22,8 @@ import (
 
 	"github.com/koala-go/sdk/diff"
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
+	"github.com/koala-go/sdk/progress"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -50,10 +51,10 @@ func main() {
 	}
 }
 
-// recoverReal recovers a model from files.
+// recoverReal recovers a model from files and prints its progress.
 func recoverReal(ctx context.Context, w io.Writer, base, delta, out string) error {
 	tenths := int64(0)
-	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{Progress: func(p diff.Progress) {
+	report, err := diff.Recover(ctx, base, delta, out, &diff.Options{Progress: func(p progress.Progress) {
 		if now := 10 * p.Done / max(p.Total, 1); now > tenths {
 			tenths = now
 			fmt.Fprintf(w, "%s: %d of %d bytes\n", p.Stage, p.Done, p.Total)
@@ -66,26 +67,26 @@ func recoverReal(ctx context.Context, w io.Writer, base, delta, out string) erro
 	return printFiles(w, report)
 }
 
-// demonstrate recovers a model that is made on the spot.
+// demonstrate writes a small base and diff, recovers the model and checks it.
 func demonstrate(ctx context.Context, w io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "applydiff-")
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if gone := os.RemoveAll(dir); err == nil {
-			err = gone
+		if removeErr := os.RemoveAll(dir); err == nil {
+			err = removeErr
 		}
 	}()
-	model := testmodel.Small
+	model := modeltest.Small
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "diff"), filepath.Join(dir, "model")
-	if err := model.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: model.Base}); err != nil {
+	if err := model.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: model.Base}); err != nil {
 		return err
 	}
-	if err := model.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: model.Diff}); err != nil {
+	if err := model.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: model.Diff}); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "Made a small model: a base in fp16 as Hugging Face lays it out, and a diff in bf16 as EasyLM does.")
+	fmt.Fprintln(w, "Wrote a small model: a base in fp16 in Hugging Face's layout, and a diff in bf16 as an EasyLM stream.")
 
 	report, err := diff.Recover(ctx, base, delta, out, nil)
 	if err != nil {
@@ -101,12 +102,12 @@ func demonstrate(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintf(w, "Checked: all %d weights are bf16(fp32(base) + fp32(diff)), bit for bit.\n\n", n)
-	fmt.Fprintln(w, "A real run differs in its inputs alone: 13.5 GB of LLaMA-7B and 13.5 GB of diff, in at most 256 MiB of memory:")
+	fmt.Fprintln(w, "For Koala 7B the inputs are 13.5 GB of LLaMA and 13.5 GB of diff, and the memory is still at most 256 MiB:")
 	fmt.Fprintln(w, "  go run ./examples/applydiff --base llama-7b-hf --diff koala_7b_diff_v2 --out koala-7b")
 	return nil
 }
 
-// printReport prints what was done.
+// printReport prints the sizes, the rule and the time of a recovery.
 func printReport(w io.Writer, r *diff.Report) {
 	for _, row := range [][2]string{
 		{"tensors", fmt.Sprint(r.Tensors)},
@@ -121,7 +122,7 @@ func printReport(w io.Writer, r *diff.Report) {
 	}
 }
 
-// printFiles prints the output's files with their sha256.
+// printFiles prints the SHA-256 digest and the name of each output file.
 func printFiles(w io.Writer, r *diff.Report) error {
 	for _, f := range r.Files {
 		file, err := os.Open(filepath.Join(r.Out, f.Name))
@@ -138,10 +139,10 @@ func printFiles(w io.Writer, r *diff.Report) error {
 	return nil
 }
 
-// verify compares every weight of the output with the sum of what the model
-// says base and diff are, computed here one by one.
-func verify(out string, model testmodel.Model) (int, error) {
-	c, err := weights.Open(out, nil)
+// verify compares every weight of the output with the expected sum and returns
+// the number of weights.
+func verify(out string, model modeltest.Model) (int, error) {
+	c, err := weights.Open(context.Background(), out, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -166,7 +167,7 @@ func verify(out string, model testmodel.Model) (int, error) {
 		for i := range len(got) / 2 {
 			want := sum(model.Base(p, i/cols, i%cols), model.Diff(p, i/cols, i%cols))
 			if have := uint16(got[2*i]) | uint16(got[2*i+1])<<8; have != want {
-				return 0, fmt.Errorf("%v, element %d is %#04x where %#04x is due", p, i, have, want)
+				return 0, fmt.Errorf("%v, element %d is %#04x, want %#04x: the recovery is wrong", p, i, have, want)
 			}
 			checked++
 		}
@@ -174,10 +175,13 @@ func verify(out string, model testmodel.Model) (int, error) {
 	return checked, nil
 }
 
-// sum is the reference's rule on one weight: both widened to fp32, added,
-// rounded to bf16 to nearest, ties to even. All values here are finite.
+// sum applies the reference's rule to one weight: it widens both operands to fp32,
+// adds them, and rounds the sum to bf16, to nearest with ties to even. It does not
+// handle infinities and NaN, which the model does not contain.
 func sum(base, delta uint16) uint16 {
 	s := float16.Frombits(base).Float32() + math.Float32frombits(uint32(delta)<<16)
 	bits := math.Float32bits(s)
+	// Adding half a unit less one, plus the lowest bit that stays, carries into
+	// the upper half exactly when the value must be rounded up.
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }

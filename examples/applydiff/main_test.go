@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/testmodel"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -27,26 +27,26 @@ func TestDemonstrationLeavesNothingBehind(t *testing.T) {
 
 func TestVerifySeesOneWrongWeight(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, testmodel.Tiny.Write(path, testmodel.Options{
+	require.NoError(t, modeltest.Tiny.Write(path, &modeltest.Options{
 		Format: weights.FormatSafetensors, DType: dtype.BF16,
 		Values: func(p weights.Param, row, col int) uint16 {
-			v := sum(testmodel.Tiny.Base(p, row, col), testmodel.Tiny.Diff(p, row, col))
+			v := sum(modeltest.Tiny.Base(p, row, col), modeltest.Tiny.Diff(p, row, col))
 			if p == (weights.Param{Layer: 1, Role: weights.Q}) && row == 5 && col == 7 {
 				v ^= 1
 			}
 			return v
 		},
 	}))
-	_, err := verify(path, testmodel.Tiny)
+	_, err := verify(path, modeltest.Tiny)
 	require.ErrorContains(t, err, "layer 1 q, element 327")
 }
 
 func TestRealRun(t *testing.T) {
 	dir := t.TempDir()
-	m := testmodel.Tiny
+	m := modeltest.Tiny
 	base, delta, out := filepath.Join(dir, "base"), filepath.Join(dir, "diff"), filepath.Join(dir, "out")
-	require.NoError(t, m.Write(base, testmodel.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
-	require.NoError(t, m.Write(delta, testmodel.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
+	require.NoError(t, m.Write(base, &modeltest.Options{Format: weights.FormatSafetensors, DType: dtype.F16, Values: m.Base}))
+	require.NoError(t, m.Write(delta, &modeltest.Options{Format: weights.FormatEasyLM, DType: dtype.BF16, Values: m.Diff}))
 	var w bytes.Buffer
 	require.NoError(t, recoverReal(t.Context(), &w, base, delta, out))
 	n, err := verify(out, m)

@@ -1,13 +1,13 @@
-// Command bot is a chat bot in one file. On standard input each line is what
-// the user said; with -listen it is a webhook: POST /chat with
+// Command bot is a chat bot in one file. It reads one query per line from standard input.
+// With -listen it is a webhook: POST /chat with
 //
 //	{"chat": "any name", "text": "Hello!"}
 //
-// answers {"reply": "…", "ended": "…"}, and each name is a chat of its own.
+// returns {"reply": "…", "ended": "…"}. Each name is a chat of its own.
 //
-// What replies is a koala.Completer. The one here is a tiny model made in memory,
-// which always says the same; -model takes a checkpoint instead, and a client of a
-// server (package backend) is as easily put in its place.
+// A koala.Completer makes the replies. Here it is a tiny model in memory, whose reply is
+// always the same. The flag -model uses a checkpoint instead. To use a server, return a
+// client of package backend from the function model.
 package main
 
 import (
@@ -26,17 +26,17 @@ import (
 	"time"
 
 	"github.com/koala-go/sdk/backend/local"
-	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/prompt"
 )
 
-// model is the checkpoint at a path, or the tiny model where there is none.
+// model opens the checkpoint at path, or the tiny model if path is "".
 func model(ctx context.Context, path string) (koala.Completer, error) {
 	if path != "" {
 		return local.Open(ctx, path, nil)
 	}
-	tiny, err := scripted.Open()
+	tiny, err := modeltest.Scripted()
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +44,15 @@ func model(ctx context.Context, path string) (koala.Completer, error) {
 	return local.New(ctx, tiny, nil)
 }
 
-// options are those of every chat: Koala's context less the reply, and no
-// forged marks.
+// options returns the options of every chat. The budget is Koala's context of 2048 tokens
+// minus 1024 tokens for the reply, and forged marks are refused.
 func options() *koala.Options {
 	return &koala.Options{Budget: 1024, Overflow: koala.KeepEnd, Render: prompt.Options{RejectForged: true}}
 }
 
 func main() {
 	listen := flag.String("listen", "", "address of the webhook, like localhost:8080")
-	path := flag.String("model", "", "checkpoint to run, in any format (default: a tiny model that always says the same)")
+	path := flag.String("model", "", "checkpoint in any format (default: a tiny model whose reply is always the same)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -73,7 +73,7 @@ func run(ctx context.Context, path, listen string) error {
 	return serve(ctx, m, listen)
 }
 
-// talk replies to each line. A line that is refused is told of and left out.
+// talk replies to each line. It reports a line that is refused and goes on.
 func talk(ctx context.Context, m koala.Completer, in io.Reader, out io.Writer) error {
 	chat, err := koala.New(options())
 	if err != nil {
@@ -99,7 +99,7 @@ const (
 	maxChats = 1000
 )
 
-// bot is the webhook.
+// bot is the HTTP handler of the webhook.
 type bot struct {
 	m     koala.Completer
 	mu    sync.Mutex
@@ -122,20 +122,20 @@ func serve(ctx context.Context, m koala.Completer, address string) error {
 }
 
 func (b *bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var asked struct{ Chat, Text string }
+	var request struct{ Chat, Text string }
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&asked); err != nil || asked.Chat == "" {
+	if err := d.Decode(&request); err != nil || request.Chat == "" {
 		answer(w, http.StatusBadRequest, map[string]string{"error": `send {"chat": "a name", "text": "..."}`})
 		return
 	}
-	chat, err := b.chat(asked.Chat)
+	chat, err := b.chat(request.Chat)
 	if err != nil {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
 		return
 	}
 	var reply strings.Builder
-	ending, err := chat.Ask(r.Context(), b.m, asked.Text, &reply)
+	ending, err := chat.Ask(r.Context(), b.m, request.Text, &reply)
 	var refused *prompt.TurnError
 	switch {
 	case errors.As(err, &refused):
@@ -147,7 +147,7 @@ func (b *bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// chat is the chat of a name.
+// chat returns the chat with a name.
 func (b *bot) chat(name string) (*koala.Chat, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

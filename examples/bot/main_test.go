@@ -14,11 +14,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/scripted"
 	"github.com/koala-go/sdk/koala"
+	"github.com/koala-go/sdk/modeltest"
 )
 
-// tiny is the model of the bot as it runs without flags.
+// tiny returns the model that the bot runs without flags.
 func tiny(t *testing.T) koala.Completer {
 	m, err := model(t.Context(), "")
 	require.NoError(t, err)
@@ -32,13 +32,13 @@ func TestTalk(t *testing.T) {
 	require.NoError(t, talk(t.Context(), tiny(t), strings.NewReader("Hello!\nuser: x\nBye\n"), &out))
 	lines := strings.Split(out.String(), "\n")
 	require.Equal(t, hello, lines[0])
-	require.Contains(t, lines[1], `(refused: content holds what looks like "USER:": turn 2, byte 0`)
+	require.Contains(t, lines[1], `(refused: content contains text that looks like "USER:": turn 2, byte 0`)
 	require.Equal(t, hello, lines[2])
 }
 
-// TestModel takes a checkpoint from a file.
+// TestModel runs a checkpoint from a file.
 func TestModel(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))

@@ -1,7 +1,8 @@
-// Command dataset builds a small mixture of training data, end to end, from
-// synthetic records that are part of it: three public shapes become training
-// records, lose duplicates and leaks, are mixed, shuffled and split, become
-// tokens and then batches. It writes nothing.
+// Command dataset builds a small mixture of training data from synthetic records
+// that are embedded in it. Records of three public data sets become training
+// records. Duplicates and leaks are removed. The rest is mixed, shuffled and
+// split, and the training part becomes tokens and batches. The command prints
+// the first row of each batch and writes no file.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os"
 
 	"github.com/koala-go/sdk/dataset"
+	"github.com/koala-go/sdk/source"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -29,24 +31,24 @@ func main() {
 func run(ctx context.Context, w io.Writer) error {
 	report := new(dataset.Report)
 	sources := []dataset.MixSource{
-		{Name: "hh", Weight: 2, Records: read(ctx, "hh.jsonl", dataset.HH, report)},
-		{Name: "alpaca", Weight: 1, Records: read(ctx, "alpaca.json", dataset.Alpaca, report)},
-		{Name: "sharegpt", Weight: 1, Records: read(ctx, "sharegpt.json", dataset.ShareGPT, report)},
+		{Name: "hh", Weight: 2, Records: read(ctx, "data/hh.jsonl", dataset.HH, report)},
+		{Name: "alpaca", Weight: 1, Records: read(ctx, "data/alpaca.json", dataset.Alpaca, report)},
+		{Name: "sharegpt", Weight: 1, Records: read(ctx, "data/sharegpt.json", dataset.ShareGPT, report)},
 	}
 	records := dataset.Mix(sources, &dataset.MixOptions{Seed: 7})
-	records = dataset.Dedup(records, &dataset.DedupOptions{Report: report})
+	records = dataset.Dedup(ctx, records, &dataset.DedupOptions{Report: report})
 	records = dataset.WithoutLeaks(ctx, records, []string{"Name three birds that cannot fly."}, &dataset.LeakOptions{Report: report})
-	records = dataset.Shuffle(records, &dataset.ShuffleOptions{Seed: 7})
+	records = dataset.Shuffle(ctx, records, &dataset.ShuffleOptions{Seed: 7})
 	train, err := part(records, 0, report)
 	if err != nil {
 		return err
 	}
-	p, err := dataset.NewProcessor(tokenizer.Default(), dataset.KoalaOptions(dataset.Gen2023))
+	processor, err := dataset.NewProcessor(tokenizer.Default(), nil)
 	if err != nil {
 		return err
 	}
-	examples := dataset.Tokenize(ctx, train, p, 0)
-	for b, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 32, Batch: 2, Generation: dataset.Gen2023, Report: report}) {
+	examples := dataset.Tokenize(ctx, train, processor, 0)
+	for b, err := range dataset.Pack(examples, &dataset.PackOptions{SeqLength: 32, Batch: 2, Report: report}) {
 		if err != nil {
 			return err
 		}
@@ -56,27 +58,31 @@ func run(ctx context.Context, w io.Writer) error {
 		}
 		fmt.Fprintf(w, "%q\n", text)
 	}
-	n := report.Counts()
-	fmt.Fprintf(w, "%d raw records, %d made, dropped %v, skipped %d, batches %d, tokens left %d\n", n.In, n.Made, n.Dropped, n.Bad, n.Batches, n.Left)
-	for _, e := range n.Errors {
-		fmt.Fprintln(w, "skipped:", e)
-	}
+	printReport(w, report.Counts())
 	return nil
 }
 
-// read reads an embedded file from its beginning each time.
-func read(ctx context.Context, name string, source dataset.Source, report *dataset.Report) func() iter.Seq2[dataset.Record, error] {
-	in := dataset.Input{Name: name, Open: func() (io.ReadCloser, error) { return data.Open("data/" + name) }}
+// read returns a function that reads an embedded file from its beginning.
+func read(ctx context.Context, name string, from dataset.Source, report *dataset.Report) func() iter.Seq2[dataset.Record, error] {
+	inputs := dataset.SourceFiles(source.FromFS(data), name)
 	return func() iter.Seq2[dataset.Record, error] {
-		return dataset.Read(ctx, []dataset.Input{in}, &dataset.ReadOptions{Source: source, SkipBad: true, Report: report})
+		return dataset.Read(ctx, inputs, &dataset.ReadOptions{Source: from, SkipBad: true, Report: report})
 	}
 }
 
-// part gives the records of one of two parts, of nine to one.
-func part(records iter.Seq2[dataset.Record, error], want int, report *dataset.Report) (iter.Seq2[dataset.Record, error], error) {
+// part returns the records of one of two parts. The first has nine times the
+// share of the second.
+func part(records iter.Seq2[dataset.Record, error], number int, report *dataset.Report) (iter.Seq2[dataset.Record, error], error) {
 	s, err := dataset.NewSplitter(1, []float64{9, 1})
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Filter(records, "eval part", func(r *dataset.Record) bool { return s.Part(r) == want }, report), nil
+	return dataset.Filter(records, "eval part", func(r *dataset.Record) bool { return s.Part(r) == number }, report), nil
+}
+
+func printReport(w io.Writer, n dataset.Counts) {
+	fmt.Fprintf(w, "%d raw records, %d made, dropped %v, skipped %d, batches %d, tokens left %d\n", n.In, n.Made, n.Dropped, n.Bad, n.Batches, n.Left)
+	for _, e := range n.Errors {
+		fmt.Fprintln(w, "skipped:", e)
+	}
 }

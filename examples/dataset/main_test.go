@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestRun checks that two runs have the same output, and what it counts.
 func TestRun(t *testing.T) {
 	var first, again bytes.Buffer
 	require.NoError(t, run(t.Context(), &first))

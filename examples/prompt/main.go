@@ -1,5 +1,5 @@
-// Command prompt shows a conversation as Koala reads it: in each dialect, as
-// ids part by part, within a budget, and what a stranger may have forged.
+// Command prompt shows the prompts of a conversation: the text in each dialect, the ids of
+// each part, the turns within a budget, and text that a stranger may have forged.
 package main
 
 import (

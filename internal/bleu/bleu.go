@@ -1,29 +1,29 @@
-// Package bleu is sacrebleu's sentence BLEU: the 13a tokenizer, n-grams of up
-// to four tokens, exponential smoothing, one reference. Scores agree with
-// sacrebleu 2 to the last digits.
+// Package bleu computes sacrebleu's sentence BLEU with the 13a tokenizer,
+// n-grams of up to four tokens, exponential smoothing and one reference. Scores
+// agree with sacrebleu 2 to the last digits.
 //
-// Index finds all pairs that score over a bound without comparing all pairs,
-// and misses none.
+// Compare compares two texts. An Index finds all pairs of texts whose score
+// exceeds a threshold without comparing all pairs.
 package bleu
 
 import "math"
 
-// Order is the length of the longest n-grams.
+// Order is the length of the longest n-grams in tokens.
 const Order = 4
 
-// Stats are the counts that a score is made of.
+// Stats holds the counts from which a score is computed.
 type Stats struct {
-	Correct [Order]int // n-grams of the hypothesis that are in the reference, at most as often as there
+	Correct [Order]int // n-grams of the hypothesis that also occur in the reference, each counted at most as often as there
 	Total   [Order]int // n-grams of the hypothesis
-	HypLen  int        // tokens
-	RefLen  int        // tokens
+	HypLen  int        // tokens of the hypothesis
+	RefLen  int        // tokens of the reference
 }
 
-// Compare counts for one hypothesis and one reference. Both lose the white
-// space at their end first, as in sacrebleu.
+// Compare returns the counts for a hypothesis and a reference. Like sacrebleu
+// it first removes white space from the end of both.
 func Compare(hyp, ref string) Stats { return CompareTokens(sentence(hyp), sentence(ref)) }
 
-// CompareTokens is Compare for texts that are cut into tokens.
+// CompareTokens is like Compare for texts that are already tokenized.
 func CompareTokens(hyp, ref []string) Stats {
 	s := Stats{HypLen: len(hyp), RefLen: len(ref), Total: totals(len(hyp))}
 	for n := 1; n <= Order; n++ {
@@ -35,7 +35,8 @@ func CompareTokens(hyp, ref []string) Stats {
 	return s
 }
 
-// totals are the numbers of n-grams in a text of some tokens.
+// totals returns the numbers of n-grams in a text of the given number of
+// tokens.
 func totals(tokens int) (t [Order]int) {
 	for n := range t {
 		t[n] = max(0, tokens-n)
@@ -43,7 +44,8 @@ func totals(tokens int) (t [Order]int) {
 	return t
 }
 
-// ngrams counts the n-grams of a text; unused places are empty.
+// ngrams counts the n-grams of a text. The last elements of a key are empty if
+// n is less than Order.
 func ngrams(tokens []string, n int) map[[Order]string]int {
 	m := make(map[[Order]string]int)
 	for i := 0; i+n <= len(tokens); i++ {
@@ -54,12 +56,12 @@ func ngrams(tokens []string, n int) map[[Order]string]int {
 	return m
 }
 
-// Score is BLEU in percent, from 0 to 100 and a few units of the last digit.
-// A hypothesis under four tokens scores 0.
+// Score returns BLEU in percent, from 0 to 100 up to rounding. A hypothesis of
+// fewer than four tokens scores 0.
 func (s *Stats) Score() float64 { return s.score(false) }
 
-// ScoreEffectiveOrder is BLEU over the orders that the hypothesis has, for
-// short texts.
+// ScoreEffectiveOrder returns BLEU over the orders for which the hypothesis has
+// n-grams. It suits short texts.
 func (s *Stats) ScoreEffectiveOrder() float64 { return s.score(true) }
 
 func (s *Stats) score(effective bool) float64 {
@@ -81,9 +83,9 @@ func (s *Stats) score(effective bool) float64 {
 	return s.Brevity() * math.Exp(sum/float64(order))
 }
 
-// Precisions are the shares of n-grams that are right, in percent. An order
-// without any right one is smoothed: half of one, the next a quarter, and so
-// on.
+// Precisions returns the share of matching n-grams for each order, in percent.
+// Exponential smoothing replaces a count of zero by 1/2 for the first such
+// order, by 1/4 for the second, and so on.
 func (s *Stats) Precisions() (p [Order]float64) {
 	if s.Correct == [Order]int{} {
 		return p
@@ -103,8 +105,8 @@ func (s *Stats) Precisions() (p [Order]float64) {
 	return p
 }
 
-// Brevity is the penalty for a hypothesis shorter than the reference, from 0
-// to 1.
+// Brevity returns the brevity penalty, from 0 to 1, for a hypothesis shorter
+// than the reference.
 func (s *Stats) Brevity() float64 {
 	switch {
 	case s.HypLen >= s.RefLen:

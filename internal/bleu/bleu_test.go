@@ -12,7 +12,7 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// rows decodes a golden file, one JSON value a line.
+// rows decodes a golden file of one JSON value per line.
 func rows[T any](t *testing.T, name string) (list []T) {
 	lines := bufio.NewScanner(bytes.NewReader(fixture.Read(t, "golden", name)))
 	for lines.Scan() {
@@ -57,8 +57,8 @@ func TestGoldenTokens(t *testing.T) {
 	}
 }
 
-// TestTokens has the cases in which one match takes a character from the next.
-// The expectations are sacrebleu's.
+// TestTokens covers texts in which one match consumes a character that the next
+// one would need. The expected tokens are sacrebleu's.
 func TestTokens(t *testing.T) {
 	for text, want := range map[string][]string{
 		"...":                {".", ".", "."},
@@ -77,15 +77,15 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestEndOfLine: a dash at the end of a text stays, although the newline after
-// it would take it away inside.
+// TestEndOfLine checks that a dash at the end of a text is kept, although a
+// dash before a newline within a text is removed.
 func TestEndOfLine(t *testing.T) {
 	s := Compare("a b c d-\n", "a b c d-")
 	require.InDelta(t, 100, s.Score(), 1e-9)
 }
 
-// TestNoSharedBigram is the claim behind the index: five tokens and more, all
-// right but in no shared bigram, score 15.98 at most.
+// TestNoSharedBigram checks a claim of Index: a hypothesis of five tokens or
+// more that shares no bigram scores at most 15.98.
 func TestNoSharedBigram(t *testing.T) {
 	most := 0.0
 	for hyp := 5; hyp <= 200; hyp++ {

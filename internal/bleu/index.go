@@ -2,50 +2,55 @@ package bleu
 
 import "slices"
 
-// Index holds hypotheses and finds those that score over a bound against a
-// reference. It never changes and is safe for concurrent use; each goroutine
-// has a Searcher of its own.
+// Index finds, among a set of hypotheses, those whose score against a reference
+// exceeds a threshold. It is immutable and safe for concurrent use. Each
+// goroutine needs a Searcher of its own.
 //
-// A pair is skipped only if it cannot pass. Of a pair the index knows the
-// lengths and how many 2-, 3- and 4-grams are shared, which costs as much as
-// there are n-grams in the reference that some hypothesis has. All unigrams
-// taken as shared, that gives the most the pair can score, because the score
-// never falls when a count of right n-grams rises from some number to a
-// higher one, or a unigram's. Pairs that share no bigram have counts (·,0,0,0):
-// for the hypotheses whose best case of that is over the bound, which those
-// of five tokens and more never are at a bound of 20 (they reach 15.98), the
-// unigrams are counted for every reference.
+// The index skips a pair only if its score cannot exceed the threshold. For
+// each pair it knows both lengths and the numbers of shared 2-, 3- and 4-grams.
+// Counting these costs time in proportion to the n-grams of the reference that
+// also occur in hypotheses. Together with the assumption that all unigrams are
+// shared, they give an upper bound of the score, because a score never falls
+// when the count of an order rises from a value above zero, or that of unigrams
+// from any value.
+//
+// Pairs without shared bigrams need care, since they may score through
+// smoothing. With a threshold of 20 this concerns only hypotheses of fewer than
+// five tokens: longer ones reach at most 15.98. For hypotheses that can exceed
+// the threshold without a shared bigram, unigrams are counted for every
+// reference.
 type Index struct {
-	over    float64
+	over    float64 // the threshold
 	hyps    []hypothesis
-	tokens  map[string]uint32 // from 1
-	grams   [Order - 1]map[uint64]uint32
-	posts   [Order - 1][][]posting // by gram
-	loose   []int                  // hypotheses that can pass without a shared bigram
-	exact   map[string][]int       // by the text as cut, one space between tokens
-	longest int                    // tokens of the longest in exact
+	tokens  map[string]uint32            // number of each token, from 1
+	grams   [Order - 1]map[uint64]uint32 // number of each n-gram, from 1
+	posts   [Order - 1][][]posting       // by n-gram
+	loose   []int                        // hypotheses that can exceed the threshold without a shared bigram
+	exact   map[string][]int             // hypotheses by their tokens, each after a space
+	longest int                          // number of tokens of the longest hypothesis
 }
 
 type hypothesis struct {
-	tokens   int
-	unigrams []posting // gram and count
-	need     []int32   // by the reference's length: bigrams that must be shared to pass
+	tokens   int       // number of tokens
+	unigrams []posting // counts of the tokens
+	need     []int32   // by length of the reference: number of bigrams that must be shared to exceed the threshold
 }
 
-// posting is a gram's count in a hypothesis, or the reverse.
+// posting is the count of an n-gram in a hypothesis. id is the number of the
+// n-gram or of the hypothesis.
 type posting struct {
 	id    uint32
 	count uint32
 }
 
-// Hit is a pair that passes.
+// Hit is a hypothesis that matches a reference.
 type Hit struct {
-	Hypothesis int     // its place among those the Index was made of
+	Hypothesis int     // its index in the list given to NewIndex
 	Score      float64 // BLEU in percent
-	Same       bool    // the tokens are equal; then the score may be under the bound
+	Same       bool    // whether the tokens are equal, in which case the score may be below the threshold
 }
 
-// NewIndex indexes hypotheses for the bound over, in percent.
+// NewIndex returns an index of hypotheses for the threshold over, in percent.
 func NewIndex(hypotheses []string, over float64) *Index {
 	x := &Index{over: over, tokens: map[string]uint32{}, exact: map[string][]int{}, hyps: make([]hypothesis, len(hypotheses))}
 	for n := range x.grams {
@@ -58,7 +63,7 @@ func NewIndex(hypotheses []string, over float64) *Index {
 	return x
 }
 
-// Len is the number of hypotheses.
+// Len returns the number of hypotheses.
 func (x *Index) Len() int { return len(x.hyps) }
 
 func (x *Index) add(i int, tokens []string) {
@@ -76,6 +81,8 @@ func (x *Index) add(i int, tokens []string) {
 	x.exact[string(key)] = append(x.exact[string(key)], i)
 	x.longest = max(x.longest, len(tokens))
 	h.unigrams = counted(ids)
+	// An n-gram is the pair of its prefix and its last token, so that a key is
+	// just two numbers.
 	prefix := ids
 	for n := range x.grams {
 		prefix = x.extend(n, prefix, ids)
@@ -89,11 +96,11 @@ func (x *Index) add(i int, tokens []string) {
 	}
 }
 
-// needs lists how many bigrams a hypothesis must share with a reference of
-// each length. As many 3- and 4-grams at most are shared as bigrams are, for
-// each holds one. Past the end of the list as many are needed as at the end
-// at least: all of a hypothesis being right, a longer reference only lowers
-// the score.
+// needs returns, for references of each length, how many bigrams a hypothesis
+// of hyp tokens must share. A pair shares at most as many 3- and 4-grams as
+// bigrams, since each of them contains a different bigram. References longer
+// than the list need at least as many bigrams as its last element says: even if
+// all of the hypothesis matches, a longer reference only lowers the score.
 func (x *Index) needs(hyp int) []int32 {
 	list := make([]int32, 4*hyp+2)
 	need := 0
@@ -109,7 +116,8 @@ func (x *Index) needs(hyp int) []int32 {
 	return list
 }
 
-// passes says whether a pair that shares some bigrams may be over the bound.
+// passes reports whether a pair that shares the given number of bigrams may
+// exceed the threshold.
 func (x *Index) passes(hyp, ref, bigrams int) bool {
 	var shared [Order]int
 	for n := 1; n < Order; n++ {
@@ -118,7 +126,8 @@ func (x *Index) passes(hyp, ref, bigrams int) bool {
 	return x.best(hyp, ref, shared) > x.over
 }
 
-// extend numbers the n+2-grams of a text, given the numbers of its n+1-grams.
+// extend returns the numbers of the n+2-grams of a text, given the numbers of
+// its n+1-grams.
 func (x *Index) extend(n int, prefix, ids []uint32) []uint32 {
 	var longer []uint32
 	for i := 0; i+n+1 < len(ids); i++ {
@@ -134,7 +143,7 @@ func (x *Index) extend(n int, prefix, ids []uint32) []uint32 {
 	return longer
 }
 
-// counted lists each id once, with its count, in the order of first places.
+// counted returns each id with its count, in the order of first occurrence.
 func counted(ids []uint32) []posting {
 	place := make(map[uint32]int, len(ids))
 	var list []posting
@@ -150,53 +159,53 @@ func counted(ids []uint32) []posting {
 	return list
 }
 
-// best is the most that a pair can score, given its lengths and how many
-// 2-, 3- and 4-grams are shared: with all unigrams right. A hair is added for
-// rounding.
+// best returns an upper bound of the score, given the lengths and the numbers
+// of shared 2-, 3- and 4-grams. It assumes that all unigrams match, and adds a
+// margin for rounding.
 func (x *Index) best(hyp, ref int, shared [Order]int) float64 {
 	s := Stats{Correct: shared, Total: totals(hyp), HypLen: hyp, RefLen: ref}
 	s.Correct[0] = min(hyp, ref)
 	return s.Score() * (1 + 1e-9)
 }
 
-// Searcher has the counters of one search at a time. Between searches all are
+// Searcher holds the counters of a search. Between searches all counters are
 // zero.
 type Searcher struct {
 	x       *Index
 	cut     cutter
-	ids     []uint32     // of the reference's tokens, 0 for those in no hypothesis
-	counts  []uint32     // by token, in the reference
-	prefix  []uint32     // of the reference's n-grams
-	found   []uint32     // by n-gram, in the reference
-	met     []uint32     // n-grams found
-	shared  [][Order]int // by hypothesis
-	touched []bool       // by hypothesis: it is to be tried
-	tries   []int        // hypotheses touched
-	key     []byte
+	ids     []uint32     // numbers of the reference's tokens; 0 for a token that no hypothesis contains
+	counts  []uint32     // by token: its count in the reference
+	prefix  []uint32     // numbers of the reference's n-grams
+	found   []uint32     // by n-gram: its count in the reference
+	met     []uint32     // n-grams with a count in found
+	shared  [][Order]int // by hypothesis: numbers of shared n-grams
+	touched []bool       // by hypothesis: whether it is in tries
+	tries   []int        // hypotheses to score
+	key     []byte       // the reference as a key of exact
 	hits    []Hit
 }
 
-// Searcher makes a Searcher.
+// Searcher returns a new Searcher.
 func (x *Index) Searcher() *Searcher {
-	most := 0
+	size := 0
 	for n := range x.posts {
-		most = max(most, len(x.posts[n]))
+		size = max(size, len(x.posts[n]))
 	}
 	return &Searcher{
-		x: x, counts: make([]uint32, len(x.tokens)+1), found: make([]uint32, most),
+		x: x, counts: make([]uint32, len(x.tokens)+1), found: make([]uint32, size),
 		shared: make([][Order]int, len(x.hyps)), touched: make([]bool, len(x.hyps)),
 	}
 }
 
-// Search finds all hypotheses that score over the bound against a reference,
-// or have its very tokens, which matters for texts under four tokens because
-// they score 0. The hits, in the order of the hypotheses, hold until the next
-// call.
+// Search returns all hypotheses whose score against a reference exceeds the
+// threshold, and those with exactly the same tokens. The latter matter for
+// texts of fewer than four tokens, whose score is 0. The hits are in the order
+// of the hypotheses, and valid until the next call.
 func (s *Searcher) Search(ref string) []Hit {
 	s.read(trimEnd(ref))
 	same := s.x.exact[string(s.key)]
 	if len(s.ids) > s.x.longest {
-		same = nil // the key is not all of the reference
+		same = nil // read stores only the beginning of the reference in the key
 	}
 	for _, i := range s.x.loose {
 		s.touch(i)
@@ -218,7 +227,7 @@ func (s *Searcher) Search(ref string) []Hit {
 	return s.hits
 }
 
-// read cuts a reference and counts its tokens.
+// read tokenizes a reference and counts its tokens.
 func (s *Searcher) read(ref string) {
 	s.ids, s.key = s.ids[:0], s.key[:0]
 	each(s.cut.cut(ref), func(token []byte) {
@@ -238,7 +247,7 @@ func (s *Searcher) touch(i int) {
 	}
 }
 
-// share counts the 2-, 3- and 4-grams that hypotheses have in common with the
+// share counts the 2-, 3- and 4-grams that each hypothesis shares with the
 // reference.
 func (s *Searcher) share() {
 	s.prefix = append(s.prefix[:0], s.ids...)
@@ -254,8 +263,8 @@ func (s *Searcher) share() {
 	}
 }
 
-// meet makes n+2-grams of the n+1-grams and counts those that some hypothesis
-// has.
+// meet computes the n+2-grams of the reference from its n+1-grams and counts
+// those that occur in hypotheses.
 func (s *Searcher) meet(n int) {
 	s.met = s.met[:0]
 	grams := s.x.grams[n]
@@ -275,7 +284,7 @@ func (s *Searcher) meet(n int) {
 	}
 }
 
-// try scores a pair if it can pass.
+// try scores a pair if it can exceed the threshold.
 func (s *Searcher) try(i int, same bool) {
 	h := &s.x.hyps[i]
 	need := h.need[min(len(s.ids), len(h.need)-1)]

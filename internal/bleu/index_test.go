@@ -22,8 +22,8 @@ func bruteForce(hyps []string, ref string, over float64) (hits []Hit) {
 	return hits
 }
 
-// someText is a text of some words of a small vocabulary, so that n-grams are
-// often shared, and repeated.
+// someText returns a text of words from a small vocabulary, so that n-grams are
+// often shared and repeated.
 func someText(r *rand.Rand, words, length int) string {
 	list := make([]string, r.IntN(length+1))
 	for i := range list {
@@ -32,8 +32,8 @@ func someText(r *rand.Rand, words, length int) string {
 	return strings.Join(list, " ")
 }
 
-// TestIndexIsBruteForce compares decisions and scores over lengths, sizes of
-// vocabulary and bounds.
+// TestIndexIsBruteForce compares hits and scores for texts of many lengths,
+// vocabularies of many sizes, and many thresholds.
 func TestIndexIsBruteForce(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, over := range []float64{0, 5, 15, 20, 50, 99} {
@@ -55,7 +55,7 @@ func TestIndexIsBruteForce(t *testing.T) {
 	}
 }
 
-// TestIndexOnText does it with sentences that have punctuation and common
+// TestIndexOnText compares hits for sentences with punctuation and common
 // phrases.
 func TestIndexOnText(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -91,11 +91,11 @@ func TestIndexShortTexts(t *testing.T) {
 
 func (s Stats) score100() float64 { return s.Score() }
 
-// common words, in rough order of frequency, so that texts share bigrams as
-// real ones do.
+// common lists common words, roughly by frequency, so that texts share bigrams
+// as often as real ones.
 var common = strings.Fields("the of to a and in is that for it you with on as are be this i have can how what or your not from at write about an list which do make me my if will more good way best some one all we by there so when up out use people get like new time also just")
 
-// sentenceLike draws words by Zipf's law, with some that are rare.
+// sentenceLike draws words by Zipf's law, including some rare ones.
 func sentenceLike(r *rand.Rand, n int) string {
 	z := rand.NewZipf(r, 1.1, 2, uint64(len(common)+3000))
 	var b strings.Builder
@@ -118,9 +118,9 @@ func sentenceLike(r *rand.Rand, n int) string {
 	return b.String() + "."
 }
 
-// BenchmarkIndex searches 180 queries in examples of 20 to 220 words, drawn
-// anew for each run of 1,000; its unit is one example, of which there are a
-// million in the case that counts.
+// BenchmarkIndex searches 180 queries in examples of 20 to 220 words, which it
+// draws anew for each run of 1,000. One operation is one example. The largest
+// real case has a million examples.
 func BenchmarkIndex(b *testing.B) {
 	r := rand.New(rand.NewPCG(5, 6))
 	hyps := make([]string, 180)

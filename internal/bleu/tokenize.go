@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Tokenize cuts a text as the 13a tokenizer does.
+// Tokenize splits a text like the 13a tokenizer.
 func Tokenize(text string) []string {
 	var t cutter
 	var tokens []string
@@ -20,11 +20,13 @@ func Tokenize(text string) []string {
 // sentence is Tokenize for a text to be scored.
 func sentence(text string) []string { return Tokenize(trimEnd(text)) }
 
-// trimEnd takes the white space off the end. It matters where that is a
-// newline after a dash.
+// trimEnd removes white space from the end of a text. This matters for a
+// newline after a dash, which the tokenizer would remove together with the
+// dash.
 func trimEnd(text string) string { return strings.TrimRightFunc(text, isSpace) }
 
-// isSpace is Python's idea of white space: Unicode's and four controls.
+// isSpace reports whether Python considers r white space: Unicode's white space
+// and four control characters.
 func isSpace(r rune) bool {
 	return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f
 }
@@ -38,13 +40,13 @@ var (
 	}
 )
 
-// cutter holds the buffers of the passes.
+// cutter holds the buffers of the tokenizer's passes.
 type cutter struct{ a, b []byte }
 
-// cut puts spaces between the tokens of a text. The result holds until the
-// next call. The passes are regular expressions in the original; each works
-// on what the one before left, and a match takes its characters away from
-// the next match.
+// cut returns a text with spaces between its tokens. The result is valid until
+// the next call. Each pass corresponds to a regular expression of the original
+// and works on the result of the previous pass. A match consumes its
+// characters, so that the next match begins after them.
 func (c *cutter) cut(text string) []byte {
 	text = hyphens.Replace(joins.Replace(text))
 	if strings.Contains(text, "&") {
@@ -59,7 +61,7 @@ func (c *cutter) cut(text string) []byte {
 	return c.b
 }
 
-// isSymbol marks the ASCII characters that are always tokens.
+// isSymbol marks the ASCII characters that are always tokens of their own.
 var isSymbol = func() (t [256]bool) {
 	for _, r := range []string{"{~", "[`", " &", "(+", ":@", "//"} {
 		for c := int(r[0]); c <= int(r[1]); c++ {
@@ -72,8 +74,8 @@ var isSymbol = func() (t [256]bool) {
 func isPoint(c byte) bool { return c == '.' || c == ',' }
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// symbols puts spaces around symbols, and one around the text; a newline
-// becomes a space.
+// symbols puts spaces around each symbol and around the text. It replaces
+// newlines by spaces.
 func symbols(dst []byte, text string) []byte {
 	dst = append(dst, ' ')
 	for i := 0; i < len(text); i++ {
@@ -89,7 +91,7 @@ func symbols(dst []byte, text string) []byte {
 	return append(dst, ' ')
 }
 
-// pointsAfter sets off a point or comma that follows no digit.
+// pointsAfter puts spaces around a point or comma that does not follow a digit.
 func pointsAfter(dst, src []byte) []byte {
 	i := 0
 	for ; i+1 < len(src); i++ {
@@ -101,7 +103,8 @@ func pointsAfter(dst, src []byte) []byte {
 	return append(dst, src[i:]...)
 }
 
-// pointsBefore sets off a point or comma that no digit follows.
+// pointsBefore puts spaces around a point or comma that does not precede a
+// digit.
 func pointsBefore(dst, src []byte) []byte {
 	i := 0
 	for ; i+1 < len(src); i++ {
@@ -115,7 +118,7 @@ func pointsBefore(dst, src []byte) []byte {
 	return append(dst, src[min(i, len(src)):]...)
 }
 
-// dashes sets off a dash that follows a digit.
+// dashes puts spaces around a dash that follows a digit.
 func dashes(dst, src []byte) []byte {
 	i := 0
 	for ; i+1 < len(src); i++ {
@@ -127,7 +130,7 @@ func dashes(dst, src []byte) []byte {
 	return append(dst, src[min(i, len(src)):]...)
 }
 
-// each calls f for every token of what cut made.
+// each calls f for every token in the result of cut.
 func each(cut []byte, f func(token []byte)) {
 	for len(cut) > 0 {
 		start := skip(cut, true)
@@ -141,8 +144,8 @@ func each(cut []byte, f func(token []byte)) {
 	}
 }
 
-// skip is the length of the white space, or of what is none, that b begins
-// with.
+// skip returns the length of the prefix of b that is white space, or of the
+// prefix that is not.
 func skip(b []byte, space bool) int {
 	for i := 0; i < len(b); {
 		if c := b[i]; c < utf8.RuneSelf {

@@ -1,6 +1,8 @@
-// Package bounded reads binary structures from an io.ReaderAt of known size.
-// It compares each length with the bytes that are left before it reads or
-// allocates, so that a hostile length costs nothing.
+// Package bounded reads binary structures from an io.ReaderAt of known size. It
+// compares each length with the number of bytes left before it reads or
+// allocates, so that a length in a hostile file cannot cost memory.
+//
+// NewCursor returns a Cursor, with which a parser walks over a file.
 package bounded
 
 import (
@@ -10,13 +12,14 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// cursorWindow is how much a Cursor reads ahead: a record's header at most,
-// so that skipping gigabytes of payload costs one short read a record.
+// cursorWindow is how many bytes a Cursor reads ahead. It exceeds the header of
+// a record, so that skipping gigabytes of payload costs one short read per
+// record.
 const cursorWindow = 4096
 
-// Cursor walks over the binary structure of a file and skips its payloads.
-// Each method checks what is left before it reads or allocates; errors are
-// *Error values that carry the offset.
+// Cursor reads the structure of a binary file in order and skips payloads. Each
+// method checks how many bytes are left before it reads or allocates. Its
+// errors are *refusal.Error values with the offset.
 type Cursor struct {
 	r        io.ReaderAt
 	off, end int64
@@ -26,27 +29,27 @@ type Cursor struct {
 	store       []byte
 }
 
-// NewCursor walks over bytes off to end of r.
+// NewCursor returns a Cursor over the bytes of r from off to end.
 func NewCursor(r io.ReaderAt, off, end int64) *Cursor {
 	return &Cursor{r: r, off: off, end: end}
 }
 
-// Offset is the file offset of the next byte.
+// Offset returns the file offset of the next byte.
 func (c *Cursor) Offset() int64 { return c.off }
 
-// Left is the number of bytes up to the end.
+// Left returns the number of bytes up to the end of the range.
 func (c *Cursor) Left() int64 { return c.end - c.off }
 
-// Skip moves over n bytes without reading them.
+// Skip advances by n bytes without reading them.
 func (c *Cursor) Skip(n int64) error {
 	if n < 0 || n > c.Left() {
-		return refusal.Truncated(c.off, "", "%d bytes announced, %d left", n, c.Left())
+		return refusal.Truncated(c.off, "", "%d bytes are announced, but only %d are left", n, c.Left())
 	}
 	c.off += n
 	return nil
 }
 
-// Bytes reads n bytes. They are valid until the next call.
+// Bytes reads n bytes. The slice is valid until the next call.
 func (c *Cursor) Bytes(n int64) ([]byte, error) {
 	start := c.off
 	if err := c.Skip(n); err != nil {
@@ -61,7 +64,7 @@ func (c *Cursor) Bytes(n int64) ([]byte, error) {
 	return c.window[i : i+n], nil
 }
 
-// fill moves the window to start and makes it at least n long.
+// fill moves the window to start and makes it at least n bytes long.
 func (c *Cursor) fill(start, n int64) error {
 	want := min(max(n, cursorWindow), c.end-start)
 	if want > int64(cap(c.store)) {
@@ -75,16 +78,17 @@ func (c *Cursor) fill(start, n int64) error {
 	return nil
 }
 
-// Within runs f on the next n bytes alone and checks that it reads all of them.
+// Within calls f with the range limited to the next n bytes, and checks that f
+// reads all of them.
 func (c *Cursor) Within(n int64, f func() error) error {
 	if n < 0 || n > c.Left() {
-		return refusal.Truncated(c.off, "", "%d bytes announced, %d left", n, c.Left())
+		return refusal.Truncated(c.off, "", "%d bytes are announced, but only %d are left", n, c.Left())
 	}
 	outer := c.end
 	c.end = c.off + n
 	err := f()
 	if err == nil && c.off < c.end {
-		err = refusal.Malformed(c.off, "", "%d bytes follow the value", c.Left())
+		err = refusal.Malformed(c.off, "", "%d unexpected bytes follow the value", c.Left())
 	}
 	c.end = outer
 	return err
@@ -99,7 +103,7 @@ func (c *Cursor) Byte() (byte, error) {
 	return b[0], nil
 }
 
-// BigEndian reads an unsigned number of 1, 2, 4 or 8 bytes.
+// BigEndian reads an unsigned integer of 1, 2, 4 or 8 bytes.
 func (c *Cursor) BigEndian(size int64) (uint64, error) {
 	b, err := c.Bytes(size)
 	if err != nil {
@@ -110,9 +114,10 @@ func (c *Cursor) BigEndian(size int64) (uint64, error) {
 	return binary.BigEndian.Uint64(full[:]), nil
 }
 
-// ReadFull fills p from r at off. Unlike io.ReaderAt it gives a nil error
-// whenever p was filled, io.ErrUnexpectedEOF when the input ends early, and
-// it ends also with a reader that returns neither bytes nor an error.
+// ReadFull fills p with the bytes of r at off. Unlike io.ReaderAt it returns a
+// nil error whenever p is full, and io.ErrUnexpectedEOF if the input ends
+// early. It gives up on a reader that keeps returning neither bytes nor an
+// error.
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	for stalls := 0; len(p) > 0; {
 		n, err := r.ReadAt(p, off)

@@ -14,7 +14,7 @@ import (
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
-// numbered is n bytes, each of which tells its offset.
+// numbered returns n bytes that depend on their offsets.
 func numbered(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -23,7 +23,7 @@ func numbered(n int) []byte {
 	return b
 }
 
-// counting counts the bytes asked of a reader.
+// counting counts the reads of a reader and the bytes requested.
 type counting struct {
 	io.ReaderAt
 	calls, bytes int
@@ -75,8 +75,8 @@ func TestCursorRefusesLengths(t *testing.T) {
 		require.EqualValues(t, 7, refusaltest.Refused(t, err, io.ErrUnexpectedEOF).Offset)
 		err = c.Within(n, func() error { t.Fatal("called"); return nil })
 		require.EqualValues(t, 7, refusaltest.Refused(t, err, io.ErrUnexpectedEOF).Offset)
-		require.EqualValues(t, 7, c.Offset(), "a refused length moves nothing")
-		require.Zero(t, r.bytes, "a refused length reads nothing")
+		require.EqualValues(t, 7, c.Offset(), "a refused length must not move the cursor")
+		require.Zero(t, r.bytes, "a refused length must not read")
 	}
 }
 
@@ -103,7 +103,7 @@ func TestCursorSkipsWithoutReading(t *testing.T) {
 	require.LessOrEqual(t, r.bytes, size/step*4096)
 }
 
-// zeros is a file of any length.
+// zeros is a file of zeros of any length.
 type zeros struct{}
 
 func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
@@ -162,7 +162,7 @@ func TestCursorWithin(t *testing.T) {
 				require.Equal(t, test.offset, refusaltest.Refused(t, err, test.kind).Offset)
 			}
 			require.Equal(t, test.afterwards, c.Offset())
-			require.Equal(t, 20-test.afterwards, c.Left(), "the outer end is back")
+			require.Equal(t, 20-test.afterwards, c.Left(), "Within must restore the end")
 		})
 	}
 }
@@ -176,7 +176,7 @@ func TestCursorWithinNests(t *testing.T) {
 	})
 	require.NoError(t, err)
 	broken := errors.New("broken")
-	require.Equal(t, broken, c.Within(5, func() error { return broken }), "an error goes through as it is")
+	require.Equal(t, broken, c.Within(5, func() error { return broken }), "Within must return the error of f unchanged")
 }
 
 func TestCursorReaderFails(t *testing.T) {
@@ -191,7 +191,7 @@ func TestCursorReaderFails(t *testing.T) {
 	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
 
 	_, err = c.Bytes(1)
-	require.ErrorIs(t, err, broken, "a window that was not filled is not used")
+	require.ErrorIs(t, err, broken, "a failed window must not be used")
 }
 
 type failing struct{ err error }

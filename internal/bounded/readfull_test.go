@@ -12,14 +12,14 @@ import (
 	"github.com/koala-go/sdk/internal/bounded"
 )
 
-// script answers each ReadAt with the next of its steps, then from data.
+// script answers each ReadAt with its next step, and from data after the last.
 type script struct {
 	data  []byte
 	steps []step
 	next  int
 }
 
-// step gives at most n bytes and the error, whatever was asked.
+// step is an answer of at most n bytes with an error.
 type step struct {
 	n   int
 	err error
@@ -68,7 +68,7 @@ func TestReadFull(t *testing.T) {
 	}
 }
 
-// stalling gives one byte after each run of so many empty answers.
+// stalling returns one byte after each run of empty answers.
 type stalling struct {
 	data   []byte
 	stalls int
@@ -87,6 +87,6 @@ func (s *stalling) ReadAt(p []byte, off int64) (int, error) {
 func TestReadFullEnds(t *testing.T) {
 	data, p := numbered(30), make([]byte, 30)
 	require.NoError(t, bounded.ReadFull(&stalling{data: data, stalls: 50, left: 50}, p, 0))
-	require.Equal(t, data, p, "stalls between bytes are not added up")
+	require.Equal(t, data, p, "only consecutive stalls count")
 	require.Equal(t, io.ErrNoProgress, bounded.ReadFull(failing{nil}, p, 0), "(0, nil) forever")
 }

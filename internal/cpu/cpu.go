@@ -1,3 +1,4 @@
-// Package cpu says which instruction sets the kernels of this module may use.
-// Under the build tag purego, and where a kernel needs none, all are false.
+// Package cpu reports which instruction sets the kernels of this module may
+// use. It declares nothing under the build tag purego, nor on architectures
+// whose kernels need no check.
 package cpu

@@ -10,11 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/flax"
 	"github.com/koala-go/sdk/internal/refusal"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
-	"github.com/koala-go/sdk/internal/tensor"
 )
 
 func TestBadExts(t *testing.T) {
@@ -94,7 +92,7 @@ func TestBadShapes(t *testing.T) {
 	refusaltest.Run(t, rows, read)
 }
 
-// number is the widest form of a whole number.
+// number returns the widest encoding of an unsigned integer.
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{0xcf}, n) }
 
 func TestBadDTypes(t *testing.T) {
@@ -119,22 +117,22 @@ func TestEveryDType(t *testing.T) {
 			f := mustRead(t, record(array(list([]byte{3}), name, data...)))
 			require.Len(t, f.Tensors, 1)
 			require.Equal(t, dt, f.Tensors[0].DType)
-			require.Equal(t, data, dataOf(t, &f.Tensors[0]))
+			require.Equal(t, data, refusaltest.DataOf(t, &f.Tensors[0]))
 		}
 	}
 }
 
-// chunked is the map that flax writes for a large array, from its fields.
+// chunked returns the map that flax writes for a large array.
 func chunked(mark, shape, chunks []byte) []byte {
 	return dict(str("__msgpack_chunked_array__"), mark, str("shape"), shape, str("chunks"), chunks)
 }
 
-// chunkedPair is like pair.
+// chunkedPair returns the array of pair in two chunks.
 func chunkedPair() []byte {
 	return chunked(truth, dict(str("0"), two), dict(str("0"), flat(1, 2), str("1"), flat(3, 4)))
 }
 
-// flat is a chunk of halves.
+// flat returns a chunk of fp16 elements.
 func flat(data ...byte) []byte { return array(list([]byte{byte(len(data) / 2)}), "float16", data...) }
 
 func TestBadChunks(t *testing.T) {
@@ -172,7 +170,7 @@ func TestBadChunks(t *testing.T) {
 		add("first chunk is "+name, chunked(truth, shape, cat([]byte{0x81}, key, flat(1, 2, 3, 4))), key)
 	}
 	add("a chunk is missing", chunked(truth, shape, dict(zero, flat(1, 2), str("2"), flat(3, 4))), str("2"))
-	add("a chunk stands twice", chunked(truth, shape, dict(zero, flat(1, 2), zero, flat(3, 4))), cat(zero, flat(3, 4)))
+	add("duplicate chunk", chunked(truth, shape, dict(zero, flat(1, 2), zero, flat(3, 4))), cat(zero, flat(3, 4)))
 	add("chunks in another order", chunked(truth, shape, dict(str("1"), flat(1, 2), zero, flat(3, 4))), str("1"))
 	add("a dimension is missing", chunked(truth, dict(zero, one, str("2"), two), good), str("2"))
 	add("a dimension is negative", chunked(truth, dict(zero, []byte{0xff}), good), []byte{0xff})
@@ -206,23 +204,10 @@ func TestBadChunkedRank(t *testing.T) {
 	refusaltest.Run(t, []refusaltest.Bad{within("33 dimensions", value, str("shape"), refusal.ErrMalformed)}, read)
 }
 
-// mustRead reads a checkpoint that must be read.
+// mustRead reads a checkpoint and requires that it is valid.
 func mustRead(t testing.TB, b []byte) *flax.File {
 	t.Helper()
-	var f *flax.File
-	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
-		f, err = flax.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	}))
+	f, err := refusaltest.Read(t, b, flax.Read)
+	require.NoError(t, err)
 	return f
-}
-
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	data := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
-	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
-	require.Zero(t, n, x.Name)
-	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
-	return data
 }

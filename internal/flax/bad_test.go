@@ -14,8 +14,8 @@ import (
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
-// A msgpack writer of its own, with the widest lengths for all but short
-// lists, maps and strings.
+// The functions below are a msgpack encoder. It uses the widest lengths, except
+// for short lists, maps and strings.
 
 func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 func list(items ...[]byte) []byte {
@@ -34,10 +34,10 @@ func head(mark byte, n int) []byte {
 	return binary.BigEndian.AppendUint32([]byte{mark}, uint32(n))
 }
 
-// greatest is a head that announces 2^32-1.
+// greatest returns a head with the length 2^32-1.
 func greatest(mark byte) []byte { return []byte{mark, 0xff, 0xff, 0xff, 0xff} }
 
-// strs is a list of strings.
+// strs returns a list of strings.
 func strs(s ...string) []byte {
 	items := make([][]byte, len(s))
 	for i := range s {
@@ -46,12 +46,12 @@ func strs(s ...string) []byte {
 	return list(items...)
 }
 
-// array is an ext of type 1; shape is a list already.
+// array returns an ext of type 1. shape is an encoded list.
 func array(shape []byte, dt string, data ...byte) []byte {
 	return ext(1, list(shape, str(dt), bin(data)))
 }
 
-// record is one of a stream, with the key "x".
+// record returns a record of a stream with the key "x".
 func record(value ...[]byte) []byte { return keyed("x", value...) }
 
 func keyed(key string, value ...[]byte) []byte { return list(strs(key), bin(value...)) }
@@ -69,17 +69,17 @@ func read(b []byte) error {
 	return err
 }
 
-// bad makes a row of the table.
+// bad returns a row.
 func bad(name string, input []byte, kind error, offset int, tensor string) refusaltest.Bad {
 	return refusaltest.Bad{Name: name, Bytes: input, Kind: kind, Offset: int64(offset), Tensor: tensor}
 }
 
-// at makes the row of an input which is refused where the second part begins in it.
+// at returns a row for an input whose error has the offset of where in it.
 func at(name string, input, where []byte, kind error, tensor string) refusaltest.Bad {
 	return bad(name, input, kind, bytes.Index(input, where), tensor)
 }
 
-// within makes the row of a record's value.
+// within returns a row for the value of a record.
 func within(name string, value, where []byte, kind error) refusaltest.Bad {
 	return at(name, record(value), where, kind, "x")
 }
@@ -90,7 +90,7 @@ func TestBadLengths(t *testing.T) {
 		huge := greatest(mark)
 		first := at(name, huge, huge, io.ErrUnexpectedEOF, "")
 		inside := within(name+" in a record", huge, huge, io.ErrUnexpectedEOF)
-		if mark == 0xc9 { // an ext's type is missing too
+		if mark == 0xc9 { // the type of the ext is missing too
 			first.Offset += 5
 			inside.Offset += 5
 			huge = append(huge, 1)
@@ -125,7 +125,7 @@ func TestBadNesting(t *testing.T) {
 	const deep = 100_000
 	lists, maps := bytes.Repeat([]byte{0x91}, deep), bytes.Repeat(cat([]byte{0x81}, str("a")), deep)
 	names := "a" + string(bytes.Repeat([]byte("/a"), 64))
-	begin := 9 // of a record's value
+	begin := 9 // the offset of the value of a record
 	refusaltest.Run(t, []refusaltest.Bad{
 		bad("lists", lists, refusal.ErrMalformed, 0, ""),
 		bad("pairs", bytes.Repeat([]byte{0x92}, deep), refusal.ErrMalformed, 2, ""),
@@ -197,7 +197,7 @@ func TestBadKeys(t *testing.T) {
 		second("twice by a slash", dict(str("a/b"), one, a, dict(b, one)), 9, "a/b"),
 	)
 	refusaltest.Run(t, rows, read)
-	require.NoError(t, read(dict(a, dict(b, one), b, dict(b, two))), "the same name in two maps")
+	require.NoError(t, read(dict(a, dict(b, one), b, dict(b, two))), "two maps may have the same key")
 }
 
 func TestBadRecords(t *testing.T) {
@@ -232,7 +232,8 @@ func TestBadRecords(t *testing.T) {
 	}, read)
 }
 
-// stream is n records of some kilobytes in all, and where each one ends.
+// stream returns n records of several kilobytes in total, and the offsets of
+// their ends.
 func stream(n int) (whole []byte, ends map[int]int) {
 	ends = map[int]int{}
 	for i := range n {
@@ -276,7 +277,7 @@ func TestCut(t *testing.T) {
 	last := int64(bytes.Index(whole, []byte("layer5")))
 	for _, n := range []int{1, 500} {
 		e := refusaltest.Refused(t, read(whole[:len(whole)-n]), io.ErrUnexpectedEOF)
-		require.Equal(t, last+6, e.Offset, "the record's bytes are announced there")
+		require.Equal(t, last+6, e.Offset, "the record announces its bytes at this offset")
 		require.Equal(t, "layer5", e.Tensor)
 	}
 	e := refusaltest.Refused(t, read(whole[:len(whole)-1013]), io.ErrUnexpectedEOF)

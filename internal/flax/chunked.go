@@ -9,25 +9,25 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// chunkedMark is the first key of the map that flax writes for an array of
-// more than 2^30 bytes; "shape" and "chunks" follow, each a map whose keys
-// are "0", "1", …
+// chunkedMark is the first key of the map that flax writes for an array of more
+// than 2^30 bytes. The keys "shape" and "chunks" follow. Each holds a map with
+// the keys "0", "1", …
 const chunkedMark = "__msgpack_chunked_array__"
 
 // chunked reads the rest of such a map, after its first key.
 func (p *parser) chunked(t token, name string) error {
 	if t.n != 3 {
-		return refusal.Malformed(t.at, name, "chunked array has %d keys, not 3", t.n)
+		return refusal.Malformed(t.at, name, "the chunked array has %d keys, want 3", t.n)
 	}
 	if mark, err := p.token(); err != nil || mark.kind != kindBool || mark.n != 1 {
-		return orMalformed(err, mark, name, "chunked array's mark is %v, not true", mark)
+		return orMalformed(err, mark, name, "the marker of the chunked array is %v, want true", mark)
 	}
 	whole := tensor.Tensor{Name: name}
 	var chunks joined
 	for _, field := range []string{"shape", "chunks"} {
 		at := p.Offset()
 		if key, err := p.key(); err != nil || key != field {
-			return orMalformed(err, token{at: at}, name, "chunked array has %.40q where %q is due", key, field)
+			return orMalformed(err, token{at: at}, name, "the chunked array has the key %.40q, want %q", key, field)
 		}
 		err := p.numbered(name, func() error {
 			if field == "shape" {
@@ -41,21 +41,21 @@ func (p *parser) chunked(t token, name string) error {
 			return refusal.Named(err, name)
 		}
 		if len(whole.Shape) > maxRank {
-			return refusal.Malformed(at, name, "chunked array has %d dimensions, not at most %d", len(whole.Shape), maxRank)
+			return refusal.Malformed(at, name, "the chunked array has %d dimensions, want at most %d", len(whole.Shape), maxRank)
 		}
 	}
 	if len(chunks) == 0 {
-		return refusal.Malformed(t.at, name, "chunked array has no chunks")
+		return refusal.Malformed(t.at, name, "the chunked array has no chunks")
 	}
 	if want, ok := whole.DType.Bytes(whole.Shape); !ok || want != chunks.size() {
-		return refusal.Malformed(t.at, name, "chunks hold %d bytes, shape %v of %s does not", chunks.size(), whole.Shape, whole.DType)
+		return refusal.Malformed(t.at, name, "the chunks hold %d bytes, which does not match shape %v with dtype %s", chunks.size(), whole.Shape, whole.DType)
 	}
 	whole.Data = chunks
 	p.tensors.add(whole)
 	return nil
 }
 
-// orMalformed is err, or a refusal of what stands at t.
+// orMalformed returns err if it is not nil, and otherwise a refusal at t.
 func orMalformed(err error, t token, name, format string, args ...any) error {
 	if err != nil {
 		return refusal.Named(err, name)
@@ -63,20 +63,20 @@ func orMalformed(err error, t token, name, format string, args ...any) error {
 	return refusal.Malformed(t.at, name, format, args...)
 }
 
-// numbered reads a map with the keys "0", "1", … in that order, as a flax
-// file has them.
+// numbered reads a map with the keys "0", "1", …, in the order in which flax
+// writes them. It calls item to read each value.
 func (p *parser) numbered(name string, item func() error) error {
 	t, err := p.token()
 	if err != nil {
 		return err
 	}
 	if t.kind != kindMap {
-		return refusal.Malformed(t.at, name, "%v where a map of numbered items is due", t)
+		return refusal.Malformed(t.at, name, "the value is %v, want a map of numbered items", t)
 	}
 	for i := range t.n {
 		at := p.Offset()
 		if key, err := p.key(); err != nil || key != index(i) {
-			return orMalformed(err, token{at: at}, name, "item %.40q where %q is due", key, index(i))
+			return orMalformed(err, token{at: at}, name, "the key is %.40q, want %q", key, index(i))
 		}
 		if err := item(); err != nil {
 			return err
@@ -85,14 +85,14 @@ func (p *parser) numbered(name string, item func() error) error {
 	return nil
 }
 
-// chunk reads one flat array, the next part of the whole.
+// chunk reads one chunk of an array, which is a one-dimensional array.
 func (p *parser) chunk(whole *tensor.Tensor, chunks *joined) error {
 	t, err := p.token()
 	if err != nil {
 		return err
 	}
 	if t.kind != kindExt || t.ext != extArray {
-		return refusal.Malformed(t.at, whole.Name, "chunk is %v, not an array", t)
+		return refusal.Malformed(t.at, whole.Name, "the chunk is %v, want an array", t)
 	}
 	a, err := p.array(t, whole.Name)
 	if err != nil {
@@ -102,18 +102,18 @@ func (p *parser) chunk(whole *tensor.Tensor, chunks *joined) error {
 		whole.DType, whole.Offset = a.DType, a.Offset
 	}
 	if len(a.Shape) != 1 || a.DType != whole.DType {
-		return refusal.Malformed(t.at, whole.Name, "chunk %d is %s %v, not flat or not of the first chunk's dtype", len(*chunks), a.DType, a.Shape)
+		return refusal.Malformed(t.at, whole.Name, "chunk %d is %s %v, want one dimension and the dtype of the first chunk", len(*chunks), a.DType, a.Shape)
 	}
 	*chunks = append(*chunks, part{a.Data, chunks.size() + a.Bytes()})
 	return nil
 }
 
-// joined reads its parts as one after the other.
+// joined reads its parts one after another.
 type joined []part
 
 type part struct {
 	data io.ReaderAt
-	end  int64 // of this part in the whole
+	end  int64 // offset in the joined data
 }
 
 func (j joined) size() int64 {

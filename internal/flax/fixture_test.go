@@ -14,10 +14,11 @@ import (
 
 	"github.com/koala-go/sdk/internal/fixture"
 	"github.com/koala-go/sdk/internal/flax"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// contents are the tensors of a file by name.
+// contents returns the tensors of a fixture by name.
 func contents(t testing.TB, elem ...string) map[string]*tensor.Tensor {
 	t.Helper()
 	f := mustRead(t, fixture.Read(t, append([]string{"fixtures"}, elem...)...))
@@ -29,7 +30,7 @@ func contents(t testing.TB, elem ...string) map[string]*tensor.Tensor {
 	return m
 }
 
-// requireSame compares two files tensor by tensor, bytes included.
+// requireSame compares the tensors of two files including their data.
 func requireSame(t testing.TB, want, got map[string]*tensor.Tensor) {
 	t.Helper()
 	require.NotEmpty(t, want)
@@ -39,11 +40,12 @@ func requireSame(t testing.TB, want, got map[string]*tensor.Tensor) {
 		require.NotNil(t, y, name)
 		require.Equal(t, x.DType, y.DType, name)
 		require.Equal(t, x.Shape, y.Shape, name)
-		require.True(t, bytes.Equal(dataOf(t, x), dataOf(t, y)), name)
+		require.True(t, bytes.Equal(refusaltest.DataOf(t, x), refusaltest.DataOf(t, y)), name)
 	}
 }
 
-// Every stream that EasyLM wrote is written again, byte by byte.
+// TestStreamsAreTheReferences checks that every stream that EasyLM wrote is
+// restored byte for byte.
 func TestStreamsAreTheReferences(t *testing.T) {
 	for _, folder := range []string{"S/diff", "S/recovered", "S/base", "S/target", "T/diff", "T/recovered", "D/diff", "D/recovered"} {
 		paths, err := filepath.Glob(filepath.Join(fixture.Path(t, "fixtures", folder), "*.stream"))
@@ -56,7 +58,7 @@ func TestStreamsAreTheReferences(t *testing.T) {
 				require.True(t, f.Stream)
 				var again []byte
 				for i := range f.Tensors {
-					again = appendTensor(t, again, &f.Tensors[i], dataOf(t, &f.Tensors[i]))
+					again = appendTensor(t, again, &f.Tensors[i], refusaltest.DataOf(t, &f.Tensors[i]))
 				}
 				require.True(t, bytes.Equal(whole, again))
 			})
@@ -64,7 +66,8 @@ func TestStreamsAreTheReferences(t *testing.T) {
 	}
 }
 
-// A cut of a real stream is refused, but at a record's end.
+// TestFixtureCut checks that a truncated stream is refused unless it ends with
+// a complete record.
 func TestFixtureCut(t *testing.T) {
 	whole := fixture.Read(t, "fixtures", "D/diff/diff-bf16.stream")
 	records := len(mustRead(t, whole).Tensors)
@@ -96,7 +99,7 @@ func TestFixtureDigests(t *testing.T) {
 		t.Run(test.file, func(t *testing.T) {
 			got, want := map[string]string{}, map[string]string{}
 			for name, x := range contents(t, test.file) {
-				sum := sha256.Sum256(dataOf(t, x))
+				sum := sha256.Sum256(refusaltest.DataOf(t, x))
 				got[name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 			}
 			for _, d := range fixture.Digests(t, "fixtures", test.list) {
@@ -121,12 +124,12 @@ func TestChunkedFixture(t *testing.T) {
 			continue
 		}
 		joined++
-		requirePieces(t, dataOf(t, plain[name]), x.Data)
+		requirePieces(t, refusaltest.DataOf(t, plain[name]), x.Data)
 	}
-	require.Greater(t, joined, 20, "tensors in chunks")
+	require.Greater(t, joined, 20, "tensors in several chunks")
 }
 
-// requirePieces reads in odd pieces from every offset that matters.
+// requirePieces reads pieces of odd lengths from the offsets that matter.
 func requirePieces(t testing.TB, want []byte, r io.ReaderAt) {
 	t.Helper()
 	size := len(want)
@@ -150,10 +153,10 @@ func requirePieces(t testing.TB, want []byte, r io.ReaderAt) {
 
 func TestTrainState(t *testing.T) {
 	state := contents(t, "D/base/easylm-fp16.trainstate")
-	weights, moments, others := map[string]*tensor.Tensor{}, map[string]int{}, []string{}
+	params, moments, others := map[string]*tensor.Tensor{}, map[string]int{}, []string{}
 	for name, x := range state {
 		if key, ok := strings.CutPrefix(name, "params/params/"); ok {
-			weights[key] = x
+			params[key] = x
 		} else if rest, ok := strings.CutPrefix(name, "opt_state/1/0/"); ok && strings.Contains(rest, "/params/") {
 			moments[rest[:2]]++
 		} else {
@@ -161,8 +164,8 @@ func TestTrainState(t *testing.T) {
 		}
 	}
 	plain := contents(t, "D/base/easylm-fp16.stream")
-	requireSame(t, plain, weights)
+	requireSame(t, plain, params)
 	require.Equal(t, map[string]int{"mu": len(plain), "nu": len(plain)}, moments)
-	require.NotContains(t, state, "step", "a bare number is no array")
+	require.NotContains(t, state, "step", "a number must not become a tensor")
 	t.Log(others)
 }

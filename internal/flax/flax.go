@@ -1,16 +1,19 @@
-// Package flax reads and writes flax's msgpack checkpoints in both of their
-// forms: EasyLM's stream, which is one [key path, bytes] record after the
-// other, and flax's single nested map. Keys are joined with "/".
+// Package flax reads and writes the msgpack checkpoints of flax in both of
+// their forms: EasyLM's stream of [key path, bytes] records, and flax's single
+// nested map.
 //
-// An array is msgpack ext type 1 around (shape, numpy dtype name, raw
-// little-endian row-major bytes); one of more than 2^30 bytes is a map of
-// chunks. Train states hold other things too (step counters, empty states):
-// they are read past. Complex numbers and numpy scalars (ext 2 and 3) are
-// refused by name.
+// Read returns the tensors of a checkpoint, and AppendRecord writes the head of
+// a record. The name of a tensor joins its keys with "/".
 //
-// The reference accepts a stream that stops anywhere, lets the last of two
-// equal keys win, and broadcasts wrong shapes. Here a stream ends at a
-// record's end, a key stands once, and shapes are exact.
+// An array is a msgpack ext of type 1 that holds (shape, numpy dtype name, raw
+// little-endian row-major data). An array of more than 2^30 bytes is a map of
+// chunks. Train states hold other values too, such as step counters and empty
+// states, which are skipped. Complex numbers and numpy scalars (ext types 2 and
+// 3) are refused.
+//
+// The reference implementation accepts a stream that is truncated anywhere,
+// keeps the last of two equal keys, and broadcasts wrong shapes. Here a stream
+// must end with a complete record, keys must be unique, and shapes exact.
 package flax
 
 import (
@@ -25,11 +28,12 @@ import (
 )
 
 const (
-	// maxNesting bounds the depth of maps and lists; train states need about 10.
+	// maxNesting is the greatest depth of maps and lists. Train states need
+	// about 10.
 	maxNesting = 64
-	// maxRank is numpy's bound on dimensions.
+	// maxRank is numpy's limit on the number of dimensions.
 	maxRank = 32
-	// nameCost is about what remembering a name takes beyond its bytes.
+	// nameCost approximates the memory for a name beyond its own bytes.
 	nameCost = 96
 )
 
@@ -40,14 +44,14 @@ const (
 	extScalar  = 3
 )
 
-// File is what a checkpoint holds.
+// File is the contents of a checkpoint.
 type File struct {
-	Stream  bool // EasyLM's stream, or else one map
-	Tensors []tensor.Tensor
+	Stream  bool            // Stream reports whether the file is EasyLM's stream rather than a single map.
+	Tensors []tensor.Tensor // in the order of the file
 }
 
-// Read indexes the checkpoint of size bytes in r; arrays' bytes are passed
-// over, not read.
+// Read reads the structure of a checkpoint of size bytes. It does not read the
+// data of arrays.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	p := parser{Cursor: bounded.NewCursor(r, 0, size), r: r, names: make(map[string]struct{})}
 	p.nameBudget = 1<<19 + 16*size
@@ -55,6 +59,7 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A record of a stream is a list, and a flax file is a single map.
 	stream := first.kind == kindArray
 	for more := true; more; more = stream && p.Left() > 0 {
 		if stream {
@@ -67,7 +72,7 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 		}
 	}
 	if p.Left() > 0 {
-		return nil, refusal.Malformed(p.Offset(), "", "%d bytes follow the checkpoint's map", p.Left())
+		return nil, refusal.Malformed(p.Offset(), "", "%d unexpected bytes follow the map of the checkpoint", p.Left())
 	}
 	return &File{Stream: stream, Tensors: p.tensors.all()}, nil
 }
@@ -78,13 +83,13 @@ type parser struct {
 	tensors tensorList
 	names   map[string]struct{} // of records and of arrays
 
-	// nameBudget bounds the memory of names, which nested maps would
-	// otherwise multiply far beyond the bytes given.
+	// nameBudget bounds the memory for names. Nested maps repeat the keys above
+	// them in every name, far beyond the size of the file.
 	nameBudget int64
 }
 
-// tensorList grows by blocks: in growing one slice, append would allocate
-// five times its size.
+// tensorList is a list that grows in blocks. Growing a single slice with append
+// allocates five times its size.
 type tensorList struct {
 	blocks [][]tensor.Tensor
 	n      int
@@ -102,18 +107,18 @@ func (l *tensorList) add(a tensor.Tensor) {
 
 func (l *tensorList) all() []tensor.Tensor { return slices.Concat(l.blocks...) }
 
-// peek reads the first token of the file without moving on.
+// peek reads the first token of the file without consuming it.
 func (p *parser) peek() (token, error) {
 	if p.Left() == 0 {
-		return token{}, refusal.Truncated(0, "", "file is empty")
+		return token{}, refusal.Truncated(0, "", "the file is empty")
 	}
 	ahead := parser{Cursor: bounded.NewCursor(p.r, 0, p.Left())}
 	return ahead.token()
 }
 
-// record reads one [key path, bin] of a stream.
+// record reads one [key path, bytes] record of a stream.
 func (p *parser) record() error {
-	if err := p.expect(kindArray, 2, "a record of two"); err != nil {
+	if err := p.expect(kindArray, 2, "a record of two items"); err != nil {
 		return err
 	}
 	at := p.Offset()
@@ -129,19 +134,19 @@ func (p *parser) record() error {
 		return refusal.Named(err, name)
 	}
 	if t.kind != kindBin {
-		return refusal.Malformed(t.at, name, "record holds %v, not bytes", t)
+		return refusal.Malformed(t.at, name, "the record holds %v, want bytes", t)
 	}
 	return refusal.Named(p.Within(t.n, func() error { return p.value(name, 0) }), name)
 }
 
-// keyPath reads a list of strings.
+// keyPath reads a list of keys and returns the name.
 func (p *parser) keyPath() (string, error) {
 	t, err := p.token()
 	if err != nil {
 		return "", err
 	}
 	if t.kind != kindArray {
-		return "", refusal.Malformed(t.at, "", "key path is %v, not a list", t)
+		return "", refusal.Malformed(t.at, "", "the key path is %v, want a list", t)
 	}
 	var name []byte
 	for i := range t.n {
@@ -157,13 +162,13 @@ func (p *parser) keyPath() (string, error) {
 	return string(name), nil
 }
 
-// claim makes sure that a name stands once.
+// claim checks that a name is unique, and records it.
 func (p *parser) claim(at int64, name string) error {
 	if _, dup := p.names[name]; dup {
-		return refusal.Malformed(at, name, "key stands twice")
+		return refusal.Malformed(at, name, "duplicate key")
 	}
 	if p.nameBudget -= int64(len(name)) + nameCost; p.nameBudget < 0 {
-		return refusal.Malformed(at, "", "keys are longer than any checkpoint's")
+		return refusal.Malformed(at, "", "the names built from nested keys are far longer than the file needs")
 	}
 	p.names[name] = struct{}{}
 	return nil
@@ -172,20 +177,20 @@ func (p *parser) claim(at int64, name string) error {
 // root reads the map of a flax file.
 func (p *parser) root(first token) error {
 	if first.kind != kindMap {
-		return refusal.Malformed(0, "", "file begins with %v: neither a stream's record nor a map", first)
+		return refusal.Malformed(0, "", "the file begins with %v, want the record of a stream or a map", first)
 	}
 	return p.value("", 0)
 }
 
-// value reads whatever msgpack allows at this place; arrays are kept under
-// the name, other leaves are passed over.
+// value reads any msgpack value. It keeps an array under the given name, and
+// skips other leaves.
 func (p *parser) value(name string, depth int) error {
 	t, err := p.token()
 	if err != nil {
 		return refusal.Named(err, name)
 	}
 	if depth > maxNesting {
-		return refusal.Malformed(t.at, name, "nested deeper than %d", maxNesting)
+		return refusal.Malformed(t.at, name, "the values are nested deeper than %d", maxNesting)
 	}
 	switch t.kind {
 	case kindMap:
@@ -203,8 +208,8 @@ func (p *parser) value(name string, depth int) error {
 	return nil
 }
 
-// list reads past a list; flax keeps no arrays in lists, so that one would
-// have no name.
+// list skips a list. flax keeps no arrays in lists, where they would have no
+// name.
 func (p *parser) list(t token, name string, depth int) error {
 	before := p.tensors.n
 	for range t.n {
@@ -227,14 +232,14 @@ func (p *parser) ext(t token, name string) error {
 		}
 		return err
 	case extComplex:
-		return refusal.Unsupported(t.at, name, "a complex number (ext type 2) is no weight")
+		return refusal.Unsupported(t.at, name, "a complex number (ext type 2) cannot be a weight")
 	case extScalar:
-		return refusal.Unsupported(t.at, name, "a numpy scalar (ext type 3) is no weight")
+		return refusal.Unsupported(t.at, name, "a numpy scalar (ext type 3) cannot be a weight")
 	}
-	return refusal.Unsupported(t.at, name, "msgpack ext type %d is not flax's", t.ext)
+	return refusal.Unsupported(t.at, name, "flax does not define the msgpack ext type %d", t.ext)
 }
 
-// mapping reads a map: of named values, or of an array's chunks.
+// mapping reads a map of named values, or a chunked array.
 func (p *parser) mapping(t token, name string, depth int) error {
 	for i := range t.n {
 		at := p.Offset()
@@ -244,7 +249,7 @@ func (p *parser) mapping(t token, name string, depth int) error {
 		}
 		if key == chunkedMark {
 			if i > 0 {
-				return refusal.Malformed(at, name, "chunked array's mark is not its first key")
+				return refusal.Malformed(at, name, "the marker of a chunked array is not its first key")
 			}
 			return p.chunked(t, name)
 		}
@@ -262,7 +267,7 @@ func (p *parser) mapping(t token, name string, depth int) error {
 	return nil
 }
 
-// array reads what lies in an ext of type 1: (shape, dtype name, bytes).
+// array reads the body of an ext of type 1: (shape, dtype name, bytes).
 func (p *parser) array(t token, name string) (tensor.Tensor, error) {
 	end := p.Offset() + t.n
 	if err := p.expect(kindArray, 3, "an array's shape, dtype and bytes"); err != nil {
@@ -279,7 +284,7 @@ func (p *parser) array(t token, name string) (tensor.Tensor, error) {
 	}
 	dt, ok := fromNumpy[numpy]
 	if !ok {
-		return tensor.Tensor{}, refusal.Unsupported(at, name, "numpy dtype %.40q is not a plain number type", numpy)
+		return tensor.Tensor{}, refusal.Unsupported(at, name, "the numpy dtype %.40q is not a plain number type", numpy)
 	}
 	data, err := p.token()
 	if err != nil {
@@ -288,11 +293,11 @@ func (p *parser) array(t token, name string) (tensor.Tensor, error) {
 	want, ok := dt.Bytes(shape)
 	switch {
 	case data.kind != kindBin:
-		return tensor.Tensor{}, refusal.Malformed(data.at, name, "array holds %v where its bytes are due", data)
+		return tensor.Tensor{}, refusal.Malformed(data.at, name, "the array holds %v, want its bytes", data)
 	case !ok || want != data.n:
-		return tensor.Tensor{}, refusal.Malformed(data.at, name, "shape %v of %s does not take the %d bytes given", shape, numpy, data.n)
+		return tensor.Tensor{}, refusal.Malformed(data.at, name, "shape %v with dtype %s does not match the %d bytes of data", shape, numpy, data.n)
 	case p.Offset()+data.n != end:
-		return tensor.Tensor{}, refusal.Malformed(t.at, name, "array's parts do not fill its ext of %d bytes", t.n)
+		return tensor.Tensor{}, refusal.Malformed(t.at, name, "the array does not fill its ext of %d bytes", t.n)
 	}
 	a := tensor.Tensor{Name: name, DType: dt, Shape: shape, Offset: p.Offset()}
 	a.Data = io.NewSectionReader(p.r, a.Offset, data.n)
@@ -306,7 +311,7 @@ func (p *parser) shape() ([]int64, error) {
 		return nil, err
 	}
 	if t.kind != kindArray || t.n > maxRank {
-		return nil, refusal.Malformed(t.at, "", "shape is %v, not a list of at most %d", t, maxRank)
+		return nil, refusal.Malformed(t.at, "", "the shape is %v, want a list of at most %d", t, maxRank)
 	}
 	shape := make([]int64, t.n)
 	for i := range shape {
@@ -320,7 +325,7 @@ func (p *parser) shape() ([]int64, error) {
 func (p *parser) dimension() (int64, error) {
 	t, err := p.token()
 	if err == nil && (t.kind != kindInt || t.n < 0) {
-		err = refusal.Malformed(t.at, "", "dimension is %v", t)
+		err = refusal.Malformed(t.at, "", "the dimension is %v, want an integer from 0 on", t)
 	}
 	return t.n, err
 }
@@ -332,22 +337,22 @@ func (p *parser) key() (string, error) {
 		return "", err
 	}
 	if t.kind != kindString {
-		return "", refusal.Malformed(t.at, "", "key is %v, not a string", t)
+		return "", refusal.Malformed(t.at, "", "the key is %v, want a string", t)
 	}
 	return p.text(t)
 }
 
-// expect reads a token of the kind and length.
+// expect reads a token of the given kind and length.
 func (p *parser) expect(k kind, n int64, what string) error {
 	t, err := p.token()
 	if err == nil && (t.kind != k || t.n != n) {
-		err = refusal.Malformed(t.at, "", "%v where %s is due", t, what)
+		err = refusal.Malformed(t.at, "", "the file has %v, want %s", t, what)
 	}
 	return err
 }
 
-// fromNumpy maps numpy's dtype names to ours. Flax wrote dtype.str ("<f2")
-// until October 2020; bfloat16 had no such string of its own.
+// fromNumpy maps numpy's dtype names to dtypes. Until October 2020 flax wrote
+// dtype.str ("<f2") instead of the name. bfloat16 has no such string.
 var fromNumpy = map[string]dtype.Type{
 	"float16": "F16", "<f2": "F16", "bfloat16": "BF16", "float32": "F32", "<f4": "F32", "float64": "F64", "<f8": "F64",
 	"int8": "I8", "|i1": "I8", "int16": "I16", "<i2": "I16", "int32": "I32", "<i4": "I32", "int64": "I64", "<i8": "I64",
@@ -355,5 +360,5 @@ var fromNumpy = map[string]dtype.Type{
 	"bool": "BOOL", "|b1": "BOOL",
 }
 
-// index is the text of a chunk's or a dimension's number in a map of such.
+// index returns the key of the i-th item in a map of numbered items.
 func index(i int64) string { return strconv.FormatInt(i, 10) }

@@ -14,7 +14,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// summary is what a file holds.
+// summary describes the tensors of a file.
 func summary(f *flax.File) []string {
 	list := []string{}
 	for _, x := range f.Tensors {
@@ -57,14 +57,14 @@ func TestKnownGood(t *testing.T) {
 			require.Equal(t, test.stream, f.Stream)
 			require.Equal(t, test.want, summary(f))
 			for i := range f.Tensors {
-				dataOf(t, &f.Tensors[i])
+				refusaltest.DataOf(t, &f.Tensors[i])
 			}
 		})
 	}
 }
 
-// Every form of value that is no array is passed over, and what follows it is
-// read.
+// TestOtherValues checks that every kind of value except arrays is skipped, and
+// that Read continues after it.
 func TestOtherValues(t *testing.T) {
 	text := func(n int) []byte { return bytes.Repeat([]byte("t"), n) }
 	for name, value := range map[string][]byte{
@@ -83,7 +83,7 @@ func TestOtherValues(t *testing.T) {
 	}
 }
 
-// Chunks of many sizes read as one array, from every offset.
+// TestChunksInPieces reads an array of chunks of many sizes from every offset.
 func TestChunksInPieces(t *testing.T) {
 	var data []byte
 	chunks := []byte{0xde, 0, 9}
@@ -94,11 +94,12 @@ func TestChunksInPieces(t *testing.T) {
 	}
 	f := mustRead(t, record(chunked(truth, dict(str("0"), number(uint64(len(data)/2))), chunks)))
 	require.Len(t, f.Tensors, 1)
-	require.Equal(t, data, dataOf(t, &f.Tensors[0]))
+	require.Equal(t, data, refusaltest.DataOf(t, &f.Tensors[0]))
 	requirePieces(t, data, f.Tensors[0].Data)
 }
 
-// A checkpoint of 26 GB is indexed by reading little of it.
+// TestLargeFile checks that reading the structure of a checkpoint of 26 GB
+// reads few bytes.
 func TestLargeFile(t *testing.T) {
 	const n, side = 120, 1 << 14
 	r := &sparse{heads: map[int64][]byte{}}
@@ -134,8 +135,8 @@ func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// The files that ask for the most memory: the smallest arrays and chunks, and
-// many or long names.
+// TestAllocation reads the files that need the most memory: the smallest arrays
+// and chunks, and many or long names.
 func TestAllocation(t *testing.T) {
 	scalar, key := []byte("\xc7\x09\x01\x93\x90\xa3|i1\xc4\x01\x00"), func(i int) []byte { return str(strconv.FormatInt(int64(i), 36)) }
 	for _, n := range []int{1000, 5000, 20_000, 30_000, 100_000, 120_000} {
@@ -155,7 +156,7 @@ func TestAllocation(t *testing.T) {
 			"long key path": list(cat(head(0xdd, n), bytes.Repeat(str("ab"), n)), bin(one)), "long text": dict(str("k"), cat(head(0xdb, n), bytes.Repeat([]byte("k"), n))),
 		} {
 			err := refusaltest.Lawful(t, len(b), func() error { return read(b) })
-			if err != nil { // there is a bound on names
+			if err != nil { // the budget of names is exceeded
 				require.Equal(t, refusal.ErrMalformed, refusaltest.Kind(t, err), name)
 			}
 		}

@@ -15,19 +15,19 @@ const (
 	kindBool
 	kindInt
 	kindFloat
-	kindString // n bytes follow
-	kindBin    // n bytes follow
-	kindExt    // n bytes follow, of type ext
-	kindArray  // n values follow
-	kindMap    // n pairs follow
+	kindString // n is the number of bytes that follow
+	kindBin    // n is the number of bytes that follow
+	kindExt    // n is the number of bytes that follow, ext their type
+	kindArray  // n is the number of values that follow
+	kindMap    // n is the number of pairs that follow
 )
 
 var kindNames = [...]string{"nil", "a boolean", "the number", "a float", "a string of", "bytes of length", "an ext of length", "a list of", "a map of"}
 
-// token is the head of one msgpack value: all but the contents of strings,
-// byte strings, exts, lists and maps.
+// token is the head of a msgpack value: all of the value except the contents of
+// strings, byte strings, exts, lists and maps.
 type token struct {
-	at   int64
+	at   int64 // file offset
 	kind kind
 	ext  int8
 	n    int64 // a length, or the value of kindInt
@@ -41,8 +41,9 @@ func (t token) String() string {
 	return fmt.Sprintf("%s %d", kindNames[t.kind], t.n)
 }
 
-// token reads the head of a value. A length is checked against the bytes
-// that are left, counting one for each value of a list and two for each pair.
+// token reads the head of a value. It checks a length against the number of
+// bytes left, since each value of a list takes at least one byte and each pair
+// two.
 func (p *parser) token() (token, error) {
 	at := p.Offset()
 	c, err := p.Byte()
@@ -62,12 +63,13 @@ func (p *parser) token() (token, error) {
 		need *= 2
 	}
 	if need > p.Left() {
-		return t, refusal.Truncated(at, "", "%v announced, %d bytes left", t, p.Left())
+		return t, refusal.Truncated(at, "", "%v is announced, but only %d bytes are left", t, p.Left())
 	}
 	return t, nil
 }
 
-// head decodes by the first byte, in the order of msgpack's specification.
+// head decodes the head that begins with byte c. The cases are in the order of
+// the msgpack specification.
 func (p *parser) head(c byte) (token, error) {
 	switch {
 	case c <= 0x7f:
@@ -81,7 +83,7 @@ func (p *parser) head(c byte) (token, error) {
 	case c == 0xc0:
 		return token{kind: kindNil}, nil
 	case c == 0xc1:
-		return token{}, refusal.Malformed(p.Offset()-1, "", "byte 0xc1 is never used in msgpack")
+		return token{}, refusal.Malformed(p.Offset()-1, "", "the byte 0xc1 is not valid in msgpack")
 	case c <= 0xc3:
 		return token{kind: kindBool, n: int64(c & 1)}, nil
 	case c <= 0xc6:
@@ -107,12 +109,12 @@ func (p *parser) head(c byte) (token, error) {
 	return token{kind: kindInt, n: int64(int8(c))}, nil
 }
 
-// sized reads a number of size bytes: a length or the value itself.
+// sized reads an unsigned integer of size bytes: a length, or the value itself.
 func (p *parser) sized(k kind, size int64) (token, error) {
 	at := p.Offset()
 	n, err := p.BigEndian(size)
 	if err == nil && n > math.MaxInt64 {
-		err = refusal.Malformed(at, "", "number %d is out of range", n)
+		err = refusal.Malformed(at, "", "the number %d is out of range", n)
 	}
 	return token{kind: k, n: int64(n)}, err
 }
@@ -140,7 +142,7 @@ func (p *parser) text(t token) (string, error) {
 		return "", err
 	}
 	if !utf8.Valid(b) {
-		return "", refusal.Malformed(t.at, "", "string is not UTF-8")
+		return "", refusal.Malformed(t.at, "", "the string is not UTF-8")
 	}
 	return string(b), nil
 }

@@ -11,33 +11,36 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// maxArray is the size over which flax splits an array into chunks; the
-// writer does not write such arrays (65B's largest has half of it).
+// maxArray is the size beyond which flax splits an array into chunks.
+// AppendRecord does not write such arrays: the largest of LLaMA 65B has half of
+// it.
 const maxArray = 1 << 30
 
-// toNumpy is the inverse of fromNumpy for the types that a weight may have.
+// toNumpy is the inverse of fromNumpy for the dtypes of weights.
 var toNumpy = map[dtype.Type]string{"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
-// AppendRecord appends what stands in front of a tensor's bytes in a stream:
-// the key path (Name split at "/"), and the heads of the byte string, the ext
-// and the array. The tensor's bytes follow it, then the next record. Name,
-// DType and Shape are used.
+// AppendRecord appends the part of a stream's record that precedes the tensor's
+// data: the key path (Name split at "/") and the heads of the byte string, the
+// ext and the array. The data of the tensor follows, then the next record.
+// AppendRecord uses the Name, DType and Shape of the tensor.
 func AppendRecord(dst []byte, t *tensor.Tensor) ([]byte, error) {
 	numpy, ok := toNumpy[t.DType]
 	if !ok {
-		return nil, refusal.Unsupported(0, t.Name, "dtype %s is not written to a stream", t.DType)
+		return nil, refusal.Unsupported(0, t.Name, "a stream cannot hold the dtype %s", t.DType)
 	}
 	size, ok := t.DType.Bytes(t.Shape)
 	switch {
 	case !ok:
-		return nil, refusal.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
+		return nil, refusal.Malformed(0, t.Name, "the size of shape %v with dtype %s overflows", t.Shape, t.DType)
 	case size > maxArray:
-		return nil, refusal.Unsupported(0, t.Name, "array of %d bytes is over flax's limit of 2^30 for one chunk", size)
+		return nil, refusal.Unsupported(0, t.Name, "the array of %d bytes exceeds flax's limit of 2^30 for one chunk", size)
 	case len(t.Shape) > maxRank:
-		return nil, refusal.Unsupported(0, t.Name, "array has %d dimensions, not at most %d", len(t.Shape), maxRank)
+		return nil, refusal.Unsupported(0, t.Name, "the array has %d dimensions, want at most %d", len(t.Shape), maxRank)
 	case !utf8.ValidString(t.Name):
-		return nil, refusal.Malformed(0, t.Name, "name is not UTF-8")
+		return nil, refusal.Malformed(0, t.Name, "the tensor's name is not UTF-8")
 	}
+	// Each head contains the length of what it encloses, so build them from the
+	// inside out.
 	array := appendList(nil, 3)
 	array = appendList(array, len(t.Shape))
 	for _, d := range t.Shape {
@@ -92,8 +95,8 @@ func appendString(dst []byte, s string) []byte {
 
 func appendBin(dst []byte, n int) []byte { return appendLength(dst, 0xc4, n) }
 
-// appendExt uses the fixed forms for 1, 2, 4, 8 and 16 bytes, as msgpack's
-// packers do.
+// appendExt appends the head of an ext of n bytes. Like the packers of msgpack
+// it uses the fixed forms for 1, 2, 4, 8 and 16 bytes.
 func appendExt(dst []byte, n int, ext byte) []byte {
 	for i := range 5 {
 		if n == 1<<i {
@@ -103,8 +106,8 @@ func appendExt(dst []byte, n int, ext byte) []byte {
 	return append(appendLength(dst, 0xc7, n), ext)
 }
 
-// appendLength appends a length of 8, 16 or 32 bits after the mark for its
-// width; the three marks follow each other.
+// appendLength appends a length of 8, 16 or 32 bits. The marks of these widths
+// are consecutive, and mark is the first.
 func appendLength(dst []byte, mark byte, n int) []byte {
 	switch {
 	case n <= math.MaxUint8:

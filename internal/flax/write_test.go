@@ -16,7 +16,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// appendTensor writes a whole record.
+// appendTensor appends a complete record.
 func appendTensor(t testing.TB, dst []byte, x *tensor.Tensor, data []byte) []byte {
 	t.Helper()
 	require.EqualValues(t, x.Bytes(), len(data))
@@ -45,23 +45,23 @@ func requireRecord(t testing.TB, x *tensor.Tensor) {
 	require.Equal(t, x.Name, got.Name)
 	require.Equal(t, x.DType, got.DType)
 	require.Equal(t, append([]int64{}, x.Shape...), got.Shape)
-	require.True(t, bytes.Equal(data, dataOf(t, got)))
+	require.True(t, bytes.Equal(data, refusaltest.DataOf(t, got)))
 	require.Equal(t, data, b[got.Offset:got.Offset+got.Bytes()])
-	require.Equal(t, []byte{3, 4}, dataOf(t, &f.Tensors[2]))
+	require.Equal(t, []byte{3, 4}, refusaltest.DataOf(t, &f.Tensors[2]))
 }
 
-// The example of weights.md.
+// TestRecordBytes compares with a record that is encoded by hand.
 func TestRecordBytes(t *testing.T) {
 	const want = "92" + "96" + "ab 7472616e73666f726d6572" + "a1 68" + "a1 30" + "a9 617474656e74696f6e" + "a2 7771" + "a6 6b65726e656c" +
 		"c6 0200001c" + "c9 02000016 01" + "93" + "92 cd1000 cd1000" + "a8 62666c6f61743136" + "c6 02000000"
 	got, err := flax.AppendRecord([]byte("dst"), &tensor.Tensor{Name: "transformer/h/0/attention/wq/kernel", DType: "BF16", Shape: []int64{4096, 4096}})
 	require.NoError(t, err)
-	require.Equal(t, "dst", string(got[:3]), "it appends")
+	require.Equal(t, "dst", string(got[:3]), "AppendRecord must append to dst")
 	require.Equal(t, strings.ReplaceAll(want, " ", ""), hex.EncodeToString(got[3:]))
 }
 
-// Heads that Python's msgpack packs for the same values, around the widths of its
-// lengths.
+// TestRecordHeads compares with the heads that Python's msgpack packs for the
+// same values, around the limits of each width.
 func TestRecordHeads(t *testing.T) {
 	for _, test := range []struct {
 		dtype dtype.Type

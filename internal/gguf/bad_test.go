@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
-// Numbers of types, as ggml gives them.
+// The numbers of types in ggml.
 const (
 	f32  = 0
 	f16  = 1
@@ -24,7 +24,8 @@ const (
 	bf16 = 30
 )
 
-// info is a tensor's description, with the innermost dimension first.
+// info returns the description of a tensor. dims has the innermost dimension
+// first.
 func info(name string, dt uint32, offset uint64, dims ...uint64) []byte {
 	b := cat(str(name), u32(uint32(len(dims))))
 	for _, d := range dims {
@@ -33,16 +34,17 @@ func info(name string, dt uint32, offset uint64, dims ...uint64) []byte {
 	return cat(b, u32(dt), u64(offset))
 }
 
-// list is some pairs or descriptions.
+// list is a list of encoded pairs or descriptions.
 type list = [][]byte
 
-// model is a file whose data begin at a multiple of an alignment.
+// model returns a file whose data begins at a multiple of alignment.
 func model(alignment int, pairs, infos list, data []byte) []byte {
 	b := cat([]byte("GGUF"), u32(3), u64(uint64(len(infos))), u64(uint64(len(pairs))), cat(pairs...), cat(infos...))
 	return cat(b, make([]byte, -len(b)&(alignment-1)), data)
 }
 
-// numbered is n bytes of data that are not zero, padded to 32.
+// numbered returns n bytes of nonzero data, padded with zeros to a multiple of
+// 32.
 func numbered(n int) []byte {
 	b := make([]byte, (n+31)&^31)
 	for i := range n {
@@ -56,13 +58,14 @@ func readFile(b []byte) error {
 	return err
 }
 
-// The first description stands behind the two counts; in one of the name "a"
-// the number of dimensions follows 9 bytes later, and so on.
+// Offsets in a file without pairs. The first description follows the two
+// counts. In the description of a tensor named "a" the number of dimensions
+// follows 9 bytes later, and so on.
 const (
 	first   = 24
 	dims    = first + 9
-	noType  = dims + 4 // the type where there are no dimensions
-	dim     = 8        // the length of each
+	noType  = dims + 4 // the type, if the tensor has no dimensions
+	dim     = 8        // the size of a dimension
 	offsets = 4        // from the type to the offset
 )
 
@@ -154,8 +157,8 @@ func TestBadData(t *testing.T) {
 	refusaltest.Run(t, rows, readFile)
 }
 
-// small is a file with a bit of everything: 4 tensors, of which the last one
-// fills its place, or not.
+// small returns a file with values and tensors of several kinds. The last of
+// its four tensors has last elements.
 func small(last uint64) []byte {
 	pairs := list{
 		pair("general.architecture", gguf.String, str("llama")), pair("general.alignment", gguf.Uint32, u32(16)),
@@ -175,7 +178,7 @@ func TestEveryPrefixIsRefused(t *testing.T) {
 	for n := range whole {
 		refusaltest.Refused(t, readFile(whole[:n]), io.ErrUnexpectedEOF)
 	}
-	// Padding behind the last tensor may be missing, all of it.
+	// The padding of the last tensor may be missing, but only all of it.
 	padded := small(5)
 	require.NoError(t, readFile(padded))
 	for n := range padded {
@@ -195,17 +198,18 @@ func TestEveryTrailingByteIsRefused(t *testing.T) {
 	}
 }
 
-// dump is all that is read of a file.
+// dump formats all that Read returns.
 func dump(t *testing.T, f *gguf.File) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version %d, alignment %d, %d tensors, %+v\n", f.Version, f.Alignment, f.Count, f.Pairs())
 	for _, x := range f.Tensors {
-		fmt.Fprintf(&b, "%q %s %v at %d: %x\n", x.Name, x.DType, x.Shape, x.Offset, dataOf(t, &x))
+		fmt.Fprintf(&b, "%q %s %v at %d: %x\n", x.Name, x.DType, x.Shape, x.Offset, refusaltest.DataOf(t, &x))
 	}
 	return b.String()
 }
 
-// TestEveryFlipIsSeen: there is no byte that may be changed unseen.
+// TestEveryFlipIsSeen checks that no byte of a file can change without a change
+// of what Read returns.
 func TestEveryFlipIsSeen(t *testing.T) {
 	whole := small(5)
 	want := dump(t, mustRead(t, whole))
@@ -219,14 +223,14 @@ func TestEveryFlipIsSeen(t *testing.T) {
 				continue
 			}
 			if dump(t, f) == want {
-				t.Fatalf("byte %d of %d, changed from %#02x to %#02x, makes no difference", i, len(b), whole[i], b[i])
+				t.Fatalf("byte %d of %d, changed from %#02x to %#02x unnoticed", i, len(b), whole[i], b[i])
 			}
 		}
 	}
 }
 
-// A file that is shorter than it was said to be, as when it is cut while it
-// is read.
+// TestFileShrinks reads files that are shorter than the size given, such as a
+// file that is truncated while it is read.
 func TestFileShrinks(t *testing.T) {
 	whole := small(8)
 	head := mustRead(t, whole).Tensors[0].Offset
@@ -236,7 +240,7 @@ func TestFileShrinks(t *testing.T) {
 	}
 }
 
-// sparse is a file of zeros, but for its beginning.
+// sparse is a file of zeros after its beginning.
 type sparse struct {
 	head []byte
 	size int64
@@ -254,8 +258,8 @@ func (s sparse) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// TestHugeFiles: metadata that a file of many gigabytes has room for is not
-// taken into memory.
+// TestHugeFiles checks that Read does not allocate the metadata for which a
+// file of many gigabytes has room.
 func TestHugeFiles(t *testing.T) {
 	head := func(count uint64, value ...[]byte) []byte {
 		return cat([]byte("GGUF"), u32(3), u64(count), u64(1), str("a"), cat(value...))

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
 func TestFixtureDigests(t *testing.T) {
@@ -17,7 +18,7 @@ func TestFixtureDigests(t *testing.T) {
 	require.Equal(t, "llama", f.Values["general.architecture"].Text(0))
 	got := map[string]string{}
 	for _, x := range f.Tensors {
-		sum := sha256.Sum256(dataOf(t, &x))
+		sum := sha256.Sum256(refusaltest.DataOf(t, &x))
 		got[x.Name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 	}
 	want := map[string]string{}
@@ -27,7 +28,8 @@ func TestFixtureDigests(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// Whatever the reference wrote is written again, byte by byte.
+// TestHeaderIsTheReferences checks that Header restores the header of each file
+// that the reference implementation wrote.
 func TestHeaderIsTheReferences(t *testing.T) {
 	whole := fixture.Read(t, "fixtures", "S", "recovered", "recovered-bf16.gguf")
 	f := mustRead(t, whole)

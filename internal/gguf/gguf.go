@@ -1,18 +1,22 @@
-// Package gguf reads and writes the GGUF format, versions 2 and 3,
-// little-endian, as docs/gguf.md of ggml-org/ggml describes it: the magic
+// Package gguf reads and writes little-endian GGUF files of versions 2 and 3,
+// as docs/gguf.md of ggml-org/ggml describes them. A file consists of the magic
 // GGUF, a version, the numbers of tensors and of key-value pairs, the pairs,
-// the tensors' descriptions, and their data, each padded to an alignment.
+// the descriptions of the tensors, and their data, each padded to an alignment.
 //
-// The rules are those of llama.cpp's reader, among them that the data lie one
-// after the other in the order of the descriptions, and some of our own, all
-// stricter: the data reach to the end of the file; padding is zero, and only
-// that of the last tensor may be missing, all of it, as Ollama leaves it out;
-// names and keys are UTF-8, keys of at most 65,535 bytes, names without NUL;
-// an alignment is at most 65,536; a truth value is 0 or 1; metadata and
-// descriptions take at most 256 MiB. Arrays of arrays are not read.
+// Read returns the metadata and the tensors of a file, ReadMetadata the
+// metadata alone, and Header the bytes in front of the data of a new file.
 //
-// Files are untrusted: no length is believed before it is compared with what
-// is left. Errors are *refusal.Error values.
+// The rules are those of llama.cpp's reader. It requires, among other things,
+// that the data is in the order of the descriptions. This package is stricter:
+// the data must reach to the end of the file. Padding must be zero, and only
+// the padding of the last tensor may be missing, but all of it, as in files of
+// Ollama. Names and keys must be UTF-8, keys have at most 65,535 bytes, and
+// names contain no NUL. An alignment is at most 65,536. A boolean is 0 or 1.
+// Metadata and descriptions have at most 256 MiB. Arrays of arrays are
+// unsupported.
+//
+// Files are untrusted: each length is compared with the number of bytes left
+// before it is used. Errors are *refusal.Error values.
 package gguf
 
 import (
@@ -27,21 +31,21 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// File is all of a file but the tensors' data.
+// File is the contents of a file except the data of the tensors.
 type File struct {
 	*Metadata
 	Tensors []tensor.Tensor // in the file's order
 }
 
-// The limits that llama.cpp sets for tensors.
+// The limits of llama.cpp for tensors.
 const (
-	MaxDims = 4  // dimensions
-	MaxName = 63 // bytes of a name; GGML_MAX_NAME counts a NUL besides
+	MaxDims = 4  // the greatest number of dimensions
+	MaxName = 63 // the greatest length of a name in bytes, without the NUL that GGML_MAX_NAME includes
 )
 
-// Read reads the metadata and the tensors' descriptions of a file of size
-// bytes and checks that they cover it; no tensor's data is touched. Shapes
-// have the outermost dimension first, though the file has it last.
+// Read reads and checks the metadata and the descriptions of the tensors of a
+// file of size bytes. It does not read the data of the tensors. Shapes have the
+// outermost dimension first, unlike those in the file.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	c := reader{bounded.NewCursor(r, 0, size)}
 	m, err := c.metadata()
@@ -62,11 +66,11 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// tensors reads the descriptions. The data of each must begin where those of
-// the ones before end.
+// tensors reads the descriptions. The data of each tensor must begin where the
+// data of the previous one ends, after padding.
 func (c reader) tensors(f *File) error {
 	names := make(map[string]struct{})
-	next := int64(0) // counted from where the data begin
+	next := int64(0) // offset of the next tensor's data from the start of the data
 	for range f.Count {
 		name, err := c.name(names)
 		if err != nil {
@@ -81,7 +85,7 @@ func (c reader) tensors(f *File) error {
 	return nil
 }
 
-// name reads a tensor's name, which none of the seen ones may be.
+// name reads a tensor's name, which must not be in seen, and adds it to seen.
 func (c reader) name(seen map[string]struct{}) (string, error) {
 	at := c.Offset()
 	name, err := c.text()
@@ -92,25 +96,26 @@ func (c reader) name(seen map[string]struct{}) (string, error) {
 		return "", err
 	}
 	if _, dup := seen[name]; dup {
-		return "", refusal.Malformed(at, name, "duplicate tensor")
+		return "", refusal.Malformed(at, name, "two tensors have the same name")
 	}
 	seen[name] = struct{}{}
 	return name, nil
 }
 
-// checkName refuses the names that llama.cpp does not load, or cuts off.
+// checkName refuses the names that llama.cpp refuses or truncates.
 func checkName(at int64, name string) error {
 	if len(name) > MaxName {
-		return refusal.Unsupported(at, "", "a tensor's name of %d bytes, over %d", len(name), MaxName)
+		return refusal.Unsupported(at, "", "the tensor's name has %d bytes, but at most %d are allowed", len(name), MaxName)
 	}
 	if !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0 {
-		return refusal.Malformed(at, "", "a tensor's name is not UTF-8 or has a NUL")
+		return refusal.Malformed(at, "", "the tensor's name is not UTF-8 or contains a NUL")
 	}
 	return nil
 }
 
-// describe reads the shape, the type and the offset, and returns where the
-// data of the next tensor begin.
+// describe reads the shape, the type and the offset of a tensor. next is the
+// offset that the tensor must have, and describe returns that of the next
+// tensor.
 func (c reader) describe(t *tensor.Tensor, next, alignment int64) (int64, error) {
 	at := c.Offset()
 	if err := c.shape(t); err != nil {
@@ -121,18 +126,20 @@ func (c reader) describe(t *tensor.Tensor, next, alignment int64) (int64, error)
 	}
 	n, ok := t.DType.Bytes(t.Shape)
 	if !ok {
-		return 0, refusal.Malformed(at, "", "shape %v of %s has no valid size", t.Shape, t.DType)
+		return 0, refusal.Malformed(at, "", "the size of shape %v with dtype %s overflows or is not a number of whole blocks", t.Shape, t.DType)
 	}
 	if err := c.offset(next); err != nil {
 		return 0, err
 	}
+	// The rest of the descriptions precedes the data, so this bound is generous.
+	// place checks the exact one.
 	if left := c.Left(); n > left-next {
-		return 0, refusal.Truncated(at, "", "the data of %d bytes begin at %d, the file has less than %d", n, next, left)
+		return 0, refusal.Truncated(at, "", "%d bytes of data at offset %d exceed the file, which has fewer than %d left", n, next, left)
 	}
 	return roundUp(next+n, alignment), nil
 }
 
-// shape reads the dimensions, of which the file has the innermost first.
+// shape reads the dimensions. The file has the innermost dimension first.
 func (c reader) shape(t *tensor.Tensor) error {
 	at := c.Offset()
 	n, err := c.number(4)
@@ -140,7 +147,7 @@ func (c reader) shape(t *tensor.Tensor) error {
 		return err
 	}
 	if n > MaxDims {
-		return refusal.Malformed(at, "", "%d dimensions, the format has at most %d", n, MaxDims)
+		return refusal.Malformed(at, "", "the tensor has %d dimensions, but the format allows at most %d", n, MaxDims)
 	}
 	t.Shape = make([]int64, n)
 	for i := range t.Shape {
@@ -150,7 +157,7 @@ func (c reader) shape(t *tensor.Tensor) error {
 			return err
 		}
 		if d > math.MaxInt64 {
-			return refusal.Malformed(at, "", "a dimension of %d", d)
+			return refusal.Malformed(at, "", "the dimension %d is out of range", d)
 		}
 		t.Shape[i] = int64(d)
 	}
@@ -165,26 +172,25 @@ func (c reader) dtype(t *tensor.Tensor) error {
 		return err
 	}
 	if t.DType = DType(uint32(n)); t.DType == "" {
-		return refusal.Unsupported(at, "", "ggml type %d", n)
+		return refusal.Unsupported(at, "", "unknown ggml type %d", n)
 	}
 	return nil
 }
 
-// offset reads where the data begin, which must be where those of the tensors
-// before end, rounded up to the alignment.
+// offset reads the offset of a tensor's data, which must be want.
 func (c reader) offset(want int64) error {
 	at := c.Offset()
 	n, err := c.number(8)
 	if err == nil && n != uint64(want) {
-		err = refusal.Malformed(at, "", "offset %d, but the data of the tensors before take %d bytes", n, want)
+		err = refusal.Malformed(at, "", "the tensor has offset %d, but the data of the previous tensors ends at %d", n, want)
 	}
 	return err
 }
 
-// place walks over the data.
+// place sets the offsets of the tensors and checks the padding after each.
 func (c reader) place(f *File) error {
 	if len(f.Tensors) == 0 && c.Left() == 0 {
-		return nil // a vocabulary alone is written without padding
+		return nil // files that hold only a vocabulary have no padding
 	}
 	if err := c.padding(f.Alignment); err != nil {
 		return err
@@ -203,7 +209,7 @@ func (c reader) place(f *File) error {
 		}
 	}
 	if c.Left() > 0 {
-		return refusal.Malformed(c.Offset(), "", "%d bytes follow the last tensor", c.Left())
+		return refusal.Malformed(c.Offset(), "", "%d unexpected bytes follow the last tensor", c.Left())
 	}
 	return nil
 }
@@ -214,11 +220,12 @@ func (c reader) padding(alignment int64) error {
 	b, err := c.Bytes(roundUp(at, alignment) - at)
 	for i := range b {
 		if b[i] != 0 {
-			return refusal.Malformed(at+int64(i), "", "padding that is not zero")
+			return refusal.Malformed(at+int64(i), "", "the padding is not zero")
 		}
 	}
 	return err
 }
 
-// roundUp is the next multiple of a power of two.
+// roundUp returns n rounded up to a multiple of to, which must be a power of
+// two.
 func roundUp(n, to int64) int64 { return (n + to - 1) &^ (to - 1) }

@@ -1,46 +1,28 @@
 package gguf_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/gguf"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
-	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// mustRead reads a file that must be read.
+// mustRead reads a file and requires that it is valid.
 func mustRead(t testing.TB, b []byte) *gguf.File {
 	t.Helper()
-	var f *gguf.File
-	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
-		f, err = gguf.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	}))
+	f, err := refusaltest.Read(t, b, gguf.Read)
+	require.NoError(t, err)
 	require.Len(t, f.Tensors, int(f.Count))
 	for _, x := range f.Tensors {
-		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], dataOf(t, &x), x.Name)
+		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], refusaltest.DataOf(t, &x), x.Name)
 	}
 	return f
 }
 
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	data := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
-	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
-	require.Zero(t, n, x.Name)
-	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
-	return data
-}
-
-// summary is what a file holds, with offsets that count from where the first
-// tensor lies.
+// summary describes the tensors of a file. Offsets count from the first tensor.
 func summary(f *gguf.File) []string {
 	lines := []string{}
 	for _, x := range f.Tensors {
@@ -113,7 +95,8 @@ func TestEveryDType(t *testing.T) {
 	require.Empty(t, gguf.DType(1<<32-1))
 }
 
-// many is a file of n tensors of one element, named as layers are.
+// many returns a file of n tensors of one element, named like the weights of
+// layers.
 func many(n int) []byte {
 	infos, data := make(list, n), make([]byte, 32*n)
 	for i := range infos {
@@ -138,7 +121,7 @@ func BenchmarkReadTenThousand(b *testing.B) {
 	}
 }
 
-// The heads that ask for the most memory.
+// TestAllocation reads the heads that need the most memory.
 func TestAllocation(t *testing.T) {
 	tensors, pairs := make(list, 100_000), make(list, 100_000)
 	for i := range tensors {
@@ -158,7 +141,8 @@ func TestAllocation(t *testing.T) {
 	}
 }
 
-// A tensor is opened, however large, without a look at it.
+// TestLargeTensor checks that Read does not read the data of a tensor, however
+// large.
 func TestLargeTensor(t *testing.T) {
 	b := model(32, nil, list{info("a", bf16, 0, 1<<17, 1<<16)}, nil)
 	file := sparse{b, int64(len(b)) + 1<<34}

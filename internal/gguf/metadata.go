@@ -8,17 +8,17 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// Metadata is what stands before the tensors' descriptions.
+// Metadata is the part of a file before the descriptions of the tensors.
 type Metadata struct {
-	Version   uint32
-	Count     uint64 // number of tensors, as announced
-	Alignment int64  // of the tensors' data
-	Keys      []string
-	Values    map[string]*Value
-	End       int64 // offset of the tensors' descriptions
+	Version   uint32            // 2 or 3
+	Count     uint64            // the number of tensors in the file
+	Alignment int64             // the alignment of the tensors' data in bytes
+	Keys      []string          // in the order of the file
+	Values    map[string]*Value // by key
+	End       int64             // the file offset of the descriptions of the tensors
 }
 
-// Pairs lists the metadata in the file's order, as Header takes it.
+// Pairs returns the metadata in the order of the file, for Header.
 func (m *Metadata) Pairs() []Pair {
 	pairs := make([]Pair, len(m.Keys))
 	for i, key := range m.Keys {
@@ -27,27 +27,28 @@ func (m *Metadata) Pairs() []Pair {
 	return pairs
 }
 
-// Limits of what is believed.
+// Limits that bound memory.
 const (
-	minPair   = 8 + 4 + 1 // bytes of the shortest key-value pair
-	minTensor = 8 + 4 + 4 + 8
-	maxKey    = 1<<16 - 1
+	minPair   = 8 + 4 + 1     // size of the shortest key-value pair in bytes
+	minTensor = 8 + 4 + 4 + 8 // size of the shortest description
+	maxKey    = 1<<16 - 1     // greatest length of a key
 
-	// MaxHead is how many bytes of metadata and descriptions are read, which
-	// are kept in memory: a file of many gigabytes could consist of them.
+	// MaxHead is the greatest size in bytes of the metadata and the
+	// descriptions, which are kept in memory. Without this limit a file of many
+	// gigabytes could consist of them.
 	MaxHead = 1 << 28
 )
 
-// The alignment of data that is in force where a file names none, the key
-// that names one, and the greatest that is read: checking the padding costs as
-// many bytes for each tensor.
+// defaultAlignment applies to files without the key alignmentKey. maxAlignment
+// bounds the work of checking padding, which is at most one alignment per
+// tensor.
 const (
 	defaultAlignment = 32
 	alignmentKey     = "general.alignment"
 	maxAlignment     = 1 << 16
 )
 
-// ReadMetadata reads the metadata of a file of a size.
+// ReadMetadata reads the metadata of a file of size bytes.
 func ReadMetadata(r io.ReaderAt, size int64) (*Metadata, error) {
 	return reader{bounded.NewCursor(r, 0, size)}.metadata()
 }
@@ -70,28 +71,29 @@ func (c reader) metadata() (*Metadata, error) {
 	return m, nil
 }
 
-// alignment is what general.alignment asks for; v is nil where it is absent.
+// alignment returns the value of general.alignment. v is nil if the file has no
+// such key.
 func alignment(v *Value) (int64, error) {
 	if v == nil {
 		return defaultAlignment, nil
 	}
 	n, ok := v.Int(0)
 	if !ok || v.List || v.Type != Uint32 || n == 0 || n&(n-1) != 0 {
-		return 0, refusal.Malformed(v.Offset, "", "%s is no power of two of type uint32", alignmentKey)
+		return 0, refusal.Malformed(v.Offset, "", "%s is not a power of two of type uint32", alignmentKey)
 	}
 	if n > maxAlignment {
-		return 0, refusal.Unsupported(v.Offset, "", "an alignment of %d bytes, over %d", n, maxAlignment)
+		return 0, refusal.Unsupported(v.Offset, "", "the alignment of %d bytes exceeds the limit of %d", n, maxAlignment)
 	}
 	return n, nil
 }
 
-// reader reads little-endian numbers.
+// reader is a Cursor that reads little-endian integers.
 type reader struct{ *bounded.Cursor }
 
-// take reads n bytes of the head.
+// take reads n bytes of the metadata or the descriptions.
 func (c reader) take(n int64) ([]byte, error) {
 	if n <= c.Left() && n > MaxHead-c.Offset() {
-		return nil, refusal.Unsupported(c.Offset(), "", "metadata and descriptions of more than %d bytes", MaxHead)
+		return nil, refusal.Unsupported(c.Offset(), "", "metadata and descriptions exceed the limit of %d bytes", MaxHead)
 	}
 	return c.Bytes(n)
 }
@@ -106,14 +108,14 @@ func (c reader) number(size int64) (uint64, error) {
 	return le.Uint64(full[:]), nil
 }
 
-// header reads up to the first pair and returns the number of pairs.
+// header reads the file up to the first pair and returns the number of pairs.
 func (c reader) header(m *Metadata) (uint64, error) {
 	magic, err := c.take(4)
 	if err != nil {
 		return 0, err
 	}
 	if string(magic) != "GGUF" {
-		return 0, refusal.Malformed(0, "", "the file does not begin with GGUF")
+		return 0, refusal.Malformed(0, "", "the file does not begin with the magic GGUF")
 	}
 	version, err := c.number(4)
 	if err != nil {
@@ -121,9 +123,9 @@ func (c reader) header(m *Metadata) (uint64, error) {
 	}
 	switch {
 	case version > 1<<16:
-		return 0, refusal.Unsupported(4, "", "a big-endian GGUF")
+		return 0, refusal.Unsupported(4, "", "big-endian files are not supported")
 	case version != 2 && version != 3:
-		return 0, refusal.Unsupported(4, "", "GGUF version %d instead of 2 or 3", version)
+		return 0, refusal.Unsupported(4, "", "unknown GGUF version %d, want 2 or 3", version)
 	}
 	m.Version = uint32(version)
 	at := c.Offset()
@@ -136,10 +138,10 @@ func (c reader) header(m *Metadata) (uint64, error) {
 	}
 	left := uint64(c.Left())
 	if m.Count > left/minTensor {
-		return 0, refusal.Truncated(at, "", "%d tensors announced, %d bytes left", m.Count, left)
+		return 0, refusal.Truncated(at, "", "%d tensors are announced, but only %d bytes are left", m.Count, left)
 	}
 	if pairs > left/minPair {
-		return 0, refusal.Truncated(at+8, "", "%d pairs announced, %d bytes left", pairs, left)
+		return 0, refusal.Truncated(at+8, "", "%d pairs are announced, but only %d bytes are left", pairs, left)
 	}
 	return pairs, nil
 }
@@ -152,7 +154,7 @@ func (c reader) pair(m *Metadata) error {
 		return err
 	}
 	if !validKey(key) {
-		return refusal.Malformed(at, "", "a key is empty, too long or not UTF-8")
+		return refusal.Malformed(at, "", "the key is empty, too long or not UTF-8")
 	}
 	if m.Values[key] != nil {
 		return refusal.Malformed(at, "", "duplicate key %.100q", key)
@@ -169,7 +171,7 @@ func validKey(key string) bool {
 	return key != "" && len(key) <= maxKey && utf8.ValidString(key)
 }
 
-// text reads a string: its length and its bytes, which may be of any kind.
+// text reads a string, which may contain any bytes, after its length.
 func (c reader) text() (string, error) {
 	at := c.Offset()
 	n, err := c.number(8)
@@ -177,23 +179,23 @@ func (c reader) text() (string, error) {
 		return "", err
 	}
 	if n > uint64(c.Left()) {
-		return "", refusal.Truncated(at, "", "a string of %d bytes, %d left", n, c.Left())
+		return "", refusal.Truncated(at, "", "a string of %d bytes is announced, but only %d are left", n, c.Left())
 	}
 	b, err := c.take(int64(n))
 	return string(b), err
 }
 
-// kind reads a type.
+// kind reads the type of a value.
 func (c reader) kind() (Type, error) {
 	at := c.Offset()
 	n, err := c.number(4)
 	if err == nil && n >= uint64(len(sizes)) {
-		err = refusal.Malformed(at, "", "unknown type %d", n)
+		err = refusal.Malformed(at, "", "unknown type %d of a value", n)
 	}
 	return Type(n), err
 }
 
-// value reads a type and what follows it.
+// value reads a type and a value of it.
 func (c reader) value() (*Value, error) {
 	t, err := c.kind()
 	if err != nil {
@@ -211,14 +213,15 @@ func (c reader) value() (*Value, error) {
 	return v, c.numbers(v)
 }
 
-// list reads the head of an array and checks that its items can be there.
+// list reads the head of an array. It checks that the file is large enough for
+// the items.
 func (c reader) list(v *Value) (err error) {
 	v.List = true
 	if v.Type, err = c.kind(); err != nil {
 		return err
 	}
 	if v.Type == Array {
-		return refusal.Unsupported(v.Offset, "", "an array of arrays")
+		return refusal.Unsupported(v.Offset, "", "arrays of arrays are not supported")
 	}
 	at := c.Offset()
 	n, err := c.number(8)
@@ -231,9 +234,9 @@ func (c reader) list(v *Value) (err error) {
 	}
 	switch left := uint64(c.Left()); {
 	case n > left/least:
-		return refusal.Truncated(at, "", "an array of %d items, %d bytes left", n, left)
+		return refusal.Truncated(at, "", "an array of %d items is announced, but only %d bytes are left", n, left)
 	case n > MaxHead/least:
-		return refusal.Unsupported(at, "", "an array of %d items, over %d bytes", n, MaxHead)
+		return refusal.Unsupported(at, "", "an array of %d items exceeds the limit of %d bytes", n, MaxHead)
 	}
 	v.Len = int(n)
 	return nil
@@ -261,9 +264,9 @@ func (c reader) numbers(v *Value) error {
 	if v.Type != Bool {
 		return nil
 	}
-	for i, truth := range v.raw {
-		if truth > 1 {
-			return refusal.Malformed(at+int64(i), "", "a truth value of %d", truth)
+	for i, b := range v.raw {
+		if b > 1 {
+			return refusal.Malformed(at+int64(i), "", "the boolean has the value %d, want 0 or 1", b)
 		}
 	}
 	return nil

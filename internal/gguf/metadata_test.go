@@ -19,7 +19,7 @@ func u32(n uint32) []byte        { return binary.LittleEndian.AppendUint32(nil, 
 func u64(n uint64) []byte        { return binary.LittleEndian.AppendUint64(nil, n) }
 func str(s string) []byte        { return cat(u64(uint64(len(s))), []byte(s)) }
 
-// file is a file with some pairs.
+// file returns a file that consists of pairs.
 func file(pairs ...[]byte) []byte {
 	return cat([]byte("GGUF"), u32(3), u64(0), u64(uint64(len(pairs))), cat(pairs...))
 }
@@ -89,8 +89,8 @@ func TestGood(t *testing.T) {
 	require.False(t, ok)
 }
 
-// FuzzReadMetadata checks the laws: no panic, little memory, one kind of
-// refusal, and every value readable.
+// FuzzReadMetadata checks that ReadMetadata obeys refusaltest.Lawful, and that
+// every value can be read.
 func FuzzReadMetadata(f *testing.F) {
 	f.Add(file())
 	f.Add(file(small8, array("t", gguf.String, 2, str(""), str("b")), pair("general.alignment", gguf.Uint32, u32(64))))

@@ -6,8 +6,8 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// dtypes are the types of tensors by their numbers; those between, which ggml
-// has given up, are "". Source: GGMLQuantizationType in constants.py of gguf
+// dtypes maps ggml's numbers of types to their names. Numbers that ggml no
+// longer uses map to "". Source: GGMLQuantizationType in constants.py of gguf
 // 0.19.
 var dtypes = [...]dtype.Type{
 	0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
@@ -17,8 +17,8 @@ var dtypes = [...]dtype.Type{
 	34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0",
 }
 
-// DType is the name of the type that ggml gives a number, "" when there is
-// none.
+// DType returns the type that has the given number in ggml, or "" if no type
+// has.
 func DType(number uint32) dtype.Type {
 	if number >= uint32(len(dtypes)) {
 		return ""
@@ -26,7 +26,7 @@ func DType(number uint32) dtype.Type {
 	return dtypes[number]
 }
 
-// number is the other way round.
+// number returns ggml's number of a type.
 func number(dt dtype.Type) (n uint32, ok bool) {
 	i := slices.Index(dtypes[:], dt)
 	return uint32(i), i >= 0 && dt != ""

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Type is the type of a value, numbered as in the file.
+// Type is the type of a value. Its numbers are those in files.
 type Type uint32
 
 // The types of values.
@@ -25,40 +25,41 @@ const (
 	Float64
 )
 
-// sizes is the length in bytes of each type, 0 for those of no fixed one.
+// sizes maps each type to its size in bytes, or to 0 if values of the type vary
+// in size.
 var sizes = [...]int64{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
 
-// Value is one value: a number, a text, or an array of either. The functions
-// Text, Uint, Float, Truth, Texts, Floats and Ints make values.
+// Value is a number, a boolean, a string, or an array of either. The functions
+// Text, Uint, Float, Boolean, Texts, Floats and Ints make values.
 type Value struct {
-	Type   Type  // of the value, or of the items of an array
-	List   bool  // whether it is an array
-	Offset int64 // of its first byte in the file, behind its type
-	Len    int   // number of items; 1 unless it is an array
+	Type   Type  // the type of the value, or of the items of an array
+	List   bool  // whether the value is an array
+	Offset int64 // the file offset of the value, after its type
+	Len    int   // the number of items; 1 unless the value is an array
 
-	raw   []byte   // of numbers, little-endian
-	texts []string // of strings
+	raw   []byte   // numbers and booleans, little-endian
+	texts []string // strings
 }
 
 // Pair is a key and its value.
 type Pair struct {
-	Key   string
-	Value Value
+	Key   string // at most 65,535 bytes of UTF-8
+	Value Value  // of any type
 }
 
-// Text is a value of type String.
+// Text returns a value of type String.
 func Text(s string) Value { return Value{Type: String, Len: 1, texts: []string{s}} }
 
-// Uint is a value of type Uint32.
+// Uint returns a value of type Uint32.
 func Uint(n uint32) Value { return Value{Type: Uint32, Len: 1, raw: le.AppendUint32(nil, n)} }
 
-// Float is a value of type Float32.
+// Float returns a value of type Float32.
 func Float(f float32) Value {
 	return Value{Type: Float32, Len: 1, raw: le.AppendUint32(nil, math.Float32bits(f))}
 }
 
-// Truth is a value of type Bool.
-func Truth(b bool) Value {
+// Boolean returns a value of type Bool.
+func Boolean(b bool) Value {
 	raw := []byte{0}
 	if b {
 		raw[0] = 1
@@ -66,12 +67,12 @@ func Truth(b bool) Value {
 	return Value{Type: Bool, Len: 1, raw: raw}
 }
 
-// Texts is an array of String.
+// Texts returns an array of type String.
 func Texts(list []string) Value {
 	return Value{Type: String, List: true, Len: len(list), texts: append([]string{}, list...)}
 }
 
-// Floats is an array of Float32.
+// Floats returns an array of type Float32.
 func Floats(list []float32) Value {
 	raw := make([]byte, 0, 4*len(list))
 	for _, f := range list {
@@ -80,7 +81,7 @@ func Floats(list []float32) Value {
 	return Value{Type: Float32, List: true, Len: len(list), raw: raw}
 }
 
-// Ints is an array of Int32.
+// Ints returns an array of type Int32.
 func Ints(list []int32) Value {
 	raw := make([]byte, 0, 4*len(list))
 	for _, n := range list {
@@ -91,7 +92,7 @@ func Ints(list []int32) Value {
 
 var le = binary.LittleEndian
 
-// Text is the i-th string, "" when the value has none.
+// Text returns the i-th string, or "" if the value does not have one.
 func (v *Value) Text(i int) string {
 	if i >= len(v.texts) {
 		return ""
@@ -99,8 +100,8 @@ func (v *Value) Text(i int) string {
 	return v.texts[i]
 }
 
-// Int is the i-th whole number or truth value; ok is false when the value has
-// none or it does not fit.
+// Int returns the i-th integer or boolean. ok is false if the value does not
+// have one, or if it does not fit an int64.
 func (v *Value) Int(i int) (n int64, ok bool) {
 	bits, ok := v.bits(i)
 	switch v.Type {
@@ -118,7 +119,8 @@ func (v *Value) Int(i int) (n int64, ok bool) {
 	return int64(bits), ok
 }
 
-// Float is the i-th floating-point number.
+// Float returns the i-th floating-point number. ok is false if the value does not
+// have one.
 func (v *Value) Float(i int) (f float64, ok bool) {
 	bits, ok := v.bits(i)
 	switch v.Type {
@@ -130,7 +132,7 @@ func (v *Value) Float(i int) (f float64, ok bool) {
 	return 0, false
 }
 
-// bits is the i-th number as it lies in the file.
+// bits returns the bits of the i-th number or boolean.
 func (v *Value) bits(i int) (uint64, bool) {
 	if v.raw == nil || i >= v.Len {
 		return 0, false

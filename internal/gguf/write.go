@@ -7,16 +7,18 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// maxSize keeps sums of sizes far from overflow.
+// maxSize bounds sums of sizes, so that adding one more size cannot overflow.
 const maxSize = math.MaxInt64 / 4
 
-// Header lays out a file of version 3 as GGUFWriter of the Python package
-// does: the pairs and the tensors in the order given, the data aligned to
-// general.alignment, or to 32 where no pair has that key. It returns the bytes
-// in front of the data with their padding, the offset of each tensor's data in
-// the file, and the file's length with the padding behind the last tensor.
-// Whoever writes the data fills the gaps with zeros. Name, DType and Shape are
-// used of each tensor.
+// Header returns the bytes in front of the data of a new file of version 3,
+// including padding, the offset of each tensor's data in the file, and the size
+// of the file, including the padding after the last tensor. The caller must
+// fill the gaps between the data of the tensors with zeros. Header uses the
+// Name, DType and Shape of each tensor.
+//
+// The layout is that of GGUFWriter in the Python package gguf: pairs and
+// tensors in the given order, and data aligned to general.alignment, or to 32
+// if no pair has that key.
 func Header(pairs []Pair, tensors []tensor.Tensor) (head []byte, offsets []int64, size int64, err error) {
 	align, err := alignmentAmong(pairs)
 	if err != nil {
@@ -33,7 +35,7 @@ func Header(pairs []Pair, tensors []tensor.Tensor) (head []byte, offsets []int64
 	for i := range tensors {
 		t := &tensors[i]
 		if _, dup := names[t.Name]; dup {
-			return nil, nil, 0, refusal.Malformed(0, t.Name, "two tensors have this name")
+			return nil, nil, 0, refusal.Malformed(0, t.Name, "two tensors have the same name")
 		}
 		names[t.Name] = struct{}{}
 		offsets[i] = size
@@ -42,6 +44,7 @@ func Header(pairs []Pair, tensors []tensor.Tensor) (head []byte, offsets []int64
 		}
 		size = roundUp(size, align)
 	}
+	// Offsets in the file count from the start of the data, which is aligned too.
 	head = append(head, make([]byte, roundUp(int64(len(head)), align)-int64(len(head)))...)
 	for i := range offsets {
 		offsets[i] += int64(len(head))
@@ -65,8 +68,8 @@ func appendPairs(head []byte, pairs []Pair) ([]byte, error) {
 		if _, dup := seen[key]; dup {
 			return nil, refusal.Malformed(0, "", "two pairs have the key %q", key)
 		}
-		if !validKey(key) || !v.whole() {
-			return nil, refusal.Malformed(0, "", "the key %.100q is empty, too long or not UTF-8, or has no value", key)
+		if !validKey(key) || !v.valid() {
+			return nil, refusal.Malformed(0, "", "the key %.100q is empty, too long or not UTF-8, or its value is invalid", key)
 		}
 		seen[key] = struct{}{}
 		head = v.append(appendText(head, key))
@@ -74,9 +77,9 @@ func appendPairs(head []byte, pairs []Pair) ([]byte, error) {
 	return head, nil
 }
 
-// whole says whether the value has as many items as its Len, which is not so
-// of a Value that nobody made.
-func (v *Value) whole() bool {
+// valid reports whether the value has as many items as its Len. A Value that
+// these functions did not make may be invalid.
+func (v *Value) valid() bool {
 	if v.Type >= Type(len(sizes)) || v.Type == Array || !v.List && v.Len != 1 {
 		return false
 	}
@@ -86,7 +89,7 @@ func (v *Value) whole() bool {
 	return int64(len(v.raw)) == int64(v.Len)*sizes[v.Type]
 }
 
-// append writes the type and the value.
+// append appends the type and the value to dst.
 func (v *Value) append(dst []byte) []byte {
 	if v.List {
 		dst = le.AppendUint32(dst, uint32(Array))
@@ -105,8 +108,8 @@ func appendText(dst []byte, s string) []byte {
 	return append(le.AppendUint64(dst, uint64(len(s))), s...)
 }
 
-// appendTensor describes a tensor whose data begin at an offset, and returns
-// where they end.
+// appendTensor appends the description of a tensor whose data is at offset, and
+// returns the offset where the data ends.
 func appendTensor(dst []byte, t *tensor.Tensor, offset int64) ([]byte, int64, error) {
 	if err := checkName(0, t.Name); err != nil {
 		return nil, 0, refusal.Named(err, t.Name)
@@ -117,9 +120,9 @@ func appendTensor(dst []byte, t *tensor.Tensor, offset int64) ([]byte, int64, er
 	case !known:
 		return nil, 0, refusal.Unsupported(0, t.Name, "GGUF has no type %q", t.DType)
 	case len(t.Shape) > MaxDims:
-		return nil, 0, refusal.Unsupported(0, t.Name, "%d dimensions, GGUF has at most %d", len(t.Shape), MaxDims)
+		return nil, 0, refusal.Unsupported(0, t.Name, "the tensor has %d dimensions, but GGUF allows at most %d", len(t.Shape), MaxDims)
 	case !ok || n > maxSize-offset:
-		return nil, 0, refusal.Malformed(0, t.Name, "shape %v of %s has no valid size", t.Shape, t.DType)
+		return nil, 0, refusal.Malformed(0, t.Name, "the size of shape %v with dtype %s overflows or is not a number of whole blocks", t.Shape, t.DType)
 	}
 	dst = le.AppendUint32(appendText(dst, t.Name), uint32(len(t.Shape)))
 	for i := range t.Shape {

@@ -15,16 +15,16 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// every is a pair of each kind that can be made.
+// every returns a pair for each kind of value.
 func every() []gguf.Pair {
 	return []gguf.Pair{
 		{"s", gguf.Text("é\xff")}, {"empty", gguf.Text("")}, {"u", gguf.Uint(math.MaxUint32)}, {"f", gguf.Float(-1.5)},
-		{"yes", gguf.Truth(true)}, {"no", gguf.Truth(false)}, {"texts", gguf.Texts([]string{"a", "", "é"})},
+		{"yes", gguf.Boolean(true)}, {"no", gguf.Boolean(false)}, {"texts", gguf.Texts([]string{"a", "", "é"})},
 		{"floats", gguf.Floats([]float32{0.5, -2})}, {"ints", gguf.Ints([]int32{-1, 7})}, {"none", gguf.Texts(nil)},
 	}
 }
 
-// The file that the pairs and tensors must make, put together by hand.
+// TestHeader compares with a file that is encoded by hand.
 func TestHeader(t *testing.T) {
 	want := model(32, list{
 		pair("s", gguf.String, str("é\xff")), pair("empty", gguf.String, str("")), pair("u", gguf.Uint32, u32(math.MaxUint32)),
@@ -49,7 +49,7 @@ func TestHeader(t *testing.T) {
 	require.Equal(t, "é", f.Values["texts"].Text(2))
 }
 
-func TestValuesThatAreMade(t *testing.T) {
+func TestValuesRoundTrip(t *testing.T) {
 	for _, p := range every() {
 		v := p.Value
 		again := mustRead(t, write(t, []gguf.Pair{p}, nil)).Values[p.Key]
@@ -69,7 +69,7 @@ func TestHeaderAligns(t *testing.T) {
 	for _, alignment := range []int64{1, 2, 8, 32, 64, 4096, 65536} {
 		head, offsets, size, err := gguf.Header([]gguf.Pair{{"general.alignment", gguf.Uint(uint32(alignment))}}, tensors)
 		require.NoError(t, err)
-		gap := max(6, alignment) // of 6 bytes, a multiple of 1 and 2
+		gap := max(6, alignment) // each tensor has 6 bytes, a multiple of 1 and 2
 		require.Equal(t, []int64{int64(len(head)), int64(len(head)) + gap}, offsets)
 		require.Equal(t, int64(len(head))+2*gap, size)
 		require.Zero(t, int64(len(head))%alignment)

@@ -11,24 +11,25 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// large is the size in bytes of the arrays of the benchmarks that measure
-// memory: far larger than any cache together.
+// large is the size in bytes of the arrays that measure memory. It is far
+// larger than all caches.
 const large = 256 << 20
 
-// arrays are two sources and a destination of the same number of elements.
+// arrays returns two sources and a destination with the same number of
+// elements.
 func arrays(n int) (a, b, dst []byte) {
 	r := rand.New(rand.NewPCG(7, 8))
 	few := smallHalves(r, 1<<16, dtype.F16)
 	a, b, dst = make([]byte, 4*n), make([]byte, 4*n), make([]byte, 4*n)
 	for i := 0; i < len(a); i += copy(a[i:], few) {
 		copy(b[i:], few)
-		copy(dst[i:], few) // so that its pages exist
+		copy(dst[i:], few) // touch every page, so that it exists
 	}
 	return a, b, dst
 }
 
-// eachKernel runs a benchmark under every table, and under each with both
-// ways to store.
+// eachKernel runs a benchmark with every table, and with each table both with
+// and without streaming stores.
 func eachKernel(b *testing.B, name string, bytes int, run func()) {
 	defer func(k *kernels) { active = k }(active)
 	for _, k := range all() {
@@ -42,7 +43,7 @@ func eachKernel(b *testing.B, name string, bytes int, run func()) {
 	}
 }
 
-// BenchmarkMemory measures arrays far larger than the caches beside the
+// BenchmarkMemory measures arrays far larger than the caches next to the
 // roofline of each: the same reads and writes without arithmetic.
 //
 //	go test ./internal/half -run xxx -bench Memory -cpu 1
@@ -95,7 +96,7 @@ func BenchmarkCache(b *testing.B) {
 	})
 }
 
-// BenchmarkThreads adds the same arrays with one goroutine and with two.
+// BenchmarkThreads adds the same arrays on one goroutine and on two.
 func BenchmarkThreads(b *testing.B) {
 	const n = large
 	x, y, dst := arrays(n / 2)

@@ -13,11 +13,11 @@ import (
 	"github.com/koala-go/sdk/internal/fixture"
 )
 
-// TestAllPairs adds all 2^32 pairs of 16-bit numbers, with every kernel of
-// this machine, and compares with numpy and ml_dtypes by digest.
+// TestAllPairs adds all 2^32 pairs of 16-bit numbers with every kernel of the
+// machine, and compares the digests with those of numpy and ml_dtypes.
 func TestAllPairs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("2^32 pairs take some seconds for each kernel")
+		t.Skip("2^32 pairs take several seconds per kernel")
 	}
 	var golden struct{ Blocks map[string][]string }
 	fixture.JSON(t, &golden, "fixtures", "arith", "exhaustive.json")
@@ -32,7 +32,7 @@ func TestAllPairs(t *testing.T) {
 	}
 }
 
-// allPairs takes the blocks, each of 256 first operands, on all cores.
+// allPairs processes the blocks, each of 256 first operands, on all cores.
 func allPairs(t *testing.T, c [3]dtype.Type, digests []string) {
 	var group sync.WaitGroup
 	blocks := make(chan int)

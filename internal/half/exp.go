@@ -2,8 +2,8 @@ package half
 
 import "math"
 
-// Exp replaces each number by e to its power, within 0.501 units in the last
-// place, and the same on every machine.
+// Exp replaces each number x by e^x, within 0.501 units in the last place. The
+// result is the same on every machine.
 func Exp(x []float32) {
 	if n := len(x) &^ (sumLanes - 1); n > 0 && active.exp != nil {
 		active.exp(&x[0], n)
@@ -14,19 +14,21 @@ func Exp(x []float32) {
 	}
 }
 
-// ln 2 in two parts; products of the first with whole numbers below 2^20 are
-// exact. Source: fdlibm's e_exp.c.
+// Ln2High and Ln2Low add up to ln 2. Products of Ln2High with integers below
+// 2^20 are exact. Source: fdlibm's e_exp.c.
 const (
 	Ln2High = 6.93147180369123816490e-01
 	Ln2Low  = 1.90821492927058770002e-10
 )
 
-// Exp64 is e^x within 2 units in the last place for results that are normal
-// float64 numbers. It is 2^k · e^r with r within ±ln(2)/2, and the Taylor
-// series of e^r. Sums, products and roundings alone are the same on every
-// machine; each product is converted before it is added, because a compiler
-// may fuse the two otherwise. Package math has assembly of its own for some
-// processors, whose last bits differ.
+// Exp64 returns e^x within 2 units in the last place, for results that are
+// normal float64 numbers.
+//
+// It computes 2^k · e^r, where r is within ±ln(2)/2, from the Taylor series of
+// e^r. Sums, products and roundings give the same result on every machine if
+// each product is converted before it is added, because the conversion forbids
+// the compiler to fuse the two. Package math uses assembly on some processors,
+// whose last bits differ.
 func Exp64(x float64) float64 {
 	switch {
 	case x != x:
@@ -36,6 +38,8 @@ func Exp64(x float64) float64 {
 	case x < -708:
 		return 0
 	}
+	// Subtracting k·ln 2 in two parts keeps r accurate although k·ln 2 is not
+	// exact as one number.
 	k := math.RoundToEven(float64(x * math.Log2E))
 	r := x - float64(k*Ln2High)
 	r -= float64(k * Ln2Low)
@@ -44,6 +48,7 @@ func Exp64(x float64) float64 {
 		c8, c9, c10, c11, c12  = 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600
 		c13                    = 1. / 6227020800
 	)
+	// Horner's scheme, one coefficient per line.
 	p := c12 + float64(c13*r)
 	p = c11 + float64(p*r)
 	p = c10 + float64(p*r)

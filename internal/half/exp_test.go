@@ -8,8 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// powers are numbers of all sizes and kinds, as many as blocks of a prime
-// length take.
+// powers returns n numbers of all magnitudes and kinds.
 func powers(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	special := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 88.72284, 88.72283, -103.97208, -103.97207, -87.33654, 709, 710, -708, -709,
@@ -29,7 +28,7 @@ func powers(r *rand.Rand, n int) []float32 {
 	return x
 }
 
-// TestExp: every kernel gives what Exp64 gives, rounded.
+// TestExp checks that every kernel gives the rounded result of Exp64.
 func TestExp(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(17, 18))
@@ -49,8 +48,8 @@ func TestExp(t *testing.T) {
 	})
 }
 
-// TestExpAll compares the kernels with Exp64 for one of 64 float32 numbers, or,
-// without -short, for all of them between the bounds of what is finite and not 0.
+// TestExpAll compares the kernels with Exp64 for one of 64 float32 numbers.
+// Without -short it tests all numbers whose result is finite and not 0.
 func TestExpAll(t *testing.T) {
 	step := uint64(61)
 	if testing.Short() {
@@ -71,8 +70,8 @@ func TestExpAll(t *testing.T) {
 	})
 }
 
-// TestExpExact compares with package math: Exp is within 0.501 units in the
-// last place, Exp64 within 2.
+// TestExpExact compares with package math. Exp must be within 0.501 units in
+// the last place, and Exp64 within 2.
 func TestExpExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(19, 20))
 	for range 300_000 {
@@ -97,7 +96,7 @@ func requireExp(t *testing.T, x, got []float32) {
 	}
 }
 
-// BenchmarkExp makes as many powers as a feed-forward layer needs.
+// BenchmarkExp computes as many powers as a feed-forward layer needs.
 func BenchmarkExp(b *testing.B) {
 	defer func(k *kernels) { active = k }(active)
 	from := make([]float32, 4096)

@@ -16,7 +16,7 @@ import (
 )
 
 // TestArithmeticGoldens compares with numpy and ml_dtypes on 69,632 pairs of
-// patterns. NaN results are compared as NaN.
+// numbers. NaN results are compared as NaN.
 func TestArithmeticGoldens(t *testing.T) {
 	pairs := fixture.Read(t, "fixtures", "arith", "pairs.u16")
 	n := len(pairs) / 4

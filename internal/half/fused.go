@@ -7,7 +7,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// The sums that recoveries are made of, in Go, four elements at a time.
+// The sums with which models are recovered, in Go, four elements at a time.
 func init() {
 	generic.add[iF16][iBF16][iBF16].cached = func(dst, a, b *byte, n int) { combineMixed(dst, a, b, n, add, add) }
 	generic.sub[iF16][iBF16][iBF16].cached = func(dst, a, b *byte, n int) { combineMixed(dst, a, b, n, add, sub) }
@@ -16,9 +16,10 @@ func init() {
 	generic.sub[iF16][iF16][iF16].cached = func(dst, a, b *byte, n int) { combineF16(dst, a, b, n, sub) }
 }
 
-// combineMixed sums fp16 and bf16 numbers, each with its sign turned or not,
-// into bf16. Four fp16 numbers that are normal and four bf16 numbers that are
-// finite need no cases, for no sum is NaN; any others go the reference's way.
+// combineMixed adds fp16 and bf16 numbers, negating the operands as signA and
+// signB say, and rounds to bf16. Four normal fp16 numbers and four finite bf16
+// numbers need no special cases, since no sum is NaN. Other numbers take the
+// path of the reference.
 func combineMixed(dst, a, b *byte, n int, signA, signB operation) {
 	d, x, y := unsafe.Slice(dst, 2*n), unsafe.Slice(a, 2*n), unsafe.Slice(b, 2*n)
 	for len(d) >= 8 && len(x) >= 8 && len(y) >= 8 {
@@ -30,7 +31,7 @@ func combineMixed(dst, a, b *byte, n int, signA, signB operation) {
 				uint64(mixed1(uint32(p>>48), uint32(q>>32)&0xffff0000, signA, signB))<<48)
 		} else {
 			for i := 0; i < 8; i += 2 {
-				s := signA.turn(FromF16(le.Uint16(x[i:]))) + signB.turn(FromBF16(le.Uint16(y[i:])))
+				s := signA.flip(FromF16(le.Uint16(x[i:]))) + signB.flip(FromBF16(le.Uint16(y[i:])))
 				le.PutUint16(d[i:], ToBF16(s))
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// convertGeneric converts by way of fp32, between any two types.
+// convertGeneric converts between any two types by way of fp32.
 func convertGeneric(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	switch {
 	case from == dtype.F16 && to == dtype.F32:
@@ -29,7 +29,8 @@ func convertGeneric(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	}
 }
 
-// combineGeneric does an operation on fp32 numbers in place of the first.
+// combineGeneric replaces the fp32 numbers x by the result of the operation
+// with y.
 func combineGeneric(x, y []byte, op operation) {
 	for len(x) >= 4 && len(y) >= 4 {
 		r := op.of(math.Float32frombits(le.Uint32(x)), math.Float32frombits(le.Uint32(y)))
@@ -38,15 +39,15 @@ func combineGeneric(x, y []byte, op operation) {
 	}
 }
 
-// Four 16-bit lanes of one word, and the exponents' places.
+// Constants for four 16-bit lanes in a word, and the masks of exponents.
 const (
 	lanes        = 0x0001000100010001
 	exponent16   = 0x7c00
 	exponentBF16 = 0x7f80
 )
 
-// widenF16 takes four elements at a time where all are normal: only then does
-// no exponent need a case of its own.
+// widenF16 converts fp16 to fp32. It converts four elements at a time if all
+// are normal, because only normal numbers share one formula.
 func widenF16(dst, src []byte) {
 	for len(dst) >= 16 && len(src) >= 8 {
 		x := le.Uint64(src)
@@ -61,20 +62,22 @@ func widenF16(dst, src []byte) {
 	convertReference(dst, dtype.F32, src, dtype.F16)
 }
 
-// normal16 says whether four fp16 numbers are all normal. A carry into the
-// sign's place shows an exponent that is not zero; with the smallest step
-// added, one that is all ones.
+// normal16 reports whether four fp16 numbers are all normal. Adding the
+// exponent's mask carries into the sign's bit if the exponent is not zero.
+// Adding one to the exponent carries into it if the exponent is all ones.
 func normal16(x uint64) bool {
 	e := x & (exponent16 * lanes)
 	return ((e+exponent16*lanes)&^(e+0x0400*lanes))&(0x8000*lanes) == 0x8000*lanes
 }
 
-// normalF16 is the fp32 pattern of the normal number in the low 16 bits of h.
+// normalF16 returns the fp32 bits of the normal fp16 number in the low 16 bits
+// of h.
 func normalF16(h uint32) uint32 {
 	return h<<16&0x80000000 | (h&0x7fff)<<13 + (127-15)<<23
 }
 
-// widenBF16 takes four elements at a time where none may be NaN.
+// widenBF16 converts bf16 to fp32. It converts four elements at a time if none
+// can be NaN.
 func widenBF16(dst, src []byte) {
 	for len(dst) >= 16 && len(src) >= 8 {
 		x := le.Uint64(src)
@@ -89,8 +92,8 @@ func widenBF16(dst, src []byte) {
 	convertReference(dst, dtype.F32, src, dtype.BF16)
 }
 
-// finiteBF16 says whether four bf16 numbers are all finite: the exponent of
-// any other carries into the sign's place.
+// finiteBF16 reports whether four bf16 numbers are all finite. Adding one to
+// the exponent of any other number carries into the sign's bit.
 func finiteBF16(x uint64) bool {
 	return ((x&(exponentBF16*lanes))+0x0080*lanes)&(0x8000*lanes) == 0
 }
@@ -106,8 +109,8 @@ func narrowBF16(dst, src []byte) {
 
 func halfBF16(bits uint32) uint64 { return uint64(ToBF16(math.Float32frombits(bits))) }
 
-// FirstNonFinite is the index of the first element that is infinite or NaN,
-// -1 when there is none.
+// FirstNonFinite returns the index of the first element that is infinite or
+// NaN, or -1 if all are finite.
 func FirstNonFinite(src []byte, t dtype.Type) int {
 	if t == dtype.F32 {
 		for i := 0; i+4 <= len(src); i += 4 {
@@ -122,19 +125,19 @@ func FirstNonFinite(src []byte, t dtype.Type) int {
 		exponent = exponentBF16
 	}
 	skip := 0
-	if body := len(src) / 2 &^ (kernelBlock - 1); body > 0 && active.firstFull != nil {
-		skip = active.firstFull(&src[0], body, uint32(exponent)*0x10001)
+	if body := len(src) / 2 &^ (kernelBlock - 1); body > 0 && active.firstNonFinite != nil {
+		skip = active.firstNonFinite(&src[0], body, uint32(exponent)*0x10001)
 	}
-	if i := firstFull16(src[2*skip:], exponent); i >= 0 {
+	if i := firstNonFinite16(src[2*skip:], exponent); i >= 0 {
 		return skip + i
 	}
 	return -1
 }
 
-// firstFull16 finds the first 16-bit element whose exponent bits are all set.
-// It looks at four at a time: adding one at the exponent's lowest place
-// carries into the sign place exactly when all are set.
-func firstFull16(src []byte, exponent uint16) int {
+// firstNonFinite16 returns the index of the first 16-bit element whose exponent
+// bits are all set, or -1. It tests four elements at a time: adding one to the
+// exponent carries into the sign's bit exactly if all exponent bits are set.
+func firstNonFinite16(src []byte, exponent uint16) int {
 	mask := uint64(exponent) * lanes
 	step := uint64(exponent&-exponent) * lanes
 	i := 0

@@ -1,21 +1,26 @@
 // Package half does the arithmetic of checkpoints: sums, differences and
-// conversions of fp16, bf16 and fp32 numbers that lie in slices of
-// little-endian bytes, at any alignment.
+// conversions of fp16, bf16 and fp32 numbers in slices of little-endian bytes
+// at any alignment.
 //
-// The rules are numpy's with ml_dtypes, which Koala's diff was made with:
-// operands of one type give that type, any two different ones give fp32; the
-// result is then rounded to the type that is asked for. Each rounding is to
-// nearest, ties to even. Denormals are kept, overflow becomes infinite, and
-// every NaN becomes the one quiet NaN of its type, on every machine. A
-// conversion to the same type copies the bits.
+// Add, Sub and Convert work on slices of equal shape, AddTransposed and
+// SubTransposed on a matrix and the transpose of another, and MulRows
+// multiplies matrices with vectors.
 //
-// A destination may be one of the sources, in full, when its elements are not
-// wider than that source's; other overlaps are not allowed. Operands of
-// different lengths panic.
+// The rules are those of numpy with ml_dtypes, which computed Koala's diff.
+// Operands of one type give a result of that type, and operands of two
+// different types give fp32. The result is then rounded to the type of the
+// destination. Each rounding is to nearest, ties to even. Denormals are kept,
+// overflow gives infinity, and every NaN becomes the one quiet NaN of its type,
+// on every machine. A conversion to the same type copies the bits.
 //
-// Each operation exists as a reference, written for clarity (reference.go),
-// as tuned Go (generic.go), and as assembly for AVX-512, AVX2 and NEON, made
-// by the generators in asm. All give the same bits; kernels.go chooses.
+// A destination may be identical to a source if its elements are not wider than
+// those of the source. Other overlaps are not allowed. The functions panic if
+// the lengths of operands differ.
+//
+// Each operation exists as a reference, written for clarity (reference.go), as
+// tuned Go (generic.go), and as assembly for AVX-512, AVX2 and NEON, which the
+// program in asm generates. All of them give the same bits. kernels.go selects
+// one.
 package half
 
 import (
@@ -35,8 +40,8 @@ func size(t dtype.Type) int {
 	return 2
 }
 
-// Sum is the type that a sum or difference of a and b has before it is
-// rounded to the result's.
+// Sum returns the type of the sum or difference of numbers of types a and b,
+// before it is rounded to the type of the destination.
 func Sum(a, b dtype.Type) dtype.Type {
 	if a == b {
 		return a
@@ -44,18 +49,18 @@ func Sum(a, b dtype.Type) dtype.Type {
 	return dtype.F32
 }
 
-// Add writes a + b to dst: len(dst)/size(out) elements, as many as a and b
-// have.
+// Add writes a + b to dst. The three slices have the same number of elements,
+// of the types at, bt and out.
 func Add(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type) {
 	combine(dst, out, a, at, b, bt, add)
 }
 
-// Sub writes a - b to dst, otherwise as Add.
+// Sub writes a - b to dst. See Add.
 func Sub(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type) {
 	combine(dst, out, a, at, b, bt, sub)
 }
 
-// Convert writes the elements of src to dst.
+// Convert converts the elements of src and writes them to dst.
 func Convert(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	checkLengths(len(dst)/size(to), len(src)/size(from))
 	if to == from {
@@ -69,6 +74,8 @@ func Convert(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	}
 	s := split(dst, to, k.stream != nil)
 	run := k.cached
+	// Streaming stores need an aligned destination: the elements before the first
+	// aligned one, and those after the last block, go through a buffer.
 	if s.stream {
 		convertFew(run, dst[:s.head*size(to)], to, src, from)
 		run = k.stream
@@ -83,7 +90,8 @@ func Convert(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	convertFew(k.cached, dst[done*size(to):], to, src[done*size(from):], from)
 }
 
-// convertFew runs a kernel on fewer elements than its block, in a copy.
+// convertFew runs a kernel on fewer elements than its block, by way of a
+// buffer.
 func convertFew(run unaryKernel, dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	if len(dst) == 0 {
 		return
@@ -95,7 +103,8 @@ func convertFew(run unaryKernel, dst []byte, to dtype.Type, src []byte, from dty
 	scratches.Put(s)
 }
 
-// Floats writes the elements of src to dst, which is exact.
+// Floats converts the elements of src to fp32, which is exact, and writes them
+// to dst.
 func Floats(dst []float32, src []byte, from dtype.Type) {
 	checkLengths(len(dst), len(src)/size(from))
 	for i := range dst {
@@ -103,12 +112,13 @@ func Floats(dst []float32, src []byte, from dtype.Type) {
 	}
 }
 
-// combine runs the kernel of an operation, or puts it together from others.
+// combine runs the kernel of an operation. If the operation has no kernel, it
+// uses the kernels of conversions and of fp32.
 func combine(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, op operation) {
 	checkLengths(len(dst)/size(out), len(a)/size(at))
 	checkLengths(len(dst)/size(out), len(b)/size(bt))
 	k := active.find(op, at, bt, out)
-	if k.cached == nil && op == add { // the other way round it may have one
+	if k.cached == nil && op == add { // addition is commutative, and the reverse order may have a kernel
 		a, at, b, bt = b, bt, a, at
 		k = active.find(op, at, bt, out)
 	}
@@ -132,7 +142,7 @@ func combine(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt d
 	combineFew(k.cached, dst[done*size(out):], out, a[done*size(at):], at, b[done*size(bt):], bt)
 }
 
-// combineFew runs a kernel on fewer elements than its block, in a copy.
+// combineFew runs a kernel on fewer elements than its block, by way of buffers.
 func combineFew(run binaryKernel, dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type) {
 	if len(dst) == 0 {
 		return
@@ -146,12 +156,13 @@ func combineFew(run binaryKernel, dst []byte, out dtype.Type, a []byte, at dtype
 	scratches.Put(s)
 }
 
-// tileLen elements are widened, combined and narrowed at a time where there
-// is no kernel for the whole: three tiles of fp32 stay in the L1 cache.
+// tileLen is the number of elements that are widened, combined and narrowed at
+// a time if no kernel does the whole operation. Three tiles of fp32 fit in the
+// L1 cache.
 const tileLen = 1024
 
-// scratch is space for three tiles. Kernels are called by pointer, so that
-// arrays on the stack would be moved to the heap.
+// scratch holds three tiles. Kernels are called through pointers, for which the
+// compiler would move arrays from the stack to the heap.
 type scratch struct{ x, y, z [4 * tileLen]byte }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -169,6 +180,9 @@ func combineTiles(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte,
 		} else {
 			combineGeneric(x, y, op)
 		}
+		// As in numpy the result is first rounded to the type of the sum, and
+		// only then to that of the destination. A single rounding may give
+		// another result.
 		if sum := Sum(at, bt); sum != dtype.F32 && sum != out {
 			rounded := s.z[:n*size(sum)]
 			Convert(rounded, sum, x, dtype.F32)
@@ -181,6 +195,6 @@ func combineTiles(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte,
 
 func checkLengths(dst, src int) {
 	if dst != src {
-		panic("half: operands differ in length")
+		panic("half: the lengths of the operands differ")
 	}
 }

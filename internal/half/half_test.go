@@ -14,7 +14,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// isNaN16 says whether a pattern of the type is a NaN.
+// isNaN16 reports whether the bits of a 16-bit type are a NaN.
 func isNaN16(h uint16, t dtype.Type) bool {
 	if t == dtype.F16 {
 		return h&0x7fff > 0x7c00
@@ -47,7 +47,7 @@ func TestToF16AgreesWithX448(t *testing.T) {
 	for bits := uint64(0); bits < 1<<32; bits += 251 {
 		check(uint32(bits))
 	}
-	for h := range uint16(0x7c00) { // around each midpoint of neighbouring halves, where rounding turns
+	for h := range uint16(0x7c00) { // around each midpoint of neighbouring fp16 numbers, where rounding changes direction
 		low := math.Float32bits(FromF16(h))
 		next := math.Float32bits(65536)
 		if h < 0x7bff {
@@ -61,8 +61,8 @@ func TestToF16AgreesWithX448(t *testing.T) {
 	}
 }
 
-// TestToBF16IsNearestEven checks against the definition: of the two
-// neighbours the nearer, and of two equally near the even one.
+// TestToBF16IsNearestEven checks the definition: the nearer of the two
+// neighbours, or the even one if both are equally near.
 func TestToBF16IsNearestEven(t *testing.T) {
 	for high := range uint32(1 << 16) {
 		for _, low := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff} {
@@ -79,8 +79,8 @@ func TestToBF16IsNearestEven(t *testing.T) {
 	}
 }
 
-// oracle is the definition of the slice operations, one element at a time,
-// with x448/float16 for fp16 and the words of the standard for bf16.
+// oracle defines the operations on slices, one element at a time, with
+// x448/float16 for fp16 and the text of the standard for bf16.
 func oracle(out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, sign float32) []byte {
 	var dst []byte
 	for len(a) > 0 {
@@ -111,7 +111,7 @@ func pattern(dst []byte, f float32, t dtype.Type) []byte {
 	case t == dtype.F16:
 		return le.AppendUint16(dst, float16.Fromfloat32(f).Bits())
 	case t == dtype.BF16:
-		return le.AppendUint16(dst, ToBF16(f)) // proven by TestToBF16IsNearestEven
+		return le.AppendUint16(dst, ToBF16(f)) // checked by TestToBF16IsNearestEven
 	case f != f:
 		return le.AppendUint32(dst, nan32)
 	}
@@ -128,7 +128,7 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// forEachKernel runs a test under every table that this machine has.
+// forEachKernel runs a test with every table that this machine supports.
 func forEachKernel(t *testing.T, test func(t *testing.T)) {
 	for _, k := range all() {
 		t.Run(k.name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func forEachKernel(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
-// guarded is a slice of n bytes at an alignment, between canaries.
+// guarded is a slice at a given alignment between canaries.
 type guarded struct {
 	all, part []byte
 }
@@ -155,19 +155,19 @@ func guard(n, alignment int) guarded {
 	return guarded{all, all[start : start+n : start+n]}
 }
 
-// check fails when a byte beside the slice was written.
+// check fails if a byte outside the slice was written.
 func (g guarded) check(t *testing.T) {
 	t.Helper()
 	start := int(uintptr(unsafe.Pointer(unsafe.SliceData(g.part))) - uintptr(unsafe.Pointer(&g.all[0])))
 	for i, b := range g.all {
 		if (i < start || i >= start+len(g.part)) && b != canary {
-			t.Fatalf("byte %d beside a slice of %d was written", i-start, len(g.part))
+			t.Fatalf("byte %d outside a slice of %d bytes was written", i-start, len(g.part))
 		}
 	}
 }
 
-// TestSlices checks every operation on every combination of types, with
-// lengths around the blocks' edges.
+// TestSlices checks every operation on every combination of types, with lengths
+// around multiples of a block.
 func TestSlices(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -189,9 +189,9 @@ func TestSlices(t *testing.T) {
 	})
 }
 
-// TestLengthsAndAlignments takes every length to 1,100 at every alignment of
-// the destination, and other ones of the sources, through every kernel there
-// is of the machine's tables, storing both ways.
+// TestLengthsAndAlignments checks every length up to 1,100 at every alignment
+// of the destination, with other alignments of the sources, for every kernel of
+// the machine and both kinds of stores.
 func TestLengthsAndAlignments(t *testing.T) {
 	defer func(n int) { streamFrom = n }(streamFrom)
 	step := 1
@@ -250,8 +250,8 @@ func eachLength(t *testing.T, most, step int, x, y, out dtype.Type, a, b []byte,
 	}
 }
 
-// TestConversions takes all 2^16 patterns, and fp32 numbers around every
-// rounding edge, through every conversion.
+// TestConversions checks every conversion on all 2^16 patterns, and on fp32
+// numbers around every rounding boundary.
 func TestConversions(t *testing.T) {
 	var all16, edges []byte
 	for i := range 1 << 16 {
@@ -281,8 +281,8 @@ func TestConversions(t *testing.T) {
 	})
 }
 
-// TestExpectedKernelRuns fails when a machine that has an instruction set
-// does not use it.
+// TestExpectedKernelRuns fails if the machine supports an instruction set that
+// is not in use.
 func TestExpectedKernelRuns(t *testing.T) {
 	if os.Getenv("KOALA_KERNEL") != "" {
 		t.Skip("KOALA_KERNEL is set")
@@ -323,7 +323,7 @@ func testFirstNonFinite(t *testing.T) {
 	for _, typ := range types {
 		for _, n := range []int{0, 1, 31, 32, 33, 64, 100} {
 			src := make([]byte, n*size(typ))
-			for i := range n { // the largest finite number everywhere
+			for i := range n { // all elements are the largest finite number
 				store(src[i*size(typ):], typ, map[dtype.Type]float32{dtype.F16: 65504, dtype.BF16: 0x1.fep127, dtype.F32: math.MaxFloat32}[typ])
 			}
 			require.Equal(t, -1, FirstNonFinite(src, typ))
@@ -338,7 +338,7 @@ func testFirstNonFinite(t *testing.T) {
 	}
 }
 
-// smallHalves are values as weights have them: around ±0.02.
+// smallHalves returns numbers of the size of weights, around ±0.02.
 func smallHalves(r *rand.Rand, n int, t dtype.Type) []byte {
 	var b []byte
 	for range n {

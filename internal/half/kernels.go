@@ -27,40 +27,40 @@ func index(t dtype.Type) int {
 	return iBF16
 }
 
-// Kernels run over n elements, a multiple of kernelBlock.
+// Kernels process n elements. n is a multiple of kernelBlock.
 type (
 	unaryKernel  func(dst, a *byte, n int)
 	binaryKernel func(dst, a, b *byte, n int)
 )
 
-// kernelBlock is the number of elements that kernels work in; what is left
-// over is done one by one.
+// kernelBlock is the number of elements in a block. Kernels process whole
+// blocks. The remaining elements go through a buffer.
 const kernelBlock = 32
 
-// pair is a kernel in two forms that compute the same: one that leaves its
-// result in the caches, and one that stores past them, for results far larger
-// than they are. The second wants dst aligned to 64 bytes.
+// pair holds two forms of a kernel that compute the same result. cached leaves
+// its result in the caches. stream bypasses them, which suits results far
+// larger than the caches. It requires dst to be aligned to 64 bytes.
 type pair[F any] struct{ cached, stream F }
 
-// kernels are the loops for one instruction set. A nil entry has none; the
-// operation is then put together from conversions and fp32 loops.
+// kernels holds the kernels of one instruction set. An entry is nil if the set
+// lacks the kernel. The operation then uses conversions and fp32 kernels.
 type kernels struct {
 	name     string
-	add, sub [3][3][3]pair[binaryKernel] // by the types of a, b and the result
-	convert  [3][3]pair[unaryKernel]     // by from and to
+	add, sub [3][3][3]pair[binaryKernel] // indexed by the types of a, b and the result
+	convert  [3][3]pair[unaryKernel]     // indexed by the types of source and destination
 
-	firstFull  func(src *byte, n int, exponent uint32) int
-	transpose8 func(dst, src *byte, stride int, to *int, cols int)
-	prefetch   func(p *byte, n int)
-	fence      func() // after kernels that stored past the caches
+	firstNonFinite func(src *byte, n int, exponent uint32) int
+	transpose8     func(dst, src *byte, stride int, to *int, cols int)
+	prefetch       func(p *byte, n int)
+	fence          func() // must follow kernels that bypassed the caches
 
-	exact, fast [3]dots                    // by the type of the weights
-	fold        func(sums, lanes *float32) // the sums of the rows of a panel
+	exact, fast [3]dots                    // indexed by the type of the weights
+	fold        func(sums, lanes *float32) // sums the lanes of the rows of a panel
 	addScaled   func(dst, x *float32, s float32, n int)
 	exp         func(x *float32, n int)
 }
 
-// find is the kernel of an operation.
+// find returns the kernels of an operation.
 func (k *kernels) find(op operation, a, b, out dtype.Type) pair[binaryKernel] {
 	table := &k.add
 	if op == sub {
@@ -69,14 +69,15 @@ func (k *kernels) find(op operation, a, b, out dtype.Type) pair[binaryKernel] {
 	return table[index(a)][index(b)][index(out)]
 }
 
-// generic is the table without assembly.
+// generic is the table of the kernels in Go.
 var generic = kernels{name: "generic"}
 
-// active is the table in use: the best that the processor has, unless
-// KOALA_KERNEL names a lower one ("AVX2", "generic"), for tests and reports.
+// active is the table in use: the best one that the processor supports, unless
+// the environment variable KOALA_KERNEL names a lesser one ("AVX2", "generic"),
+// for tests and reports.
 var active = choose(os.Getenv("KOALA_KERNEL"))
 
-// all lists the tables that this processor can run, the best first.
+// all returns the tables that the processor supports, best first.
 func all() []*kernels { return append(available(), &generic) }
 
 func choose(name string) *kernels {
@@ -88,17 +89,17 @@ func choose(name string) *kernels {
 	return all()[0]
 }
 
-// Kernel names the instruction set in use: "AVX512", "AVX2", "NEON" or
-// "generic".
+// Kernel returns the name of the instruction set in use: "AVX512", "AVX2",
+// "NEON" or "generic".
 func Kernel() string { return active.name }
 
-// streamFrom is the size of a result in bytes from which storing past the
-// caches is worth while. Buffers that are read again at once are smaller.
+// streamFrom is the size of a result in bytes from which bypassing the caches
+// pays off. Smaller results are often read again soon.
 var streamFrom = 64 << 20
 
-// parts say how the elements of a result are done: head, less than a block,
-// up to an aligned place; then body by the kernel; the rest is less than a
-// block again.
+// parts divides the elements of a result: head is less than a block, up to the
+// first aligned element. The kernel processes body. The rest is less than a
+// block.
 type parts struct {
 	head, body int
 	stream     bool

@@ -2,4 +2,4 @@
 
 package half
 
-func available() []*kernels { return []*kernels{&kernelsNEON} } // every arm64 has it
+func available() []*kernels { return []*kernels{&kernelsNEON} } // every arm64 processor has NEON

@@ -18,7 +18,7 @@ var mulFuncs = []struct {
 	run  mulFunc
 }{{"exact", MulRows}, {"fast", FastMulRows}}
 
-// weightsOf fills large arrays with weights, and vectors beside them.
+// weightsOf returns large arrays of weights, and vectors.
 func weightsOf(wt dtype.Type, n int, vectors int) ([]byte, []float32) {
 	few, x := matrices(rand.New(rand.NewPCG(15, 16)), wt, 1, 1<<16, vectors, 1)
 	w := make([]byte, n*size(wt))
@@ -28,7 +28,7 @@ func weightsOf(wt dtype.Type, n int, vectors int) ([]byte, []float32) {
 	return w, x
 }
 
-// onThreads gives each of two threads, or one, its part of n.
+// onThreads divides n among one or two threads.
 func onThreads(threads, n int, run func(from, to int)) {
 	var group sync.WaitGroup
 	for i := range threads {
@@ -38,8 +38,8 @@ func onThreads(threads, n int, run func(from, to int)) {
 }
 
 // BenchmarkMulRows multiplies weights far larger than the caches with one
-// vector, on one thread and on two. Each turn is followed by one of a loop
-// that only reads the same weights: of-read is the quotient of the medians.
+// vector, on one thread and on two. Each iteration is followed by a loop that
+// only reads the same weights. of-read is the quotient of the medians.
 //
 //	go test ./internal/half -run xxx -bench MulRows
 func BenchmarkMulRows(b *testing.B) {
@@ -54,7 +54,7 @@ func BenchmarkMulRows(b *testing.B) {
 				for _, k := range all() {
 					active = k
 					b.Run(fmt.Sprintf("%s %s %d threads/%s", wt, m.name, threads, k.name), func(b *testing.B) {
-						besideReading(b, w, func() {
+						compareWithReading(b, w, func() {
 							onThreads(threads, rows, func(from, to int) { readOnly(w[2*cols*from : 2*cols*to]) })
 						}, func() {
 							onThreads(threads, rows, func(from, to int) {
@@ -68,8 +68,9 @@ func BenchmarkMulRows(b *testing.B) {
 	}
 }
 
-// besideReading reports how fast w is read by both, and their quotient.
-func besideReading(b *testing.B, w []byte, read, run func()) {
+// compareWithReading reports the speed at which both loops read w, and their
+// quotient.
+func compareWithReading(b *testing.B, w []byte, read, run func()) {
 	var reads, runs []float64
 	for b.Loop() {
 		reads = append(reads, seconds(read))
@@ -90,8 +91,8 @@ func seconds(run func()) float64 {
 	return time.Since(start).Seconds()
 }
 
-// BenchmarkTokens multiplies weights with the vectors of a prompt. A G/s is
-// 10^9 products, each with its addition, a second.
+// BenchmarkTokens multiplies weights with the vectors of a prompt. One G/s is
+// 10^9 products with their additions per second.
 func BenchmarkTokens(b *testing.B) {
 	defer func(k *kernels) { active = k }(active)
 	const cols, rows = 2048, 2048

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// The sums of products in Go.
+// The kernels of products in Go.
 func init() {
 	generic.fold = foldGeneric
 	generic.exact = [3]dots{
@@ -17,7 +17,8 @@ func init() {
 	generic.fast = generic.exact
 }
 
-// oneByOne does tileRows rows one after the other.
+// oneByOne returns a kernel for tileRows rows that processes them one after
+// another.
 func oneByOne(one dotKernel) dotKernel {
 	return func(lanes *float32, w *byte, stride int, x *float32, xStride, n int) {
 		l := unsafe.Slice(lanes, tileRows*sumLanes)
@@ -28,10 +29,10 @@ func oneByOne(one dotKernel) dotKernel {
 	}
 }
 
-// halfLanes lanes at a time stay in registers.
+// halfLanes is the number of lanes whose sums fit in registers.
 const halfLanes = sumLanes / 2
 
-// dotF32 does one row.
+// dotF32 adds the products of one row.
 func dotF32(lanes *float32, w *byte, _ int, x *float32, _, n int) {
 	l := (*[sumLanes]float32)(unsafe.Pointer(lanes))
 	for h := 0; h < sumLanes; h += halfLanes {
@@ -57,13 +58,13 @@ func dotF32(lanes *float32, w *byte, _ int, x *float32, _, n int) {
 	}
 }
 
-// widened are the values of all patterns of a type of 16 bits. The weights of a
-// model have few exponents: what of this is used stays in the L1 cache, where
-// it is at hand sooner than a pattern is widened and moved to a register for
-// floats.
+// widened holds the values of all bit patterns of a 16-bit type. The weights of
+// a model have few different exponents, so that the used part of the table
+// stays in the L1 cache. A load from there is faster than widening a number and
+// moving it to a floating-point register.
 type widened [1 << 16]float32
 
-// dots16 are the kernels for a type of 16 bits.
+// dots16 returns the kernels for a 16-bit type.
 func dots16(value func(uint16) float32) dots {
 	table := sync.OnceValue(func() *widened {
 		t := new(widened)
@@ -80,7 +81,7 @@ func dots16(value func(uint16) float32) dots {
 	}
 }
 
-// dot does one row, a lane at a time.
+// dot adds the products of one row, lane by lane.
 func (t *widened) dot(lanes *float32, w *byte, x *float32, n int) {
 	l := (*[sumLanes]float32)(unsafe.Pointer(lanes))
 	for h := range l {
@@ -90,13 +91,13 @@ func (t *widened) dot(lanes *float32, w *byte, x *float32, n int) {
 	}
 }
 
-// rowsColumns are the columns of some rows that stay in the L1 cache beside the
-// table while one lane after the other takes its own.
+// rowsColumns is the number of columns of tileRows rows that stay in the L1
+// cache together with the table, while one lane after another reads its columns.
 const rowsColumns = 1024
 
-// dotRows does tileRows rows, a lane of all at a time: the compiler makes one
-// product after the other, so that it is the loads that count, and here the
-// vector's are shared.
+// dotRows adds the products of tileRows rows, one lane of all rows at a time.
+// The compiler emits scalar code, so that loads limit the speed, and here the
+// rows share the loads of the vector.
 func (t *widened) dotRows(lanes *float32, w *byte, stride int, x *float32, n int) {
 	l := (*[tileRows * sumLanes]float32)(unsafe.Pointer(lanes))
 	w0 := unsafe.Pointer(w)
@@ -117,12 +118,12 @@ func (t *widened) dotRows(lanes *float32, w *byte, stride int, x *float32, n int
 	}
 }
 
-// at is the value of weight i of a row.
+// at returns the value of weight i of a row.
 func (t *widened) at(row unsafe.Pointer, i int) float32 {
 	return t[le.Uint16((*[2]byte)(unsafe.Add(row, 2*i))[:])]
 }
 
-// foldGeneric writes the sum of each sumLanes lanes.
+// foldGeneric writes the sum of the lanes of each row.
 func foldGeneric(dst, lanes *float32) {
 	for i := range panelRows {
 		l := (*[sumLanes]float32)(unsafe.Pointer(&unsafe.Slice(lanes, panelRows*sumLanes)[i*sumLanes]))

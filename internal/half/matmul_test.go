@@ -10,7 +10,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// matrices are weights at an odd address, and vectors.
+// matrices returns weights at an odd address, and vectors.
 func matrices(r *rand.Rand, wt dtype.Type, rows, cols, xStride, tokens int) ([]byte, []float32) {
 	w := make([]byte, 1, 1+rows*cols*size(wt))
 	for range rows * cols {
@@ -24,7 +24,7 @@ func matrices(r *rand.Rand, wt dtype.Type, rows, cols, xStride, tokens int) ([]b
 }
 
 // checkMulRows compares every sum with the reference: bit for bit for MulRows,
-// and for FastMulRows within 2^-20 of the sum of the products' magnitudes.
+// and within 2^-20 of the sum of the products' magnitudes for FastMulRows.
 func checkMulRows(t *testing.T, w []byte, wt dtype.Type, rows, cols int, x []float32, xStride, tokens int) {
 	t.Helper()
 	stride := rows + 3
@@ -37,17 +37,17 @@ func checkMulRows(t *testing.T, w []byte, wt dtype.Type, rows, cols int, x []flo
 	for i := range dst {
 		token, row := i/stride, i%stride
 		if row >= rows {
-			require.True(t, dst[i] == canary && fast[i] == canary, "written beside the result")
+			require.True(t, dst[i] == canary && fast[i] == canary, "an element outside the result was written")
 			continue
 		}
-		weights, vector := w[row*cols*size(wt):(row+1)*cols*size(wt)], x[token*xStride:][:cols]
-		want := dotReference(weights, wt, vector)
+		ws, vector := w[row*cols*size(wt):(row+1)*cols*size(wt)], x[token*xStride:][:cols]
+		want := dotReference(ws, wt, vector)
 		if math.Float32bits(dst[i]) != math.Float32bits(want) {
-			t.Fatalf("%s %d×%d, %d tokens: row %d, token %d: %x, not %x", wt, rows, cols, tokens, row, token, dst[i], want)
+			t.Fatalf("%s %d×%d, %d tokens: row %d, token %d: got %x, want %x", wt, rows, cols, tokens, row, token, dst[i], want)
 		}
 		var magnitude float64
 		for c, v := range vector {
-			magnitude += math.Abs(float64(value(weights[c*size(wt):], wt)) * float64(v))
+			magnitude += math.Abs(float64(value(ws[c*size(wt):], wt)) * float64(v))
 		}
 		if d := math.Abs(float64(fast[i] - want)); d > magnitude*0x1p-20 {
 			t.Fatalf("%s %d×%d, %d tokens: row %d, token %d: the fast sum is off by %g of %g", wt, rows, cols, tokens, row, token, d, magnitude)
@@ -55,7 +55,7 @@ func checkMulRows(t *testing.T, w []byte, wt dtype.Type, rows, cols int, x []flo
 	}
 }
 
-// TestMulRowsLengths takes every number of columns to 200.
+// TestMulRowsLengths checks every number of columns up to 200.
 func TestMulRowsLengths(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
@@ -69,7 +69,7 @@ func TestMulRowsLengths(t *testing.T) {
 	})
 }
 
-// TestMulRowsShapes goes over the edges of tiles and panels.
+// TestMulRowsShapes checks shapes around multiples of tiles and panels.
 func TestMulRowsShapes(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
@@ -88,8 +88,8 @@ func TestMulRowsShapes(t *testing.T) {
 	})
 }
 
-// TestMulRowsOfAllHalves has every pattern as a weight: denormals, infinities
-// and NaNs too.
+// TestMulRowsOfAllHalves checks every 16-bit pattern as a weight, including
+// denormals, infinities and NaNs.
 func TestMulRowsOfAllHalves(t *testing.T) {
 	var w []byte
 	for i := range 1 << 16 {
@@ -114,7 +114,7 @@ func TestMulRowsOfAllHalves(t *testing.T) {
 	})
 }
 
-// TestMulRowsSplits has the same bits for any split into calls.
+// TestMulRowsSplits checks that any division into calls gives the same bits.
 func TestMulRowsSplits(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(9, 10))

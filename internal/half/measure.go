@@ -6,15 +6,15 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// Magnitude says how large the elements of an array are.
+// Magnitude describes the magnitudes of the elements of an array.
 type Magnitude struct {
-	Count      int
-	NonFinite  int     // how many are infinite or NaN; the rest leaves them out
+	Count      int     // the number of elements
+	NonFinite  int     // the number of elements that are infinite or NaN, which Max and SumSquares ignore
 	Max        float32 // the largest magnitude
-	SumSquares float64 // summed in order, tile by tile: the same on every machine
+	SumSquares float64 // the sum of squares, added in a fixed order so that it is the same on every machine
 }
 
-// Measure looks at every element once.
+// Measure returns the magnitudes of the elements of src.
 func Measure(src []byte, t dtype.Type) Magnitude {
 	m := Magnitude{Count: len(src) / size(t)}
 	s := scratches.Get().(*scratch)

@@ -2,32 +2,32 @@ package half
 
 import "math"
 
-// The blocks of ggml's type Q8_0.
+// The dimensions of the blocks of ggml's type Q8_0.
 const (
 	// Block8 is the number of elements of a block.
 	Block8 = 32
-	// Block8Bytes is the number of bytes of a block: a scale of type F16, and
-	// a signed byte for each element.
+	// Block8Bytes is the number of bytes of a block: a scale of type F16, and a
+	// signed byte for each element.
 	Block8Bytes = 2 + Block8
 
-	floats8 = 4 * Block8 // bytes of a block of F32
+	floats8 = 4 * Block8 // size in bytes of the numbers of a block as F32
 )
 
-// Quantize8 writes the F32 numbers of src to dst as blocks of Q8_0. src is a
-// whole number of blocks of 32 numbers, dst has 34 bytes for each; they do not
-// overlap.
+// Quantize8 converts the F32 numbers of src to blocks of Q8_0 and writes them
+// to dst. The number of numbers is a multiple of 32, and dst has 34 bytes for
+// each 32 numbers. The slices must not overlap.
 //
-// The rule is that of the Python package gguf 0.19, byte for byte: the scale d
-// is the largest magnitude divided by 127, in fp32; each number times 1/d, in
-// fp32, is rounded to the nearest whole number, halves away from zero; d is
-// stored as F16, which is infinite where the largest magnitude is above
-// 8,321,000 or so. A block whose d is zero, or so small that 1/d is infinite,
-// becomes zeros.
+// The result is that of the Python package gguf 0.19, byte for byte. The scale
+// d is the largest magnitude divided by 127, in fp32. Each number is multiplied
+// by 1/d in fp32 and rounded to the nearest integer, halves away from zero. d
+// is stored as F16, which is infinite if the largest magnitude exceeds about
+// 8,321,000. A block becomes zeros if d is zero, or so small that 1/d is
+// infinite.
 //
-// A block that holds an infinity, or a NaN, has the scale inf, or the one NaN
-// of F16, and zeros. That is what gguf gives on the processors it was checked
-// on; it leaves the conversion of NaN to a whole number to them, and copies a
-// NaN's payload. Refuse such weights before, as FirstNonFinite finds them.
+// A block with an infinity or a NaN gets zeros and the scale inf, or the one
+// NaN of F16. This is what gguf gives on the processors where it was checked.
+// It leaves the conversion of NaN to an integer to the processor, and copies
+// the payload of a NaN. Callers should refuse such weights: see FirstNonFinite.
 func Quantize8(dst, src []byte) {
 	checkBlocks(len(dst), len(src))
 	for len(src) >= floats8 && len(dst) >= Block8Bytes {
@@ -37,15 +37,17 @@ func Quantize8(dst, src []byte) {
 }
 
 func quantizeBlock(dst *[Block8Bytes]byte, src *[floats8]byte) {
-	var a, b uint32 // two, so that neither waits for the other
+	var a, b uint32 // two maxima, which the processor computes in parallel
 	for i := 0; i < floats8; i += 8 {
 		a = max(a, le.Uint32(src[i:])&abs32)
 		b = max(b, le.Uint32(src[i+4:])&abs32)
 	}
+	// Bits of magnitudes compare like the magnitudes, with infinity and NaN on
+	// top.
 	top := math.Float32frombits(max(a, b))
 	d := top / 127
 	le.PutUint16(dst[:], ToF16(d))
-	twice := 2 / d // the double of 1/d exactly, as long as it is finite
+	twice := 2 / d // exactly 2 · (1/d), as long as it is finite
 	if !(twice > 0 && twice <= math.MaxFloat32) {
 		quantizeEdge(dst, src, d)
 		return
@@ -59,16 +61,16 @@ func quantizeBlock(dst *[Block8Bytes]byte, src *[floats8]byte) {
 	}
 }
 
-// quant8 is a number times half of twice, rounded, as a byte: of twice the
-// result, cut off to a whole number k, half of what is 1 further from zero,
-// cut off.
+// quant8 returns the number times twice/2, rounded, as a byte. Truncating the
+// product with twice gives an integer k. Moving k away from zero by 1, halving
+// and truncating rounds halves away from zero.
 func quant8(bits uint32, twice float32) uint64 {
 	k := int32(float32(math.Float32frombits(bits) * twice))
 	return uint64(uint8((k + (k>>31 | 1)) / 2))
 }
 
-// quantizeEdge does the blocks whose scale is zero, infinite or NaN, or so
-// small that the double of 1/d is no number.
+// quantizeEdge quantizes a block whose scale is zero, infinite or NaN, or so
+// small that 2 · (1/d) overflows.
 func quantizeEdge(dst *[Block8Bytes]byte, src *[floats8]byte, d float32) {
 	inverse := 1 / d
 	if !(inverse <= math.MaxFloat32) { // infinite or NaN
@@ -84,9 +86,10 @@ func quantizeEdge(dst *[Block8Bytes]byte, src *[floats8]byte, d float32) {
 	}
 }
 
-// Dequantize8 writes the blocks of Q8_0 in src to dst as F32 numbers: each
-// byte times its block's scale, which is exact. src is a whole number of
-// blocks of 34 bytes, dst has 128 bytes for each; they do not overlap.
+// Dequantize8 converts the blocks of Q8_0 in src to F32 numbers and writes them
+// to dst. Each number is its byte times the scale of its block, which is exact.
+// src consists of blocks of 34 bytes, and dst has 128 bytes for each. The
+// slices must not overlap.
 func Dequantize8(dst, src []byte) {
 	checkBlocks(len(src), len(dst))
 	for len(src) >= Block8Bytes && len(dst) >= floats8 {
@@ -113,6 +116,6 @@ func dequantizeBlock(dst *[floats8]byte, src *[Block8Bytes]byte) {
 
 func checkBlocks(blocks, floats int) {
 	if blocks%Block8Bytes != 0 || floats%floats8 != 0 || blocks/Block8Bytes != floats/floats8 {
-		panic("half: no whole blocks, or operands that differ in length")
+		panic("half: the operands are not whole blocks, or their lengths differ")
 	}
 }

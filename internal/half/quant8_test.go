@@ -13,8 +13,7 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// quantizeReference is the definition of Q8_0, in the words of gguf's
-// quantize_blocks.
+// quantizeReference defines Q8_0 in the terms of gguf's quantize_blocks.
 func quantizeReference(block []float32) []byte {
 	top := float32(0)
 	for _, x := range block {
@@ -42,8 +41,8 @@ func quantizeReference(block []float32) []byte {
 	return out
 }
 
-// roundAway is np_roundf and the conversion to int8: NaN, which also infinity
-// becomes on the way, gives 0.
+// roundAway is np_roundf followed by the conversion to int8. NaN gives 0, and
+// so does infinity, which becomes NaN on the way.
 func roundAway(x float32) int8 {
 	a := math.Abs(float64(x))
 	floored := math.Floor(a)
@@ -73,13 +72,13 @@ func requireQuantized(t *testing.T, src []byte) {
 		Floats(block, src[i*floats8:(i+1)*floats8], dtype.F32)
 		want, got := quantizeReference(block), dst.part[i*Block8Bytes:(i+1)*Block8Bytes]
 		if !bytes.Equal(want, got) {
-			t.Fatalf("block %d: %v gives %v, not %v", i, block, got, want)
+			t.Fatalf("block %d: %v gives %v, want %v", i, block, got, want)
 		}
 	}
 }
 
-// TestQuantize8Table has blocks of a few numbers and zeros, and what gguf 0.19
-// gave for each.
+// TestQuantize8Table checks blocks of a few numbers and zeros against the
+// results of gguf 0.19.
 func TestQuantize8Table(t *testing.T) {
 	inf, nan, tiny := float32(math.Inf(1)), float32(math.NaN()), float32(math.SmallestNonzeroFloat32)
 	for _, test := range []struct {
@@ -91,7 +90,7 @@ func TestQuantize8Table(t *testing.T) {
 		{"zeros", []float32{0, float32(math.Copysign(0, -1))}, 0, []int8{0, 0}},
 		{"whole numbers", []float32{127, -127, 1, -1, 64}, 0x3c00, []int8{127, -127, 1, -1, 64}},
 		{"halves go away from zero", []float32{127, .5, -.5, 1.5, -1.5, 2.5, -2.5, 126.5, -126.5}, 0x3c00, []int8{127, 1, -1, 2, -2, 3, -3, 127, -127}},
-		{"beside a half", []float32{127, 0.49999997, -0.49999997, 0.50000006, 1.4999999}, 0x3c00, []int8{127, 0, 0, 1, 1}},
+		{"next to a half", []float32{127, 0.49999997, -0.49999997, 0.50000006, 1.4999999}, 0x3c00, []int8{127, 0, 0, 1, 1}},
 		{"one negative", []float32{-3}, 0x260c, []int8{-127}},
 		{"scale above F16", []float32{1e9, -5e8}, 0x7c00, []int8{127, -64}},
 		{"largest", []float32{math.MaxFloat32, -math.MaxFloat32, 1e38}, 0x7c00, []int8{127, -127, 37}},
@@ -122,8 +121,8 @@ func TestQuantize8Table(t *testing.T) {
 	}
 }
 
-// blocks8 are blocks of every kind: any bits, weights, ties, one magnitude at
-// every exponent, and some not finite.
+// blocks8 returns blocks of every kind: random bits, weights, ties, one
+// magnitude at every exponent, and some that are not finite.
 func blocks8(r *rand.Rand, n int) []byte {
 	var b []byte
 	for i := range n {
@@ -133,7 +132,7 @@ func blocks8(r *rand.Rand, n int) []byte {
 			switch i % 5 {
 			case 1:
 				x = float32(r.NormFloat64() * 0.02)
-			case 2: // ties where the largest is a power of two times 127
+			case 2: // ties, if the largest magnitude is a power of two times 127
 				x = float32(math.Ldexp(float64(r.IntN(255)-127)/2, i%40-20))
 				if j == i%Block8 {
 					x = float32(math.Ldexp(127, i%40-20))
@@ -153,7 +152,7 @@ func TestQuantize8Random(t *testing.T) {
 	requireQuantized(t, blocks8(rand.New(rand.NewPCG(21, 22)), 40_000))
 }
 
-// TestQuantize8EveryScale takes every 16-bit beginning of a number as the
+// TestQuantize8EveryScale checks every value of the upper 16 bits of the
 // largest magnitude.
 func TestQuantize8EveryScale(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
@@ -181,7 +180,7 @@ func TestQuantize8Lengths(t *testing.T) {
 	}
 }
 
-// TestDequantize8 takes each of the 2^24 pairs of a scale and a byte.
+// TestDequantize8 checks each of the 2^24 pairs of a scale and a byte.
 func TestDequantize8(t *testing.T) {
 	src := make([]byte, 0, 8*Block8Bytes)
 	for scale := range 1 << 16 {
@@ -198,14 +197,14 @@ func TestDequantize8(t *testing.T) {
 		for i := range 256 {
 			want, got := canonical(float32(float64(int8(i))*d)), le.Uint32(dst.part[4*i:])
 			if want != got {
-				t.Fatalf("%d × %#04x is %#08x, not %#08x", int8(i), scale, got, want)
+				t.Fatalf("%d × %#04x is %#08x, want %#08x", int8(i), scale, got, want)
 			}
 		}
 		dst.check(t)
 	}
 }
 
-// TestQuantize8Again: what was quantized once stays as it is, where the scale
+// TestQuantize8Again checks that quantizing twice changes nothing if the scale
 // is exact in F16.
 func TestQuantize8Again(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))

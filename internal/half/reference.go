@@ -6,8 +6,8 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// One NaN for each type; an operation's sign and payload bits would differ
-// between processors.
+// The bits of the one NaN of each type. The sign and the payload of the NaN
+// that an operation produces differ between processors.
 const (
 	nan16   = 0x7e00
 	nanBF16 = 0x7fc0
@@ -19,7 +19,7 @@ const (
 	abs32 = 0x7fffffff
 )
 
-// FromF16 is the value of an IEEE 754 binary16 pattern.
+// FromF16 returns the value of the IEEE 754 binary16 number with bits h.
 func FromF16(h uint16) float32 {
 	sign, mag := uint32(h&0x8000)<<16, uint32(h&0x7fff)<<13
 	switch {
@@ -36,7 +36,7 @@ func FromF16(h uint16) float32 {
 	return math.Float32frombits(sign | mag + (127-15)<<23)
 }
 
-// ToF16 rounds to binary16, to nearest, ties to even.
+// ToF16 returns the bits of f rounded to binary16, to nearest, ties to even.
 func ToF16(f float32) uint16 {
 	bits := math.Float32bits(f)
 	sign, mag := uint16(bits>>16&0x8000), bits&abs32
@@ -51,11 +51,13 @@ func ToF16(f float32) uint16 {
 		r := math.Float32frombits(mag) + math.Float32frombits(half)
 		return sign | uint16(math.Float32bits(r)-half)
 	}
+	// Adding 0xfff, and one more if the result would be odd, rounds to nearest
+	// even. A carry out of the mantissa correctly increments the exponent.
 	mag += 0xfff + mag>>13&1
 	return sign | uint16((mag-(127-15)<<23)>>13)
 }
 
-// FromBF16 is the value of a bfloat16 pattern.
+// FromBF16 returns the value of the bfloat16 number with bits h.
 func FromBF16(h uint16) float32 {
 	bits := uint32(h) << 16
 	if bits&abs32 > inf32 {
@@ -64,7 +66,7 @@ func FromBF16(h uint16) float32 {
 	return math.Float32frombits(bits)
 }
 
-// ToBF16 rounds to bfloat16, to nearest, ties to even.
+// ToBF16 returns the bits of f rounded to bfloat16, to nearest, ties to even.
 func ToBF16(f float32) uint16 {
 	bits := math.Float32bits(f)
 	if bits&abs32 > inf32 {
@@ -73,7 +75,7 @@ func ToBF16(f float32) uint16 {
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
 
-// canonical is the pattern of f with every NaN made the same.
+// canonical returns the bits of f, with every NaN replaced by one.
 func canonical(f float32) uint32 {
 	if f != f {
 		return nan32
@@ -81,7 +83,7 @@ func canonical(f float32) uint32 {
 	return math.Float32bits(f)
 }
 
-// load is the first element of b.
+// load returns the value of the first element of b.
 func load(b []byte, t dtype.Type) float32 {
 	switch t {
 	case dtype.F16:
@@ -92,7 +94,7 @@ func load(b []byte, t dtype.Type) float32 {
 	return math.Float32frombits(le.Uint32(b))
 }
 
-// store rounds f to the first element of b.
+// store writes f, rounded to type t, to the first element of b.
 func store(b []byte, t dtype.Type, f float32) {
 	switch t {
 	case dtype.F16:
@@ -104,7 +106,7 @@ func store(b []byte, t dtype.Type, f float32) {
 	}
 }
 
-// round is f rounded to a type.
+// round returns f rounded to type t.
 func round(f float32, t dtype.Type) float32 {
 	switch t {
 	case dtype.F16:
@@ -115,8 +117,8 @@ func round(f float32, t dtype.Type) float32 {
 	return f
 }
 
-// operation is a sum, or the sum with the second operand's sign turned, which
-// is the difference.
+// operation is add or sub. Its value is the bit to flip in the second operand
+// before the addition.
 type operation uint32
 
 const (
@@ -124,15 +126,15 @@ const (
 	sub operation = 1 << 31
 )
 
-func (op operation) of(x, y float32) float32 { return x + op.turn(y) }
+func (op operation) of(x, y float32) float32 { return x + op.flip(y) }
 
-// turn gives an operand the sign that it has in a sum.
-func (op operation) turn(x float32) float32 {
+// flip returns x with its sign flipped if op is sub.
+func (op operation) flip(x float32) float32 {
 	return math.Float32frombits(math.Float32bits(x) ^ uint32(op))
 }
 
-// combineReference is Add and Sub, one element at a time: the definition of
-// what every kernel does.
+// combineReference is Add and Sub, one element at a time. It defines the
+// results of all kernels.
 func combineReference(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, op operation) {
 	for i := range len(dst) / size(out) {
 		r := op.of(load(a[i*size(at):], at), load(b[i*size(bt):], bt))
@@ -147,11 +149,11 @@ func convertReference(dst []byte, to dtype.Type, src []byte, from dtype.Type) {
 	}
 }
 
-// canonicalFloat is f, or the one NaN.
+// canonicalFloat returns f, with every NaN replaced by one.
 func canonicalFloat(f float32) float32 { return math.Float32frombits(canonical(f)) }
 
-// dotReference is the sum of the products of two rows by the rule of MulRows:
-// the definition of what every kernel does.
+// dotReference returns the sum of the products of two rows as in MulRows. It
+// defines the results of all kernels.
 func dotReference(w []byte, wt dtype.Type, x []float32) float32 {
 	var lanes [sumLanes]float32
 	for c, v := range x {

@@ -8,8 +8,8 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// rooflines measures what the machine moves: the kernels' loops with the
-// arithmetic left out, storing both ways.
+// rooflines measures the speed of memory: the loops of the kernels without
+// arithmetic, with both kinds of stores.
 func rooflines(b *testing.B, n int, x, y, dst []byte) {
 	dst = aligned(dst)
 	run := func(name string, bytes int, f func()) {
@@ -24,7 +24,7 @@ func rooflines(b *testing.B, n int, x, y, dst []byte) {
 		b.Skip("no kernels on this machine")
 	}
 	n &^= kernelBlock - 1
-	n -= kernelBlock // aligned took some
+	n -= kernelBlock // aligned may have dropped elements
 	run("add", 2*n, func() { rooflineAddAVX2(&dst[0], &x[0], &y[0], n) })
 	run("add past the caches", 2*n, func() { rooflineAddStreamAVX2(&dst[0], &x[0], &y[0], n) })
 	run("copy", 2*n, func() { rooflineCopyAVX2(&dst[0], &x[0], n) })
@@ -38,7 +38,7 @@ func rooflines(b *testing.B, n int, x, y, dst []byte) {
 	}
 }
 
-// aligned drops bytes up to an aligned place.
+// aligned drops bytes up to an aligned address.
 func aligned(b []byte) []byte { return b[split(b, dtype.F16, true).head*2:] }
 
 // readOnly reads and does nothing else.

@@ -6,51 +6,53 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// Matrices are turned in blocks: long enough on both sides that a piece of a
-// row is worth the visit to its page, and small enough for the L2 cache. The
-// lines that 16 columns fill at once stay in the L1 cache.
+// Matrices are transposed in blocks. Their sides are long enough that reading a
+// part of a row justifies the access to its memory page, and short enough that
+// a block fits in the L2 cache. The cache lines that 16 columns fill at a time
+// fit in the L1 cache.
 const blockRows, blockCols = 1024, 256
 
-// turnedBlock holds a turned block, its rows a cache line further apart than
-// they are long: at a power of two they would all want the same few places of
-// the L1 cache.
-type turnedBlock struct {
+// transposedBlock holds a transposed block. Consecutive rows have a gap of one
+// cache line: without it their addresses would differ by a power of two and
+// compete for the same lines of the L1 cache.
+type transposedBlock struct {
 	bytes [blockCols * (4*blockRows + 64)]byte
-	to    [blockCols]int // offsets of the rows
+	to    [blockCols]int // offsets of the rows in bytes
 }
 
-var turnedBlocks = sync.Pool{New: func() any { return new(turnedBlock) }}
+var transposedBlocks = sync.Pool{New: func() any { return new(transposedBlock) }}
 
-// Transpose writes the transpose of src, rows × cols elements of size 2 or 4
-// bytes, row-major, to dst. The element (r, c) goes to dst's row order[c],
-// column r; a nil order is the identity. dst and src must not overlap, and
-// order must be a permutation of 0 … cols-1.
+// Transpose writes the transpose of src to dst. src is a row-major matrix of
+// rows × cols elements of size bytes, 2 or 4. Element (r, c) goes to row
+// order[c], column r, of dst. A nil order is the identity. Otherwise order must
+// be a permutation of 0 … cols-1. dst and src must not overlap.
 func Transpose(dst, src []byte, rows, cols, size int, order []int32) {
 	checkLengths(len(src), rows*cols*size)
 	TransposeColumns(dst, src, rows, cols, size, order)
 }
 
-// TransposeColumns is Transpose of a part of a matrix: cols columns of one
-// whose rows begin stride elements apart, the first at the beginning of src.
+// TransposeColumns transposes some columns of a matrix. The rows of the matrix
+// begin stride elements apart, and src begins with the first of the columns.
+// Their number follows from the length of dst. See Transpose.
 func TransposeColumns(dst, src []byte, rows, stride, size int, order []int32) {
 	if len(dst) == 0 {
 		return
 	}
 	cols := len(dst) / (rows * size)
 	checkLengths(len(dst), rows*cols*size)
-	eachTurned(src, rows, cols, stride, size, order, func(at int, row []byte) {
+	eachTransposed(src, rows, cols, stride, size, order, func(at int, row []byte) {
 		copy(dst[at*size:], row)
 	})
 }
 
-// AddTransposed writes a + b to dst, where b is as src is to Transpose and
-// dst and a are as dst is: b is rows × cols, the others cols × rows. The
-// rules of Add hold, and dst must not overlap b.
+// AddTransposed writes the sum of a and the transpose of b to dst. b has rows ×
+// cols elements and is transposed as src is by Transpose. a and dst have cols ×
+// rows elements. The rules of Add apply, and dst must not overlap b.
 func AddTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32) {
 	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, add)
 }
 
-// SubTransposed writes a - b, otherwise as AddTransposed.
+// SubTransposed writes a minus the transpose of b to dst. See AddTransposed.
 func SubTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []byte, bt dtype.Type, rows, cols int, order []int32) {
 	combineTransposed(dst, out, a, at, b, bt, rows, cols, order, sub)
 }
@@ -60,12 +62,12 @@ func combineTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []
 	checkLengths(len(a)/size(at), rows*cols)
 	stream := active.find(op, at, bt, out).stream
 	if p := split(dst, out, stream != nil); !p.stream || p.head > 0 || rows%kernelBlock != 0 {
-		stream = nil // some piece would not be aligned, or not whole blocks
+		stream = nil // pieces would not be aligned, or not consist of whole blocks
 	}
 	checkLengths(len(b), rows*cols*size(bt))
-	eachTurned(b, rows, cols, cols, size(bt), order, func(first int, row []byte) {
+	eachTransposed(b, rows, cols, cols, size(bt), order, func(first int, row []byte) {
 		end := first + len(row)/size(bt)
-		ask(a, size(at), first+rowsAhead*rows, end-first)
+		prefetchElements(a, size(at), first+rowsAhead*rows, end-first)
 		if stream != nil {
 			stream(&dst[first*size(out)], &a[first*size(at)], &row[0], end-first)
 			return
@@ -77,44 +79,45 @@ func combineTransposed(dst []byte, out dtype.Type, a []byte, at dtype.Type, b []
 	}
 }
 
-// rowsAhead is how early a piece of a row is asked for: it lies on a page of
-// its own, where the processor does not look ahead by itself.
+// rowsAhead is how many rows ahead a piece is prefetched. Each piece is on a
+// memory page of its own, where the processor does not prefetch by itself.
 const rowsAhead = 6
 
-// ask prefetches n elements from the first on, if they are there.
-func ask(b []byte, size, first, n int) {
+// prefetchElements prefetches n elements from index first on, if b has them.
+func prefetchElements(b []byte, size, first, n int) {
 	if active.prefetch != nil && (first+n)*size <= len(b) {
 		active.prefetch(&b[first*size], n*size)
 	}
 }
 
-// shortRow is up to how many elements the rows of a transpose are given
-// together, where they stand one after the other.
+// shortRow is the number of elements up to which several rows of a transpose
+// are passed on together, if they are contiguous.
 const shortRow = 128
 
-// eachTurned turns a matrix, whose rows are stride elements apart, block by
-// block and gives each piece of a row of its transpose, or several short rows,
-// with the index of the first element there.
-func eachTurned(src []byte, rows, cols, stride, size int, order []int32, piece func(first int, row []byte)) {
+// eachTransposed transposes a matrix, whose rows begin stride elements apart,
+// block by block. It calls piece with each piece of a row of the transpose, or
+// with several short rows, and with the index of the piece's first element in
+// the transpose.
+func eachTransposed(src []byte, rows, cols, stride, size int, order []int32, piece func(first int, row []byte)) {
 	if order != nil {
 		checkLengths(len(order), cols)
 	}
-	together := order == nil && rows <= shortRow
-	block := turnedBlocks.Get().(*turnedBlock)
-	defer turnedBlocks.Put(block)
+	contiguous := order == nil && rows <= shortRow
+	block := transposedBlocks.Get().(*transposedBlock)
+	defer transposedBlocks.Put(block)
 	for c := 0; c < cols; c += blockCols {
 		width := min(blockCols, cols-c)
 		for r := 0; r < rows; r += blockRows {
 			height := min(blockRows, rows-r)
-			pitch := height*size + 64
-			if together {
+			pitch := height*size + 64 // one cache line more than a row
+			if contiguous {
 				pitch = height * size
 			}
 			for i := range width {
 				block.to[i] = i * pitch
 			}
-			turn(block.bytes[:], src[(r*stride+c)*size:], stride, height, block.to[:width], size)
-			if together {
+			transposeBlock(block.bytes[:], src[(r*stride+c)*size:], stride, height, block.to[:width], size)
+			if contiguous {
 				piece(c*rows, block.bytes[:width*pitch])
 				continue
 			}
@@ -129,35 +132,37 @@ func eachTurned(src []byte, rows, cols, stride, size int, order []int32, piece f
 	}
 }
 
-// turn transposes a block: height rows of src, stride elements apart, to the
-// columns of the dst rows that begin at the offsets to.
-func turn(dst, src []byte, stride, height int, to []int, size int) {
+// transposeBlock transposes a block. src has height rows, stride elements
+// apart. They become the columns of dst, whose rows begin at the offsets to.
+func transposeBlock(dst, src []byte, stride, height int, to []int, size int) {
 	if size == 4 {
-		move32(dst, src, stride, height, to)
+		transposeGeneric32(dst, src, stride, height, to)
 	} else {
-		turn16(dst, src, stride, height, to)
+		transposeBlock16(dst, src, stride, height, to)
 	}
 }
 
-// turn16 is turn for elements of two bytes.
-func turn16(dst, src []byte, stride, height int, to []int) {
+// transposeBlock16 transposes a block of elements of two bytes.
+func transposeBlock16(dst, src []byte, stride, height int, to []int) {
 	y, x := 0, 0
 	if kernel := active.transpose8; kernel != nil && len(to) >= 16 {
+		// The kernel handles squares of 8 rows and 16 columns. The columns and
+		// rows that are left at the edges go through the generic code.
 		x = len(to) &^ 15
 		for ; y+8 <= height; y += 8 {
 			kernel(&dst[2*y], &src[2*y*stride], 2*stride, &to[0], x)
 		}
 	}
 	if y > 0 && x < len(to) {
-		move16(dst, src[2*x:], stride, y, to[x:])
+		transposeGeneric16(dst, src[2*x:], stride, y, to[x:])
 	}
 	if y < height {
-		move16(dst[2*y:], src[2*y*stride:], stride, height-y, to)
+		transposeGeneric16(dst[2*y:], src[2*y*stride:], stride, height-y, to)
 	}
 }
 
-// move16 turns four rows by four columns in registers.
-func move16(dst, src []byte, stride, height int, to []int) {
+// transposeGeneric16 transposes four rows by four columns at a time in registers.
+func transposeGeneric16(dst, src []byte, stride, height int, to []int) {
 	y := 0
 	for ; y+4 <= height; y += 4 {
 		x := 0
@@ -193,7 +198,7 @@ func pairs(a, b uint64) uint64 {
 	return a&0xffff | b&0xffff<<16 | a&0xffff0000<<16 | b&0xffff0000<<32
 }
 
-func move32(dst, src []byte, stride, height int, to []int) {
+func transposeGeneric32(dst, src []byte, stride, height int, to []int) {
 	for y := range height {
 		for x, row := range to {
 			le.PutUint32(dst[row+4*y:], le.Uint32(src[4*(y*stride+x):]))
@@ -201,8 +206,8 @@ func move32(dst, src []byte, stride, height int, to []int) {
 	}
 }
 
-// PermuteRows writes the rows of src in another order: row r of dst is row
-// order[r] of src. Both are len(order) rows of rowBytes bytes, and do not
+// PermuteRows copies the rows of src in another order: row r of dst is row
+// order[r] of src. Both have len(order) rows of rowBytes bytes, and must not
 // overlap. The rotary orders of checkpoints are such permutations.
 func PermuteRows(dst, src []byte, rowBytes int, order []int32) {
 	checkLengths(len(dst), len(order)*rowBytes)

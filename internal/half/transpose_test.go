@@ -11,10 +11,11 @@ import (
 	"github.com/koala-go/sdk/dtype"
 )
 
-// shapes stand around the edges of the tiles and of the kernel's squares.
+// shapes are the rows and columns of matrices around multiples of the blocks
+// and of the kernel's squares.
 var shapes = [][2]int{{1, 1}, {1, 9}, {9, 1}, {4, 4}, {5, 7}, {8, 16}, {16, 16}, {7, 17}, {33, 65}, {64, 64}, {65, 48}, {100, 31}, {129, 300}, {513, 530}, {1030, 260}}
 
-// permutation is nil, or a random order of n.
+// permutation returns nil, or a random permutation of n if some is set.
 func permutation(r *rand.Rand, n int, some bool) []int32 {
 	if !some {
 		return nil
@@ -26,7 +27,7 @@ func permutation(r *rand.Rand, n int, some bool) []int32 {
 	return order
 }
 
-// at is where an order puts i.
+// at returns the position to which an order moves i.
 func at(order []int32, i int) int {
 	if order == nil {
 		return i
@@ -57,8 +58,8 @@ func TestTranspose(t *testing.T) {
 	})
 }
 
-// TestTransposeColumns turns parts of a matrix, which are parts of the whole
-// turned.
+// TestTransposeColumns checks that the transpose of part of a matrix is part of
+// the transpose of the matrix.
 func TestTransposeColumns(t *testing.T) {
 	forEachKernel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
@@ -83,7 +84,7 @@ func TestTransposeColumns(t *testing.T) {
 func TestCombineTransposed(t *testing.T) {
 	testCombineTransposed(t, shapes)
 	defer func(n int) { streamFrom = n }(streamFrom)
-	streamFrom = 0 // as for results far larger than the caches
+	streamFrom = 0 // use streaming stores
 	testCombineTransposed(t, [][2]int{{32, 5}, {48, 48}, {64, 64}, {1024, 33}, {1056, 300}, {100, 100}})
 }
 
@@ -96,18 +97,18 @@ func testCombineTransposed(t *testing.T, shapes [][2]int) {
 					rows, cols := shape[0], shape[1]
 					a, b := randomBytes(r, rows*cols*int(c[0].Size())), randomBytes(r, rows*cols*int(c[1].Size()))
 					order := permutation(r, cols, permuted)
-					turned := make([]byte, len(b)) // b as dst has it
+					transposed := make([]byte, len(b)) // the transpose of b
 					size := int(c[1].Size())
 					for y := range rows {
 						for x := range cols {
-							copy(turned[(at(order, x)*rows+y)*size:][:size], b[(y*cols+x)*size:])
+							copy(transposed[(at(order, x)*rows+y)*size:][:size], b[(y*cols+x)*size:])
 						}
 					}
 					dst := guard(rows*cols*int(c[2].Size()), 0)
 					AddTransposed(dst.part, c[2], a, c[0], b, c[1], rows, cols, order)
-					require.True(t, bytes.Equal(oracle(c[2], a, c[0], turned, c[1], 1), dst.part), "%v %v", shape, c)
+					require.True(t, bytes.Equal(oracle(c[2], a, c[0], transposed, c[1], 1), dst.part), "%v %v", shape, c)
 					SubTransposed(dst.part, c[2], a, c[0], b, c[1], rows, cols, order)
-					require.True(t, bytes.Equal(oracle(c[2], a, c[0], turned, c[1], -1), dst.part), "%v %v", shape, c)
+					require.True(t, bytes.Equal(oracle(c[2], a, c[0], transposed, c[1], -1), dst.part), "%v %v", shape, c)
 					dst.check(t)
 				}
 			}
@@ -115,8 +116,9 @@ func testCombineTransposed(t *testing.T, shapes [][2]int) {
 	})
 }
 
-// BenchmarkTransposed measures the transposed sum of fp16 and bf16 on shapes
-// from the smallest to the largest, beside the plain sum of as many elements.
+// BenchmarkTransposed measures the sum of fp16 numbers and transposed bf16
+// numbers on shapes from the smallest to the largest, next to the plain sum of
+// as many elements.
 //
 //	go test ./internal/half -run xxx -bench Transposed -cpu 1
 func BenchmarkTransposed(b *testing.B) {
@@ -124,13 +126,13 @@ func BenchmarkTransposed(b *testing.B) {
 	for _, shape := range [][2]int{{16, 16}, {64, 64}, {256, 256}, {1000, 1000}, {4096, 4096}, {4096, 11008}, {11008, 4096}, {32000, 8192}} {
 		rows, cols := shape[0], shape[1]
 		n := 2 * rows * cols
-		eachKernel(b, fmt.Sprintf("%d×%d/sum of turned", rows, cols), n, func() {
+		eachKernel(b, fmt.Sprintf("%d×%d/sum of transposed", rows, cols), n, func() {
 			AddTransposed(dst[:n], dtype.BF16, x[:n], dtype.F16, y[:n], dtype.BF16, cols, rows, nil)
 		})
 		eachKernel(b, fmt.Sprintf("%d×%d/sum", rows, cols), n, func() {
 			Add(dst[:n], dtype.BF16, x[:n], dtype.F16, y[:n], dtype.BF16)
 		})
-		eachKernel(b, fmt.Sprintf("%d×%d/turned", rows, cols), n, func() {
+		eachKernel(b, fmt.Sprintf("%d×%d/transposed", rows, cols), n, func() {
 			Transpose(dst[:n], y[:n], cols, rows, 2, nil)
 		})
 	}

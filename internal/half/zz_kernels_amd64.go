@@ -9,7 +9,7 @@ package half
 //go:noescape
 func addF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16BF16StreamAVX512 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16BF16BF16StreamAVX512 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -19,7 +19,7 @@ func addF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16F16F16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16F16F16StreamAVX512 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16F16F16StreamAVX512 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -29,7 +29,7 @@ func addF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addBF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addBF16BF16BF16StreamAVX512 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addBF16BF16BF16StreamAVX512 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -39,7 +39,7 @@ func addBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F16StreamAVX512 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16BF16F16StreamAVX512 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -49,7 +49,7 @@ func addF16BF16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F32AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F32StreamAVX512 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16BF16F32StreamAVX512 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -59,7 +59,7 @@ func addF16BF16F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF32BF16BF16StreamAVX512 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF32BF16BF16StreamAVX512 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -69,7 +69,7 @@ func addF32BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32F32F32AVX512(dst *byte, a *byte, b *byte, n int)
 
-// addF32F32F32StreamAVX512 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF32F32F32StreamAVX512 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -79,7 +79,7 @@ func addF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF16BF16BF16StreamAVX512 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF16BF16BF16StreamAVX512 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -89,7 +89,7 @@ func subF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16F16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subBF16F16BF16StreamAVX512 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subBF16F16BF16StreamAVX512 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -99,7 +99,7 @@ func subBF16F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16F16F16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF16F16F16StreamAVX512 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF16F16F16StreamAVX512 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -109,7 +109,7 @@ func subF16F16F16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16BF16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subBF16BF16BF16StreamAVX512 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subBF16BF16BF16StreamAVX512 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -119,7 +119,7 @@ func subBF16BF16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F16BF16AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF32F16BF16StreamAVX512 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF32F16BF16StreamAVX512 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -129,7 +129,7 @@ func subF32F16BF16StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F32F32AVX512(dst *byte, a *byte, b *byte, n int)
 
-// subF32F32F32StreamAVX512 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF32F32F32StreamAVX512 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
@@ -139,7 +139,7 @@ func subF32F32F32StreamAVX512(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func convertF16BF16AVX512(dst *byte, a *byte, n int)
 
-// convertF16BF16StreamAVX512 rounds F16 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF16BF16StreamAVX512 rounds F16 to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16BF16StreamAVX512(dst *byte, a *byte, n int)
@@ -149,7 +149,7 @@ func convertF16BF16StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F16AVX512(dst *byte, a *byte, n int)
 
-// convertBF16F16StreamAVX512 rounds BF16 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertBF16F16StreamAVX512 rounds BF16 to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F16StreamAVX512(dst *byte, a *byte, n int)
@@ -159,7 +159,7 @@ func convertBF16F16StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertF16F32AVX512(dst *byte, a *byte, n int)
 
-// convertF16F32StreamAVX512 rounds F16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF16F32StreamAVX512 rounds F16 to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16F32StreamAVX512(dst *byte, a *byte, n int)
@@ -169,7 +169,7 @@ func convertF16F32StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F32AVX512(dst *byte, a *byte, n int)
 
-// convertBF16F32StreamAVX512 rounds BF16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertBF16F32StreamAVX512 rounds BF16 to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F32StreamAVX512(dst *byte, a *byte, n int)
@@ -179,7 +179,7 @@ func convertBF16F32StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32F16AVX512(dst *byte, a *byte, n int)
 
-// convertF32F16StreamAVX512 rounds F32 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF32F16StreamAVX512 rounds F32 to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32F16StreamAVX512(dst *byte, a *byte, n int)
@@ -189,45 +189,45 @@ func convertF32F16StreamAVX512(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32BF16AVX512(dst *byte, a *byte, n int)
 
-// convertF32BF16StreamAVX512 rounds F32 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF32BF16StreamAVX512 rounds F32 to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32BF16StreamAVX512(dst *byte, a *byte, n int)
 
-// rooflineAddAVX512 adds 16-bit integers: what a sum of halves costs without its arithmetic.
+// rooflineAddAVX512 adds 16-bit integers. It measures the memory traffic of a sum of 16-bit numbers.
 //
 //go:noescape
 func rooflineAddAVX512(dst *byte, a *byte, b *byte, n int)
 
-// rooflineCopyAVX512 copies: what a conversion between halves costs without its arithmetic.
+// rooflineCopyAVX512 copies 16-bit integers. It measures the memory traffic of a conversion between 16-bit types.
 //
 //go:noescape
 func rooflineCopyAVX512(dst *byte, a *byte, n int)
 
-// rooflineWidenAVX512 extends 16-bit integers to 32 bits: what widening costs without its arithmetic.
+// rooflineWidenAVX512 extends 16-bit integers to 32 bits. It measures the memory traffic of a conversion to fp32.
 //
 //go:noescape
 func rooflineWidenAVX512(dst *byte, a *byte, n int)
 
-// rooflineAddStreamAVX512 adds 16-bit integers: what a sum of halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// rooflineAddStreamAVX512 adds 16-bit integers. It measures the memory traffic of a sum of 16-bit numbers. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineAddStreamAVX512(dst *byte, a *byte, b *byte, n int)
 
-// rooflineCopyStreamAVX512 copies: what a conversion between halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// rooflineCopyStreamAVX512 copies 16-bit integers. It measures the memory traffic of a conversion between 16-bit types. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineCopyStreamAVX512(dst *byte, a *byte, n int)
 
-// rooflineWidenStreamAVX512 extends 16-bit integers to 32 bits: what widening costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// rooflineWidenStreamAVX512 extends 16-bit integers to 32 bits. It measures the memory traffic of a conversion to fp32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineWidenStreamAVX512(dst *byte, a *byte, n int)
 
-// firstFullAVX512 is the first element of the first block of 32 that has one with all bits of exponent set, or n. exponent holds the 16-bit mask twice; n is a multiple of 32.
+// firstNonFiniteAVX512 returns the index of the first block of 32 elements in which all exponent bits of an element are set, or n. exponent holds the 16-bit mask of the exponent twice. n is a multiple of 32.
 //
 //go:noescape
-func firstFullAVX512(src *byte, n int, exponent uint32) int
+func firstNonFiniteAVX512(src *byte, n int, exponent uint32) int
 
 // dotF32Exact1x1AVX512 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
@@ -324,17 +324,17 @@ func dotBF16Fused4x6AVX512(lanes *float32, w *byte, stride int, x *float32, xStr
 //go:noescape
 func foldAVX512(sums *float32, lanes *float32)
 
-// addScaledAVX512 adds s times n numbers to others. n is a positive multiple of 16.
+// addScaledAVX512 adds s·x to n numbers. n is a positive multiple of 16.
 //
 //go:noescape
 func addScaledAVX512(dst *float32, x *float32, s float32, n int)
 
-// rooflineReadAVX512 reads n bytes, a positive multiple of 256, in four places at a time, as the kernels for four rows do.
+// rooflineReadAVX512 reads n bytes, a positive multiple of 256. It reads four streams at a time, like the kernels for four rows.
 //
 //go:noescape
 func rooflineReadAVX512(src *byte, n int) byte
 
-// expAVX512 replaces n numbers by e to their power. n is a positive multiple of 16.
+// expAVX512 replaces each of n numbers x by e^x. n is a positive multiple of 16.
 //
 //go:noescape
 func expAVX512(x *float32, n int)
@@ -344,7 +344,7 @@ func expAVX512(x *float32, n int)
 //go:noescape
 func addF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16BF16StreamAVX2 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16BF16BF16StreamAVX2 writes a + b for F16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -354,7 +354,7 @@ func addF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16F16F16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16F16F16StreamAVX2 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16F16F16StreamAVX2 writes a + b for F16 and F16, rounded to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -364,7 +364,7 @@ func addF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addBF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addBF16BF16BF16StreamAVX2 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addBF16BF16BF16StreamAVX2 writes a + b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -374,7 +374,7 @@ func addBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F16StreamAVX2 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16BF16F16StreamAVX2 writes a + b for F16 and BF16, rounded to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -384,7 +384,7 @@ func addF16BF16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF16BF16F32AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF16BF16F32StreamAVX2 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF16BF16F32StreamAVX2 writes a + b for F16 and BF16, rounded to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF16BF16F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -394,7 +394,7 @@ func addF16BF16F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF32BF16BF16StreamAVX2 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF32BF16BF16StreamAVX2 writes a + b for F32 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -404,7 +404,7 @@ func addF32BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func addF32F32F32AVX2(dst *byte, a *byte, b *byte, n int)
 
-// addF32F32F32StreamAVX2 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// addF32F32F32StreamAVX2 writes a + b for F32 and F32, rounded to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func addF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -414,7 +414,7 @@ func addF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF16BF16BF16StreamAVX2 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF16BF16BF16StreamAVX2 writes a - b for F16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -424,7 +424,7 @@ func subF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16F16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subBF16F16BF16StreamAVX2 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subBF16F16BF16StreamAVX2 writes a - b for BF16 and F16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -434,7 +434,7 @@ func subBF16F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF16F16F16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF16F16F16StreamAVX2 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF16F16F16StreamAVX2 writes a - b for F16 and F16, rounded to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -444,7 +444,7 @@ func subF16F16F16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subBF16BF16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subBF16BF16BF16StreamAVX2 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subBF16BF16BF16StreamAVX2 writes a - b for BF16 and BF16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -454,7 +454,7 @@ func subBF16BF16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F16BF16AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF32F16BF16StreamAVX2 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF32F16BF16StreamAVX2 writes a - b for F32 and F16, rounded to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -464,7 +464,7 @@ func subF32F16BF16StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func subF32F32F32AVX2(dst *byte, a *byte, b *byte, n int)
 
-// subF32F32F32StreamAVX2 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// subF32F32F32StreamAVX2 writes a - b for F32 and F32, rounded to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func subF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
@@ -474,7 +474,7 @@ func subF32F32F32StreamAVX2(dst *byte, a *byte, b *byte, n int)
 //go:noescape
 func convertF16BF16AVX2(dst *byte, a *byte, n int)
 
-// convertF16BF16StreamAVX2 rounds F16 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF16BF16StreamAVX2 rounds F16 to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16BF16StreamAVX2(dst *byte, a *byte, n int)
@@ -484,7 +484,7 @@ func convertF16BF16StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F16AVX2(dst *byte, a *byte, n int)
 
-// convertBF16F16StreamAVX2 rounds BF16 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertBF16F16StreamAVX2 rounds BF16 to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F16StreamAVX2(dst *byte, a *byte, n int)
@@ -494,7 +494,7 @@ func convertBF16F16StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertF16F32AVX2(dst *byte, a *byte, n int)
 
-// convertF16F32StreamAVX2 rounds F16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF16F32StreamAVX2 rounds F16 to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF16F32StreamAVX2(dst *byte, a *byte, n int)
@@ -504,7 +504,7 @@ func convertF16F32StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertBF16F32AVX2(dst *byte, a *byte, n int)
 
-// convertBF16F32StreamAVX2 rounds BF16 to F32. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertBF16F32StreamAVX2 rounds BF16 to F32. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertBF16F32StreamAVX2(dst *byte, a *byte, n int)
@@ -514,7 +514,7 @@ func convertBF16F32StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32F16AVX2(dst *byte, a *byte, n int)
 
-// convertF32F16StreamAVX2 rounds F32 to F16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF32F16StreamAVX2 rounds F32 to F16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32F16StreamAVX2(dst *byte, a *byte, n int)
@@ -524,45 +524,45 @@ func convertF32F16StreamAVX2(dst *byte, a *byte, n int)
 //go:noescape
 func convertF32BF16AVX2(dst *byte, a *byte, n int)
 
-// convertF32BF16StreamAVX2 rounds F32 to BF16. n is a multiple of 32. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// convertF32BF16StreamAVX2 rounds F32 to BF16. n is a multiple of 32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func convertF32BF16StreamAVX2(dst *byte, a *byte, n int)
 
-// rooflineAddAVX2 adds 16-bit integers: what a sum of halves costs without its arithmetic.
+// rooflineAddAVX2 adds 16-bit integers. It measures the memory traffic of a sum of 16-bit numbers.
 //
 //go:noescape
 func rooflineAddAVX2(dst *byte, a *byte, b *byte, n int)
 
-// rooflineCopyAVX2 copies: what a conversion between halves costs without its arithmetic.
+// rooflineCopyAVX2 copies 16-bit integers. It measures the memory traffic of a conversion between 16-bit types.
 //
 //go:noescape
 func rooflineCopyAVX2(dst *byte, a *byte, n int)
 
-// rooflineWidenAVX2 extends 16-bit integers to 32 bits: what widening costs without its arithmetic.
+// rooflineWidenAVX2 extends 16-bit integers to 32 bits. It measures the memory traffic of a conversion to fp32.
 //
 //go:noescape
 func rooflineWidenAVX2(dst *byte, a *byte, n int)
 
-// rooflineAddStreamAVX2 adds 16-bit integers: what a sum of halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// rooflineAddStreamAVX2 adds 16-bit integers. It measures the memory traffic of a sum of 16-bit numbers. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineAddStreamAVX2(dst *byte, a *byte, b *byte, n int)
 
-// rooflineCopyStreamAVX2 copies: what a conversion between halves costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// rooflineCopyStreamAVX2 copies 16-bit integers. It measures the memory traffic of a conversion between 16-bit types. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineCopyStreamAVX2(dst *byte, a *byte, n int)
 
-// rooflineWidenStreamAVX2 extends 16-bit integers to 32 bits: what widening costs without its arithmetic. It stores past the caches; dst must be aligned to 64 bytes, and fence must follow.
+// rooflineWidenStreamAVX2 extends 16-bit integers to 32 bits. It measures the memory traffic of a conversion to fp32. It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow.
 //
 //go:noescape
 func rooflineWidenStreamAVX2(dst *byte, a *byte, n int)
 
-// firstFullAVX2 is the first element of the first block of 32 that has one with all bits of exponent set, or n. exponent holds the 16-bit mask twice; n is a multiple of 32.
+// firstNonFiniteAVX2 returns the index of the first block of 32 elements in which all exponent bits of an element are set, or n. exponent holds the 16-bit mask of the exponent twice. n is a multiple of 32.
 //
 //go:noescape
-func firstFullAVX2(src *byte, n int, exponent uint32) int
+func firstNonFiniteAVX2(src *byte, n int, exponent uint32) int
 
 // dotF32Exact1x1AVX2 adds the products of n columns of 1 rows of F32 weights and 1 tokens to their lanes. n is a positive multiple of 16.
 //
@@ -659,17 +659,17 @@ func dotBF16Fused4x3AVX2(lanes *float32, w *byte, stride int, x *float32, xStrid
 //go:noescape
 func foldAVX2(sums *float32, lanes *float32)
 
-// addScaledAVX2 adds s times n numbers to others. n is a positive multiple of 16.
+// addScaledAVX2 adds s·x to n numbers. n is a positive multiple of 16.
 //
 //go:noescape
 func addScaledAVX2(dst *float32, x *float32, s float32, n int)
 
-// rooflineReadAVX2 reads n bytes, a positive multiple of 256, in four places at a time, as the kernels for four rows do.
+// rooflineReadAVX2 reads n bytes, a positive multiple of 256. It reads four streams at a time, like the kernels for four rows.
 //
 //go:noescape
 func rooflineReadAVX2(src *byte, n int) byte
 
-// expAVX2 replaces n numbers by e to their power. n is a positive multiple of 16.
+// expAVX2 replaces each of n numbers x by e^x. n is a positive multiple of 16.
 //
 //go:noescape
 func expAVX2(x *float32, n int)
@@ -679,10 +679,10 @@ func expAVX2(x *float32, n int)
 //go:noescape
 func transpose8AVX2(dst *byte, src *byte, stride int, to *int, cols int)
 
-// prefetchAVX2 brings n bytes from p on into the caches.
+// prefetchAVX2 prefetches n bytes from p on into the caches.
 //
 //go:noescape
 func prefetchAVX2(p *byte, n int)
 
-// fenceSSE2 makes stores past the caches visible before any store that follows.
+// fenceSSE2 makes stores that bypassed the caches visible before all later stores.
 func fenceSSE2()

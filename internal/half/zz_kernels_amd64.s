@@ -2412,9 +2412,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func firstFullAVX512(src *byte, n int, exponent uint32) int
+// func firstNonFiniteAVX512(src *byte, n int, exponent uint32) int
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·firstFullAVX512(SB), NOSPLIT, $0-32
+TEXT ·firstNonFiniteAVX512(SB), NOSPLIT, $0-32
 	MOVQ         src+0(FP), AX
 	MOVQ         n+8(FP), CX
 	MOVL         exponent+16(FP), DX
@@ -6016,9 +6016,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func firstFullAVX2(src *byte, n int, exponent uint32) int
+// func firstNonFiniteAVX2(src *byte, n int, exponent uint32) int
 // Requires: AVX, AVX2
-TEXT ·firstFullAVX2(SB), NOSPLIT, $0-32
+TEXT ·firstNonFiniteAVX2(SB), NOSPLIT, $0-32
 	MOVQ         src+0(FP), AX
 	MOVQ         n+8(FP), CX
 	MOVL         exponent+16(FP), DX

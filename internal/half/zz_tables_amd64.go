@@ -78,10 +78,10 @@ var kernelsAVX512 = kernels{
 			iF32: {convertBF16F32AVX512, convertBF16F32StreamAVX512},
 		},
 	},
-	firstFull:  firstFullAVX512,
-	transpose8: transpose8AVX2,
-	prefetch:   prefetchAVX2,
-	fence:      fenceSSE2,
+	firstNonFinite: firstNonFiniteAVX512,
+	transpose8:     transpose8AVX2,
+	prefetch:       prefetchAVX2,
+	fence:          fenceSSE2,
 	exact: [3]dots{
 		iF32: {
 			one:        dotF32Exact1x1AVX512,
@@ -201,10 +201,10 @@ var kernelsAVX2 = kernels{
 			iF32: {convertBF16F32AVX2, convertBF16F32StreamAVX2},
 		},
 	},
-	firstFull:  firstFullAVX2,
-	transpose8: transpose8AVX2,
-	prefetch:   prefetchAVX2,
-	fence:      fenceSSE2,
+	firstNonFinite: firstNonFiniteAVX2,
+	transpose8:     transpose8AVX2,
+	prefetch:       prefetchAVX2,
+	fence:          fenceSSE2,
 	exact: [3]dots{
 		iF32: {
 			one:        dotF32Exact1x1AVX2,

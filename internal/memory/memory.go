@@ -1,3 +1,3 @@
-// Package memory asks the system about memory, and for it. Where a system is not
-// known, it knows nothing and does nothing.
+// Package memory asks the operating system how much memory is free, and for
+// huge pages. On systems other than Linux it returns zero and does nothing.
 package memory

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Free is what the system says it can give without swapping, in bytes; 0 where
-// it does not tell.
+// Free returns the number of bytes that the system can give without swapping,
+// or 0 if the system does not report it.
 func Free() int64 {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
@@ -27,11 +27,12 @@ func Free() int64 {
 	return 0
 }
 
-// HugePages asks for a slice's memory, before it is used for the first time, in
-// pages of 2 MiB: the processor remembers where pages are, but few of them, so
-// that what is read on and on is read faster.
+// HugePages advises the kernel to back b with pages of 2 MiB. Call it before b
+// is first used. The processor caches the addresses of few pages, so that large
+// pages make sequential reads faster.
 func HugePages(b []byte) {
 	const size = 2 << 20
+	// Madvise wants whole pages: skip the bytes before the first page boundary.
 	gap := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) % size)
 	if n := (len(b) - gap) &^ (size - 1); n > 0 {
 		_ = unix.Madvise(b[gap:gap+n], unix.MADV_HUGEPAGE)

@@ -16,8 +16,8 @@ func TestFree(t *testing.T) {
 	require.Less(t, free, int64(1<<50))
 }
 
-// TestHugePages: a slice is as it was, whatever its length, and of a large one
-// the system notes what was asked for.
+// TestHugePages checks that HugePages leaves a slice's contents alone, whatever
+// its length, and that the kernel records the advice for a large slice.
 func TestHugePages(t *testing.T) {
 	for _, n := range []int{0, 1, 4096, 2<<20 - 1, 2 << 20, 5<<20 + 3} {
 		b := bytes.Repeat([]byte{7}, n)
@@ -31,7 +31,7 @@ func TestHugePages(t *testing.T) {
 		t.Skip(err)
 	}
 	if modes, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(modes), "[never]") {
-		t.Skip("this kernel has no huge pages to ask for")
+		t.Skip("huge pages are disabled in this kernel")
 	}
 	require.Regexp(t, regexp.MustCompile(`(?m)^VmFlags:.* hg( |$)`), string(maps))
 	clear(b)

@@ -2,7 +2,7 @@
 
 package memory
 
-// Free is 0: the system is not asked.
+// Free returns 0: unknown.
 func Free() int64 { return 0 }
 
 // HugePages does nothing.

@@ -1,7 +1,9 @@
-// Package parallel shares work out among goroutines.
+// Package parallel runs functions on several goroutines.
 //
-// For and ForState call a function for each number below n; Ordered maps a
-// sequence and keeps its order.
+// For and ForState call a function for each number below n and stop at the
+// first error. Ordered maps a sequence and keeps its order. Each and Team are
+// for calls that cannot fail: Team keeps its goroutines between many short
+// rounds.
 package parallel
 
 import (
@@ -12,8 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Workers returns n, or the number of processors that Go uses if n is not
-// positive.
+// Workers returns n if it is positive, and GOMAXPROCS otherwise.
 func Workers(n int) int {
 	if n <= 0 {
 		return runtime.GOMAXPROCS(0)
@@ -21,18 +22,19 @@ func Workers(n int) int {
 	return n
 }
 
-// For calls do for each number from 0 to n-1, in ascending order, on at most
-// workers goroutines. After the first error, and after the context ends, it
-// begins no further call. It waits for the calls that run and returns the first
-// error, or the context's cause.
+// For calls do for each number from 0 to n-1, starting them in ascending order,
+// on at most workers goroutines. After the first error, or once ctx is
+// cancelled, it starts no further call. It waits for the calls in progress and
+// returns the first error, or the context's cause.
 func For(ctx context.Context, workers, n int, do func(ctx context.Context, i int) error) error {
 	return ForState(ctx, workers, n,
 		func(int) struct{} { return struct{}{} },
 		func(ctx context.Context, _ struct{}, i int) error { return do(ctx, i) })
 }
 
-// ForState is For with a state for each goroutine, such as a buffer, which
-// newState makes when the goroutine begins. Goroutines are numbered from 0.
+// ForState is like For, with a state for each goroutine, such as a buffer.
+// newState makes the state when its goroutine starts. Goroutines are numbered
+// from 0.
 func ForState[S any](ctx context.Context, workers, n int, newState func(worker int) S, do func(ctx context.Context, state S, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64

@@ -60,7 +60,7 @@ func TestForStateMakesOneStateAGoroutine(t *testing.T) {
 		return new(worker)
 	}, func(_ context.Context, state *int, _ int) error {
 		if *state < 0 || *state > 2 {
-			return errors.New("a worker of another number")
+			return errors.New("the worker's number is out of range")
 		}
 		return nil
 	}))
@@ -79,7 +79,7 @@ func TestOrderedKeepsTheOrder(t *testing.T) {
 	}
 	for x := range parallel.Ordered(t.Context(), 4, slices.Values(in), func(i int) int { return i }) {
 		if x == 10 {
-			break // the consumer stops: everything ends
+			break // the consumer stops early
 		}
 	}
 }

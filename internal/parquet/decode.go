@@ -8,27 +8,28 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// value is one value of a column: bytes, or the bits of a number or boolean.
+// value is one value of a column: a text, or the bits of a number or boolean.
 type value struct {
 	text []byte
 	bits uint64
 }
 
-// values gives the values of a page, one after the other. The bytes hold until
-// the next call.
+// values returns the values of a page one by one. A text is valid until the next
+// call.
 type values interface {
 	next() (value, error)
 }
 
-var errShort = refusal.Reason(io.ErrUnexpectedEOF, "the page has fewer values than it announced")
+var errShort = refusal.Reason(io.ErrUnexpectedEOF, "the page has fewer values than it announces")
 
-// hybrid decodes runs and bit-packed groups. Source: Encodings.md, RLE.
+// hybrid decodes the hybrid of run-length encoding and bit-packing: runs of one
+// number, and groups of eight packed numbers. Source: Encodings.md, RLE.
 type hybrid struct {
 	data  []byte
-	width int
-	left  uint64 // numbers left in the run or the groups
-	run   uint64 // the number of a run
-	bit   int    // place in data of the next number of groups; -1 in a run
+	width int    // of a number in bits
+	left  uint64 // count of numbers left in the run or the groups
+	run   uint64 // the number that a run repeats
+	bit   int    // index in data of the next packed number's first bit; -1 in a run
 }
 
 func (h *hybrid) next() (uint64, error) {
@@ -51,14 +52,14 @@ func (h *hybrid) next() (uint64, error) {
 	return v, nil
 }
 
-// head reads the head of a run or of groups.
+// head reads the head of a run or of groups. Its lowest bit distinguishes them.
 func (h *hybrid) head() error {
 	if len(h.data) == 0 {
 		return errShort
 	}
 	head, n := binary.Uvarint(h.data)
 	if n <= 0 || head > 1<<34 {
-		return refusal.Reason(refusal.ErrMalformed, "the head of a run is cut short or too large")
+		return refusal.Reason(refusal.ErrMalformed, "the head of a run is truncated or too large")
 	}
 	h.data = h.data[n:]
 	h.left = head >> 1
@@ -77,7 +78,8 @@ func (h *hybrid) head() error {
 	return nil
 }
 
-// bitsAt reads width bits, up to 64, from a bit on, the low ones first.
+// bitsAt returns the number of width bits, at most 64, that begins at the given
+// bit of data, lowest bit first.
 func bitsAt(data []byte, bit, width int) uint64 {
 	var v uint64
 	for done := 0; done < width; {
@@ -93,26 +95,26 @@ func bitsAt(data []byte, bit, width int) uint64 {
 // levels are the definition or repetition levels of a page.
 type levels struct {
 	hybrid
-	most int
+	highest int
 }
 
-func newLevels(data []byte, most int) levels {
-	return levels{hybrid{data: data, width: bits.Len(uint(most))}, most}
+func newLevels(data []byte, highest int) levels {
+	return levels{hybrid{data: data, width: bits.Len(uint(highest))}, highest}
 }
 
-// next gives a level; all are 0 where no other is possible.
+// next returns the next level. If the highest level is 0, levels are not stored.
 func (l *levels) next() (int, error) {
-	if l.most == 0 {
+	if l.highest == 0 {
 		return 0, nil
 	}
 	v, err := l.hybrid.next()
-	if err == nil && v > uint64(l.most) {
-		err = refusal.Reason(refusal.ErrMalformed, "a level of %d where up to %d is possible", v, l.most)
+	if err == nil && v > uint64(l.highest) {
+		err = refusal.Reason(refusal.ErrMalformed, "the level %d exceeds the highest level %d of the column", v, l.highest)
 	}
 	return int(v), err
 }
 
-// plainBytes are texts, each after its length.
+// plainBytes decodes texts, each after its length.
 type plainBytes struct{ data []byte }
 
 func (p *plainBytes) next() (value, error) {
@@ -121,14 +123,14 @@ func (p *plainBytes) next() (value, error) {
 	}
 	n := uint64(binary.LittleEndian.Uint32(p.data))
 	if n > uint64(len(p.data)-4) {
-		return value{}, refusal.Reason(io.ErrUnexpectedEOF, "a text of %d bytes, of which %d are in the page", n, len(p.data)-4)
+		return value{}, refusal.Reason(io.ErrUnexpectedEOF, "a text of %d bytes is announced, but only %d are left in the page", n, len(p.data)-4)
 	}
 	v := value{text: p.data[4 : 4+n]}
 	p.data = p.data[4+n:]
 	return v, nil
 }
 
-// plainFixed are numbers of 4 or 8 bytes.
+// plainFixed decodes numbers of 4 or 8 bytes.
 type plainFixed struct {
 	data []byte
 	size int
@@ -144,7 +146,7 @@ func (p *plainFixed) next() (value, error) {
 	return value{bits: binary.LittleEndian.Uint64(wide[:])}, nil
 }
 
-// booleans are numbers of a bit.
+// booleans decodes numbers of one bit.
 type booleans struct{ hybrid }
 
 func (b *booleans) next() (value, error) {
@@ -152,7 +154,8 @@ func (b *booleans) next() (value, error) {
 	return value{bits: bit}, err
 }
 
-// plain gives the values of a page, or of a dictionary, of a type.
+// plain returns a decoder of the plain encoding of a type. A page of booleans is
+// one bit-packed group.
 func plain(typ int32, data []byte) values {
 	switch typ {
 	case typeBoolean:
@@ -165,19 +168,19 @@ func plain(typ int32, data []byte) values {
 	return &plainFixed{data, 8}
 }
 
-// dictionary is the values that a column's pages have the numbers of.
+// dictionary holds the values to which the pages of a column refer by index.
 type dictionary struct {
 	typ    int32
 	data   []byte
 	count  int
-	starts []uint32 // of texts in data, each at its length
+	starts []uint32 // index in data of each text's length
 }
 
-// newDictionary reads a dictionary; it keeps the data.
+// newDictionary returns a dictionary that refers to data.
 func newDictionary(typ int32, data []byte, count int32) (*dictionary, error) {
 	d := &dictionary{typ: typ, data: data, count: int(count)}
 	if typ == typeBoolean || int64(count)*int64(d.width()) > int64(len(data)) {
-		return nil, refusal.Reason(refusal.ErrMalformed, "a dictionary of %d values in %d bytes", count, len(data))
+		return nil, refusal.Reason(refusal.ErrMalformed, "the dictionary of %d values has only %d bytes", count, len(data))
 	}
 	if typ != typeByteArray {
 		return d, nil
@@ -193,7 +196,7 @@ func newDictionary(typ int32, data []byte, count int32) (*dictionary, error) {
 	return d, nil
 }
 
-// width is the bytes of a number, or the least of a text.
+// width returns the size of a number in bytes, or the smallest size of a text.
 func (d *dictionary) width() int {
 	if d.typ == typeInt64 || d.typ == typeDouble {
 		return 8
@@ -201,7 +204,7 @@ func (d *dictionary) width() int {
 	return 4
 }
 
-// value gives a value by its number, which must be below count.
+// value returns the value with index i, which must be less than count.
 func (d *dictionary) value(i int) (value, error) {
 	if d.typ == typeByteArray {
 		p := plainBytes{d.data[d.starts[i]:]}
@@ -211,7 +214,7 @@ func (d *dictionary) value(i int) (value, error) {
 	return p.next()
 }
 
-// indices are values by their numbers in a dictionary.
+// indices decodes values that are given by their indices in a dictionary.
 type indices struct {
 	hybrid
 	d *dictionary
@@ -220,7 +223,7 @@ type indices struct {
 func (x *indices) next() (value, error) {
 	i, err := x.hybrid.next()
 	if err == nil && i >= uint64(x.d.count) {
-		err = refusal.Reason(refusal.ErrMalformed, "value %d of a dictionary of %d", i, x.d.count)
+		err = refusal.Reason(refusal.ErrMalformed, "index %d exceeds the dictionary of %d values", i, x.d.count)
 	}
 	if err != nil {
 		return value{}, err
@@ -228,13 +231,13 @@ func (x *indices) next() (value, error) {
 	return x.d.value(int(i))
 }
 
-// newIndices reads the width that stands first.
+// newIndices reads the width of the indices, which is the first byte.
 func newIndices(data []byte, d *dictionary) (values, error) {
 	if len(data) == 0 {
-		return &indices{d: d}, nil // a page of nulls
+		return &indices{d: d}, nil // the page has only nulls
 	}
 	if data[0] > 32 {
-		return nil, refusal.Reason(refusal.ErrMalformed, "numbers of %d bits", data[0])
+		return nil, refusal.Reason(refusal.ErrMalformed, "the indices have %d bits, want at most 32", data[0])
 	}
 	return &indices{hybrid{data: data[1:], width: int(data[0])}, d}, nil
 }

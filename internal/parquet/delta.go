@@ -7,38 +7,38 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// deltas decodes DELTA_BINARY_PACKED: blocks of differences. Source:
-// Encodings.md.
+// deltas decodes DELTA_BINARY_PACKED: blocks of differences, each divided into
+// miniblocks. Source: Encodings.md.
 type deltas struct {
 	data   []byte
-	block  int // numbers in a block
-	minis  int // parts of a block, each with its width
-	left   uint64
+	block  int    // count of numbers in a block
+	minis  int    // count of miniblocks in a block
+	left   uint64 // count of numbers left
 	last   int64
-	first  bool   // the first number is still to come
-	least  int64  // what is added to each difference of the block
-	widths []byte // of the parts of the block that are left
-	inMini int    // numbers left in the part
-	width  int
-	bit    int
+	first  bool   // whether last is the first number and was not yet returned
+	least  int64  // the least difference of the block, to be added to each
+	widths []byte // of the miniblocks left in the block
+	inMini int    // count of numbers left in the miniblock
+	width  int    // of a number in the miniblock, in bits
+	bit    int    // index in data of the next number's first bit
 }
 
-// maxBlock bounds the numbers of a block; writers use 128.
+// maxBlock is the greatest count of numbers in a block. Writers use 128.
 const maxBlock = 1 << 16
 
 func newDeltas(data []byte) (*deltas, error) {
-	t := &thrift{data: data} // the numbers are written alike
+	t := &thrift{data: data} // the integers have the same encoding
 	block, minis, count, first := t.uvarint(), t.uvarint(), t.uvarint(), t.varint()
 	if t.err != nil {
 		return nil, t.err
 	}
 	if block == 0 || block > maxBlock || block%128 != 0 || minis == 0 || minis > block || block%minis != 0 || block/minis%32 != 0 {
-		return nil, refusal.Reason(refusal.ErrMalformed, "deltas in blocks of %d in %d parts", block, minis)
+		return nil, refusal.Reason(refusal.ErrMalformed, "invalid blocks of %d numbers in %d miniblocks", block, minis)
 	}
 	return &deltas{data: t.data, block: int(block), minis: int(minis), left: count, last: first, first: true}, nil
 }
 
-// number gives the next number.
+// number returns the next number.
 func (d *deltas) number() (int64, error) {
 	if d.left == 0 {
 		return 0, errShort
@@ -49,7 +49,7 @@ func (d *deltas) number() (int64, error) {
 		return d.last, nil
 	}
 	if d.inMini == 0 {
-		if err := d.mini(); err != nil {
+		if err := d.miniblock(); err != nil {
 			return 0, err
 		}
 	}
@@ -64,8 +64,9 @@ func (d *deltas) number() (int64, error) {
 	return d.last, nil
 }
 
-// mini begins the next part, and a block where one is over.
-func (d *deltas) mini() error {
+// miniblock starts the next miniblock, and the next block after the last
+// miniblock.
+func (d *deltas) miniblock() error {
 	if len(d.widths) == 0 {
 		t := &thrift{data: d.data}
 		d.least = t.varint()
@@ -77,13 +78,13 @@ func (d *deltas) mini() error {
 	d.width, d.widths = int(d.widths[0]), d.widths[1:]
 	d.inMini, d.bit = d.block/d.minis, 0
 	if d.width > 64 {
-		return refusal.Reason(refusal.ErrMalformed, "numbers of %d bits", d.width)
+		return refusal.Reason(refusal.ErrMalformed, "the numbers have %d bits, want at most 64", d.width)
 	}
 	return nil
 }
 
-// rest is what stands behind all numbers: the last part is whole, but what
-// would come after it in the block is not written.
+// rest returns the data after the last number. Writers complete the last
+// miniblock, but omit the remaining miniblocks of the last block.
 func (d *deltas) rest() ([]byte, error) {
 	for d.left > 0 {
 		if _, err := d.number(); err != nil {
@@ -105,29 +106,35 @@ func (d *deltas) next() (value, error) {
 	return value{bits: uint64(n)}, err
 }
 
-// deltaTexts decodes DELTA_LENGTH_BYTE_ARRAY: lengths, and then all texts.
+// newLengths decodes lengths, at most limit, and returns the data after them.
+func newLengths(data []byte, limit int32) (lengths *deltas, rest []byte, err error) {
+	if lengths, err = newDeltas(data); err != nil {
+		return nil, nil, err
+	}
+	if lengths.left > uint64(limit) {
+		return nil, nil, refusal.Reason(refusal.ErrMalformed, "%d lengths in a page of %d values", lengths.left, limit)
+	}
+	ahead := *lengths
+	rest, err = ahead.rest()
+	return lengths, rest, err
+}
+
+// deltaTexts decodes DELTA_LENGTH_BYTE_ARRAY: the lengths of all texts, then the
+// texts.
 type deltaTexts struct {
 	lengths *deltas
 	data    []byte
 }
 
-func newDeltaTexts(data []byte, most int32) (*deltaTexts, error) {
-	lengths, err := newDeltas(data)
-	if err != nil {
-		return nil, err
-	}
-	if lengths.left > uint64(most) {
-		return nil, refusal.Reason(refusal.ErrMalformed, "%d lengths in a page of %d values", lengths.left, most)
-	}
-	walk := *lengths
-	rest, err := walk.rest()
+func newDeltaTexts(data []byte, limit int32) (*deltaTexts, error) {
+	lengths, rest, err := newLengths(data, limit)
 	return &deltaTexts{lengths, rest}, err
 }
 
 func (d *deltaTexts) next() (value, error) {
 	n, err := d.lengths.number()
 	if err == nil && (n < 0 || n > int64(len(d.data))) {
-		err = refusal.Reason(io.ErrUnexpectedEOF, "a text of %d bytes, of which %d are in the page", n, len(d.data))
+		err = refusal.Reason(io.ErrUnexpectedEOF, "a text of %d bytes is announced, but only %d are left in the page", n, len(d.data))
 	}
 	if err != nil {
 		return value{}, err
@@ -137,28 +144,20 @@ func (d *deltaTexts) next() (value, error) {
 	return v, nil
 }
 
-// deltaBytes decodes DELTA_BYTE_ARRAY: how much each text has of the one
-// before, and what follows that.
+// deltaBytes decodes DELTA_BYTE_ARRAY: for each text the length of the prefix
+// that it shares with the previous text, then the suffixes.
 type deltaBytes struct {
 	prefixes *deltas
 	suffixes *deltaTexts
 	last     []byte
 }
 
-func newDeltaBytes(data []byte, most int32) (*deltaBytes, error) {
-	prefixes, err := newDeltas(data)
+func newDeltaBytes(data []byte, limit int32) (*deltaBytes, error) {
+	prefixes, rest, err := newLengths(data, limit)
 	if err != nil {
 		return nil, err
 	}
-	if prefixes.left > uint64(most) {
-		return nil, refusal.Reason(refusal.ErrMalformed, "%d lengths in a page of %d values", prefixes.left, most)
-	}
-	walk := *prefixes
-	rest, err := walk.rest()
-	if err != nil {
-		return nil, err
-	}
-	suffixes, err := newDeltaTexts(rest, most)
+	suffixes, err := newDeltaTexts(rest, limit)
 	return &deltaBytes{prefixes, suffixes, nil}, err
 }
 
@@ -169,7 +168,7 @@ func (d *deltaBytes) next() (value, error) {
 	}
 	suffix, err := d.suffixes.next()
 	if err == nil && (n < 0 || n > int64(len(d.last)) || int(n)+len(suffix.text) > maxPage) {
-		err = refusal.Reason(refusal.ErrMalformed, "%d bytes of a text of %d", n, len(d.last))
+		err = refusal.Reason(refusal.ErrMalformed, "a text shares %d bytes with a text of %d bytes, or is too long", n, len(d.last))
 	}
 	if err != nil {
 		return value{}, err
@@ -178,7 +177,7 @@ func (d *deltaBytes) next() (value, error) {
 	return value{text: d.last}, nil
 }
 
-// decoder gives the values of a data page.
+// decoder returns a decoder of the values of a data page.
 func (c *column) decoder(data []byte) (values, error) {
 	h, typ := &c.pages.current, c.leaf.typ
 	isText, isInt := typ == typeByteArray, typ == typeInt32 || typ == typeInt64
@@ -187,7 +186,7 @@ func (c *column) decoder(data []byte) (values, error) {
 		return plain(typ, data), nil
 	case h.encoding == encPlainDictionary || h.encoding == encRLEDictionary:
 		if c.dict == nil {
-			return nil, refusal.Reason(refusal.ErrMalformed, "there is no dictionary before a page that needs one")
+			return nil, refusal.Reason(refusal.ErrMalformed, "a page with indices has no dictionary page before it")
 		}
 		return newIndices(data, c.dict)
 	case h.encoding == encRLE && typ == typeBoolean:
@@ -202,10 +201,10 @@ func (c *column) decoder(data []byte) (values, error) {
 	case h.encoding == encDeltaBytes && isText:
 		return asValues(newDeltaBytes(data, h.values))
 	}
-	return nil, refusal.Reason(refusal.ErrUnsupported, "values of type %d in the encoding %d", typ, h.encoding)
+	return nil, refusal.Reason(refusal.ErrUnsupported, "the encoding %d of values of type %d is not supported", h.encoding, typ)
 }
 
-// asValues keeps a nil decoder nil.
+// asValues converts a decoder to the interface type. A nil decoder stays nil.
 func asValues[T values](v T, err error) (values, error) {
 	if err != nil {
 		return nil, err

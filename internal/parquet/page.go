@@ -14,7 +14,8 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// maxPage bounds a page, decompressed; maxWindow what a zstd frame needs.
+// maxPage is the greatest size of a page, decompressed. maxWindow is the greatest
+// window of a zstd frame. Both are in bytes.
 const (
 	maxPage   = 128 << 20
 	maxWindow = 32 << 20
@@ -48,81 +49,78 @@ const (
 
 var codecNames = []string{"none", "snappy", "gzip", "LZO", "Brotli", "LZ4", "zstd", "LZ4_RAW"}
 
-// header is a PageHeader, of any kind.
+// header is the PageHeader of a page of any kind. Fields that are absent in the
+// file are -1.
 type header struct {
-	kind, size, packed int32 // size is that when decompressed
-	crc                int64 // -1 when there is none
+	kind               int32
+	size, packed       int32 // bytes of the page, decompressed and in the file
+	crc                int64
 	values, encoding   int32
-	levels             int32 // encoding of the levels of a page of version 1
-	defBytes, repBytes int32 // of the levels of version 2
-	plain              bool  // version 2 and not compressed
+	levels             int32 // encoding of the levels in a page of version 1
+	defBytes, repBytes int32 // size of the levels in a page of version 2
+	uncompressed       bool  // set in a page of version 2 that is not compressed
 }
 
 // read reads a header.
 func (h *header) read(t *thrift) {
 	*h = header{kind: -1, size: -1, packed: -1, crc: -1, values: -1, encoding: -1, levels: encRLE, defBytes: -1, repBytes: -1}
-	t.fields(func(id int16, kind byte) {
-		switch {
-		case id == 1 && t.is(kind, thriftI32):
-			h.kind = t.i32()
-		case id == 2 && t.is(kind, thriftI32):
-			h.size = t.i32()
-		case id == 3 && t.is(kind, thriftI32):
-			h.packed = t.i32()
-		case id == 4 && t.is(kind, thriftI32):
-			h.crc = int64(uint32(t.varint()))
-		case (id == 5 || id == 7 || id == 8) && t.is(kind, thriftStruct):
-			t.fields(func(field int16, kind byte) { h.data(t, id, field, kind) })
-		case t.err == nil:
-			t.skip(kind)
-		}
-	})
-}
-
-// data reads a field of a DataPageHeader (5), DictionaryPageHeader (7) or
-// DataPageHeaderV2 (8).
-func (h *header) data(t *thrift, of, id int16, kind byte) {
-	v2 := of == 8
-	switch {
-	case id == 1 && t.is(kind, thriftI32):
-		h.values = t.i32()
-	case (!v2 && id == 2 || v2 && id == 4) && t.is(kind, thriftI32):
-		h.encoding = t.i32()
-	case of == 5 && (id == 3 || id == 4) && t.is(kind, thriftI32):
+	levels := func(byte) {
 		if e := t.i32(); e != encRLE {
 			h.levels = e
 		}
-	case v2 && id == 5 && t.is(kind, thriftI32):
-		h.defBytes = t.i32()
-	case v2 && id == 6 && t.is(kind, thriftI32):
-		h.repBytes = t.i32()
-	case v2 && id == 7 && (kind == thriftTrue || kind == thriftFalse):
-		h.plain = kind == thriftFalse
-	case t.err == nil:
-		t.skip(kind)
 	}
+	compressed := func(kind byte) {
+		if kind != thriftTrue && kind != thriftFalse {
+			t.skip(kind)
+			return
+		}
+		h.uncompressed = kind == thriftFalse
+	}
+	t.structure(
+		t.int32(1, &h.kind),
+		t.int32(2, &h.size),
+		t.int32(3, &h.packed),
+		field{4, thriftI32, func(byte) { h.crc = int64(uint32(t.varint())) }}, // a CRC-32 may look negative
+		t.nested(5, // DataPageHeader
+			t.int32(1, &h.values),
+			t.int32(2, &h.encoding),
+			field{3, thriftI32, levels},
+			field{4, thriftI32, levels},
+		),
+		t.nested(7, // DictionaryPageHeader
+			t.int32(1, &h.values),
+			t.int32(2, &h.encoding),
+		),
+		t.nested(8, // DataPageHeaderV2
+			t.int32(1, &h.values),
+			t.int32(4, &h.encoding),
+			t.int32(5, &h.defBytes),
+			t.int32(6, &h.repBytes),
+			field{7, 0, compressed},
+		),
+	)
 }
 
-// pages reads the pages of a column of a row group.
+// pages reads the pages of a chunk.
 type pages struct {
 	f       *File
 	c       chunk
-	at      int64 // of the next page
-	window  []byte
-	packed  []byte
-	data    []byte // of the page, decompressed
-	current header
+	at      int64  // file offset of the next page
+	window  []byte // buffer for the header
+	packed  []byte // the page as in the file
+	data    []byte // the rest of the decompressed page
+	current header // of the page
 	*unpacker
 }
 
-// unpacker decompresses the pages of all columns, one at a time.
+// unpacker decompresses pages. All columns share it, and so one zstd decoder.
 type unpacker struct{ zstd *zstd.Decoder }
 
-// maxHeader bounds the header of a page, which may hold a least and a largest
-// value.
+// maxHeader is the greatest size of the header of a page in bytes. A header may
+// contain the smallest and the largest value of the page.
 const maxHeader = 1 << 20
 
-// next reads the next page. The error is io.EOF when there is none.
+// next reads the next page. It returns io.EOF after the last page.
 func (p *pages) next() error {
 	end := p.c.start + p.c.size
 	if p.at >= end {
@@ -134,70 +132,74 @@ func (p *pages) next() error {
 	}
 	h := &p.current
 	if p.at += size; int64(h.packed) > end-p.at {
-		return refusal.Reason(io.ErrUnexpectedEOF, "a page of %d bytes, of which %d are there", h.packed, end-p.at)
+		return refusal.Reason(io.ErrUnexpectedEOF, "a page of %d bytes is announced, but only %d are left", h.packed, end-p.at)
 	}
-	p.packed = grown(p.packed, int(h.packed))
+	p.packed = resize(p.packed, int(h.packed))
 	if err := bounded.ReadFull(p.f.r, p.packed, p.at); err != nil {
 		return err
 	}
 	p.at += int64(h.packed)
 	if h.crc >= 0 && crc32.ChecksumIEEE(p.packed) != uint32(h.crc) {
-		return refusal.Reason(refusal.ErrMalformed, "the checksum of a page is wrong")
+		return refusal.Reason(refusal.ErrMalformed, "a page has the wrong checksum")
 	}
 	return p.unpack()
 }
 
-// header reads the next page's header and gives its size.
+// header reads the header of the next page and returns its size. The size is not
+// known in advance, so header tries larger and larger windows.
 func (p *pages) header(end int64) (int64, error) {
 	for size := min(4<<10, end-p.at); ; size = min(8*size, end-p.at) {
-		p.window = grown(p.window, int(size))
+		p.window = resize(p.window, int(size))
 		if err := bounded.ReadFull(p.f.r, p.window, p.at); err != nil {
 			return 0, err
 		}
 		t := &thrift{data: p.window}
 		p.current.read(t)
 		if t.err != nil && size < end-p.at && size < maxHeader {
-			continue // it may be longer
+			continue // the header may be longer than the window
 		}
 		h := &p.current
 		if t.err == nil && (h.kind < 0 || h.size < 0 || h.packed < 0 || h.size > maxPage) {
-			t.malformed("a page of kind %d and %d bytes, where up to %d are read", h.kind, h.size, maxPage)
+			t.malformed("a page has kind %d and %d bytes: at most %d bytes are allowed", h.kind, h.size, maxPage)
 		}
 		return size - int64(len(t.data)), t.err
 	}
 }
 
-// grown gives a buffer of n bytes, the old one where it is long enough.
-func grown(b []byte, n int) []byte {
+// resize returns a buffer of n bytes. It reuses b if possible.
+func resize(b []byte, n int) []byte {
 	if cap(b) < n {
 		return make([]byte, n)
 	}
 	return b[:n]
 }
 
-// unpack decompresses the page. The levels of version 2 are never compressed.
+// unpack decompresses the page. The levels of a page of version 2 are never
+// compressed.
 func (p *pages) unpack() error {
 	h := &p.current
+	// Do not trust the header: its sizes must be consistent before they are
+	// used as indices.
 	levels := 0
 	if h.kind == pageDataV2 {
-		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed || h.repBytes > h.packed-h.defBytes || h.packed > h.size && h.plain {
-			return refusal.Reason(refusal.ErrMalformed, "levels of %d and %d bytes in a page of %d", h.defBytes, h.repBytes, h.packed)
+		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed || h.repBytes > h.packed-h.defBytes || h.packed > h.size && h.uncompressed {
+			return refusal.Reason(refusal.ErrMalformed, "the levels of %d and %d bytes exceed the page of %d bytes", h.defBytes, h.repBytes, h.packed)
 		}
 		levels = int(h.defBytes + h.repBytes)
 	}
 	codec := p.c.codec
-	if h.plain || len(p.packed) == levels {
+	if h.uncompressed || len(p.packed) == levels {
 		codec = codecNone
 	}
 	data, err := p.decompress(codec, append(p.data[:0], p.packed[:levels]...), p.packed[levels:], int(h.size))
 	if p.data = data; err == nil && len(data) != int(h.size) {
-		err = refusal.Reason(refusal.ErrMalformed, "a page of %d bytes where %d were announced", len(data), h.size)
+		err = refusal.Reason(refusal.ErrMalformed, "a page has %d bytes, but %d were announced", len(data), h.size)
 	}
 	return err
 }
 
-// decompress appends to dst what src holds, which may have size bytes with dst.
-// Memory grows with what comes out and not with what was announced.
+// decompress appends the decompressed src to dst. The result must have size
+// bytes. Memory grows with the actual output, not with the announced size.
 func (p *unpacker) decompress(codec int32, dst, src []byte, size int) ([]byte, error) {
 	switch codec {
 	case codecNone:
@@ -217,18 +219,19 @@ func (p *unpacker) decompress(codec int32, dst, src []byte, size int) ([]byte, e
 	if int(codec) < len(codecNames) {
 		name = codecNames[codec]
 	}
-	return dst, refusal.Reason(refusal.ErrUnsupported, "the codec %s is not read; write the file with snappy, gzip or zstd", name)
+	return dst, refusal.Reason(refusal.ErrUnsupported, "the codec %s is not supported: write the file with snappy, gzip or zstd", name)
 }
 
 func damaged(err error) error {
 	return refusal.Reason(refusal.ErrMalformed, "the compressed data is damaged: %v", err)
 }
 
-// unsnap decompresses snappy, which is at most 64 bytes for each 3.
+// unsnap decompresses snappy. Three bytes of snappy give at most 64 bytes, which
+// bounds the allocation.
 func unsnap(dst, src []byte, size int) ([]byte, error) {
 	n, err := snappy.DecodedLen(src)
 	if err == nil && (n != size-len(dst) || n > 24*len(src)) {
-		return dst, refusal.Reason(refusal.ErrMalformed, "%d bytes of snappy for %d, where %d are due", len(src), n, size-len(dst))
+		return dst, refusal.Reason(refusal.ErrMalformed, "%d bytes of snappy data announce %d bytes, want %d", len(src), n, size-len(dst))
 	}
 	if err != nil {
 		return dst, damaged(err)
@@ -255,7 +258,7 @@ func (p *unpacker) unzstd(dst, src []byte, size int) (_ []byte, err error) {
 	return inflate(dst, p.zstd, size)
 }
 
-// inflate reads on to the end, or to one byte more than there may be.
+// inflate appends the contents of r to dst, up to one byte more than size.
 func inflate(dst []byte, r io.Reader, size int) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {
@@ -272,38 +275,40 @@ func inflate(dst []byte, r io.Reader, size int) ([]byte, error) {
 	}
 }
 
-// close frees what it holds.
+// close frees the decoder.
 func (p *unpacker) close() {
 	if p.zstd != nil {
 		p.zstd.Close()
 	}
 }
 
-// section cuts n bytes off the front of the page's data.
+// section removes n bytes from the front of the page's data and returns them.
 func (p *pages) section(n uint64) ([]byte, error) {
 	if n > uint64(len(p.data)) {
-		return nil, refusal.Reason(io.ErrUnexpectedEOF, "%d bytes announced, %d left in the page", n, len(p.data))
+		return nil, refusal.Reason(io.ErrUnexpectedEOF, "%d bytes are announced, but only %d are left in the page", n, len(p.data))
 	}
 	b := p.data[:n:n]
 	p.data = p.data[n:]
 	return b, nil
 }
 
-// levels cuts the levels off the front of a data page: repetition, definition.
+// levels removes the repetition and the definition levels from the front of a
+// data page. In version 1 each has its length in front, unless all levels are
+// zero. In version 2 the lengths are in the header.
 func (p *pages) levels(leaf *node) (rep, def levels, err error) {
 	h := &p.current
 	if h.levels != encRLE {
-		return rep, def, refusal.Reason(refusal.ErrUnsupported, "levels in the encoding %d", h.levels)
+		return rep, def, refusal.Reason(refusal.ErrUnsupported, "unsupported encoding %d of levels", h.levels)
 	}
 	list := []struct {
-		out   *levels
-		most  int
-		bytes int32
+		out     *levels
+		highest int
+		bytes   int32
 	}{{&rep, leaf.maxRep, h.repBytes}, {&def, leaf.maxDef, h.defBytes}}
 	for _, l := range list {
 		n := uint64(max(0, l.bytes))
 		if h.kind == pageData {
-			if n = 0; l.most > 0 {
+			if n = 0; l.highest > 0 {
 				head, err := p.section(4)
 				if err != nil {
 					return rep, def, err
@@ -315,7 +320,7 @@ func (p *pages) levels(leaf *node) (rep, def levels, err error) {
 		if err != nil {
 			return rep, def, err
 		}
-		*l.out = newLevels(data, l.most)
+		*l.out = newLevels(data, l.highest)
 	}
 	return rep, def, nil
 }

@@ -1,14 +1,20 @@
-// Package parquet reads the rows of Parquet files as JSON objects: what public
-// data sets are released in, and no more. It needs no other module.
+// Package parquet reads the rows of Parquet files as JSON objects. It supports
+// the part of the format that public data sets use.
 //
-// Columns are texts, numbers and booleans, and lists and groups of these, to
-// any depth; pages of either version, plain, with a dictionary or as deltas;
-// uncompressed, snappy, gzip or zstd. Anything else is ErrUnsupported. Rows
-// come in order, and of each column no more than a page and a dictionary is in
-// memory. Nothing that a file claims about its sizes is believed before it is
-// compared with what is there.
+// Open reads the structure of a file, and File.Rows returns a reader of its
+// rows.
 //
-// Source: parquet.thrift, Encodings.md, LogicalTypes.md of apache/parquet-format.
+// Columns hold texts, numbers and booleans, and lists and groups of these,
+// nested to any depth. Pages have version 1 or 2, and plain, dictionary or delta
+// encoding. They are uncompressed or compressed with snappy, gzip or zstd. Other
+// features give refusal.ErrUnsupported.
+//
+// Rows are read in order. At any time at most one page and one dictionary per
+// column are in memory. Each size in a file is compared with the bytes present
+// before it is used.
+//
+// Sources: parquet.thrift, Encodings.md and LogicalTypes.md of
+// apache/parquet-format.
 package parquet
 
 import (
@@ -20,50 +26,59 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// Magic begins and ends a file.
+// Magic is the first and the last four bytes of a file.
 const Magic = "PAR1"
 
-// Error says what is wrong and where in a file.
+// Error is an error and its position in a file.
 type Error struct {
-	Group  int    // row group, from 1; 0 when it is about the whole file
-	Column string // its name, with dots between those of nested ones; "" when it is about none
-	Err    error  // of a kind of package wire, or the reader's error
+	Group  int    // the row group, counted from 1, or 0 if the error concerns the whole file
+	Column string // the column's path joined by dots, or "" if the error concerns no single column
+	Err    error  // the reason, which matches a kind of package refusal, or the reader's error
 }
 
+// Error returns the reason followed by the position.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%v: row group %d, column %q", e.Err, e.Group, e.Column)
+	switch {
+	case e.Column != "":
+		return fmt.Sprintf("%v: row group %d, column %q", e.Err, e.Group, e.Column)
+	case e.Group != 0:
+		return fmt.Sprintf("%v: row group %d", e.Err, e.Group)
+	}
+	return e.Err.Error()
 }
 
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
-// File is the structure of a Parquet file. It never changes.
+// File is the structure of a Parquet file. It is immutable.
 type File struct {
-	Groups []Group
+	Groups []Group // in the order of the file
+
 	r      io.ReaderAt
-	size   int64
-	root   *node
-	leaves []*node
+	size   int64   // in bytes
+	root   *node   // of the schema
+	leaves []*node // the columns, in the order of the schema
 }
 
 // Group is a row group.
 type Group struct {
-	Rows   int64
-	Bytes  int64 // of its columns in the file
-	chunks []chunk
+	Rows   int64   // the number of rows
+	Bytes  int64   // the size of the columns in the file
+	chunks []chunk // by column
 }
 
-// chunk is a column of a row group.
+// chunk is the part of a column that belongs to a row group.
 type chunk struct {
 	codec  int32
-	values int64
-	start  int64 // of its first page
-	size   int64 // of all its pages in the file
+	values int64 // number of values
+	start  int64 // file offset of the first page
+	size   int64 // size of all pages in the file
 }
 
-// tail is what ends a file: the footer's length and the magic.
+// tail is the size of the end of a file: the length of the footer and the magic.
 const tail = 8
 
-// Open reads the structure of a file of size bytes.
+// Open reads the structure of a file of size bytes. Errors are *Error values.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r, size: size}
 	footer, err := f.footer()
@@ -79,11 +94,11 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// footer reads the bytes that hold the structure.
+// footer reads the footer, which holds the structure.
 func (f *File) footer() ([]byte, error) {
 	var end [tail]byte
 	if f.size < int64(len(Magic))+tail {
-		return nil, refusal.Reason(io.ErrUnexpectedEOF, "%d bytes are no Parquet file", f.size)
+		return nil, refusal.Reason(io.ErrUnexpectedEOF, "the file of %d bytes is too short for a Parquet file", f.size)
 	}
 	if err := bounded.ReadFull(f.r, end[:], f.size-tail); err != nil {
 		return nil, err
@@ -93,11 +108,11 @@ func (f *File) footer() ([]byte, error) {
 	case "PARE":
 		return nil, refusal.Reason(refusal.ErrUnsupported, "the Parquet file is encrypted")
 	default:
-		return nil, refusal.Reason(io.ErrUnexpectedEOF, "the Parquet file does not end as one")
+		return nil, refusal.Reason(io.ErrUnexpectedEOF, "the file does not end with the magic %q: it is truncated or not a Parquet file", Magic)
 	}
 	n := int64(binary.LittleEndian.Uint32(end[:]))
 	if n > f.size-tail-int64(len(Magic)) {
-		return nil, refusal.Reason(refusal.ErrMalformed, "a footer of %d bytes in a file of %d", n, f.size)
+		return nil, refusal.Reason(refusal.ErrMalformed, "the footer of %d bytes exceeds the file of %d bytes", n, f.size)
 	}
 	data := make([]byte, n)
 	return data, bounded.ReadFull(f.r, data, f.size-tail-n)
@@ -107,24 +122,12 @@ func (f *File) footer() ([]byte, error) {
 func (f *File) metadata(footer []byte) error {
 	t := &thrift{data: footer}
 	var rows, sum int64
-	t.fields(func(id int16, kind byte) {
-		switch {
-		case id == 2 && t.is(kind, thriftList):
-			f.schema(t)
-		case id == 3 && t.is(kind, thriftI64):
-			rows = t.i64()
-		case id == 4 && t.is(kind, thriftList):
-			t.list(func(kind byte) {
-				if t.is(kind, thriftStruct) {
-					f.group(t)
-				}
-			})
-		case id == 8:
-			t.err = refusal.Reason(refusal.ErrUnsupported, "the Parquet file is encrypted")
-		case t.err == nil:
-			t.skip(kind)
-		}
-	})
+	t.structure(
+		field{2, thriftList, func(byte) { f.schema(t) }},
+		t.int64(3, &rows),
+		t.structs(4, func() { f.group(t) }),
+		t.unsupported(8, "the Parquet file is encrypted"),
+	)
 	for i := range f.Groups {
 		sum += f.Groups[i].Rows
 	}
@@ -134,34 +137,25 @@ func (f *File) metadata(footer []byte) error {
 	case f.root == nil:
 		return refusal.Reason(refusal.ErrMalformed, "the footer has no schema")
 	case sum != rows:
-		return refusal.Reason(refusal.ErrMalformed, "%d rows announced, %d in the row groups", rows, sum)
+		return refusal.Reason(refusal.ErrMalformed, "the file announces %d rows, but its row groups have %d", rows, sum)
 	}
 	return nil
 }
 
-// maxRows bounds the rows of a group, so that sums do not overflow.
+// maxRows is the greatest number of rows of a row group. It keeps sums from
+// overflowing.
 const maxRows = 1 << 40
 
 // group reads a RowGroup.
 func (f *File) group(t *thrift) {
 	g := Group{Rows: -1}
 	number := len(f.Groups) + 1
-	t.fields(func(id int16, kind byte) {
-		switch {
-		case id == 1 && t.is(kind, thriftList):
-			t.list(func(kind byte) {
-				if t.is(kind, thriftStruct) {
-					f.chunk(t, &g)
-				}
-			})
-		case id == 3 && t.is(kind, thriftI64):
-			g.Rows = t.i64()
-		case t.err == nil:
-			t.skip(kind)
-		}
-	})
+	t.structure(
+		t.structs(1, func() { f.chunk(t, &g) }),
+		t.int64(3, &g.Rows),
+	)
 	if g.Rows < 0 || g.Rows > maxRows || len(g.chunks) != len(f.leaves) {
-		t.malformed("a row group of %d rows has %d columns where the schema has %d", g.Rows, len(g.chunks), len(f.leaves))
+		t.malformed("a row group of %d rows has %d columns, but the schema has %d", g.Rows, len(g.chunks), len(f.leaves))
 	}
 	if t.err != nil {
 		if _, ok := t.err.(*Error); !ok {
@@ -175,26 +169,21 @@ func (f *File) group(t *thrift) {
 // chunk reads a ColumnChunk.
 func (f *File) chunk(t *thrift, g *Group) {
 	if len(g.chunks) >= len(f.leaves) {
-		t.malformed("a row group has more columns than the schema, %d", len(f.leaves))
+		t.malformed("a row group has more columns than the schema, which has %d", len(f.leaves))
 		return
 	}
 	leaf := f.leaves[len(g.chunks)]
 	found := false
-	t.fields(func(id int16, kind byte) {
-		switch {
-		case id == 1:
-			t.err = refusal.Reason(refusal.ErrUnsupported, "the column is in another file")
-		case id == 3 && t.is(kind, thriftStruct):
+	t.structure(
+		t.unsupported(1, "the column is in another file"),
+		field{3, thriftStruct, func(byte) {
 			found = true
 			f.column(t, g, leaf)
-		case id == 8:
-			t.err = refusal.Reason(refusal.ErrUnsupported, "the column is encrypted")
-		case t.err == nil:
-			t.skip(kind)
-		}
-	})
+		}},
+		t.unsupported(8, "the column is encrypted"),
+	)
 	if !found {
-		t.malformed("nothing says where the column is")
+		t.malformed("the column has no metadata")
 	}
 	if _, ok := t.err.(*Error); t.err != nil && !ok {
 		t.err = &Error{len(f.Groups) + 1, leaf.path(), t.err}
@@ -205,34 +194,26 @@ func (f *File) chunk(t *thrift, g *Group) {
 func (f *File) column(t *thrift, g *Group, leaf *node) {
 	c := chunk{codec: -1, values: -1, start: -1, size: -1}
 	typ, dict := int32(-1), int64(0)
-	t.fields(func(id int16, kind byte) {
-		switch {
-		case id == 1 && t.is(kind, thriftI32):
-			typ = t.i32()
-		case id == 4 && t.is(kind, thriftI32):
-			c.codec = t.i32()
-		case id == 5 && t.is(kind, thriftI64):
-			c.values = t.i64()
-		case id == 7 && t.is(kind, thriftI64):
-			c.size = t.i64()
-		case id == 9 && t.is(kind, thriftI64):
-			c.start = t.i64()
-		case id == 11 && t.is(kind, thriftI64):
-			dict = t.i64()
-		case t.err == nil:
-			t.skip(kind)
-		}
-	})
+	t.structure(
+		t.int32(1, &typ),
+		t.int32(4, &c.codec),
+		t.int64(5, &c.values),
+		t.int64(7, &c.size),
+		t.int64(9, &c.start),
+		t.int64(11, &dict),
+	)
+	// The dictionary page precedes the data pages. Some writers leave its offset
+	// at zero in the absence of a dictionary.
 	if dict > 0 && dict < c.start {
 		c.start = dict
 	}
 	switch {
 	case typ != leaf.typ:
-		t.malformed("a column of type %d where the schema has %d", typ, leaf.typ)
+		t.malformed("the column has type %d, but the schema says type %d", typ, leaf.typ)
 	case c.codec < 0 || c.values < 0:
-		t.malformed("the column's codec or its number of values is missing")
+		t.malformed("the column lacks its codec or its number of values")
 	case c.start < 0 || c.size < 0 || c.start > f.size || c.size > f.size-c.start:
-		t.malformed("bytes %d to %d of a file of %d", c.start, c.start+c.size, f.size)
+		t.malformed("the column's bytes %d to %d exceed the file of %d bytes", c.start, c.start+c.size, f.size)
 	}
 	g.Bytes += c.size
 	g.chunks = append(g.chunks, c)

@@ -16,7 +16,7 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// files are those of testdata that hold the rows of rows.jsonl.
+// files names the files of testdata that hold the rows of rows.jsonl.
 var files = []string{"plain", "dictionary", "gzip2", "zstd", "deltas", "deltas1"}
 
 func load(t testing.TB, name string) []byte {
@@ -26,9 +26,9 @@ func load(t testing.TB, name string) []byte {
 	return data
 }
 
-// rows reads all rows of a file, or those before an error. It fails on errors
-// of no kind, and when more memory was allocated than the file and what came
-// out of it are worth.
+// rows reads all rows of a file, or those before an error. It requires that an
+// error has a kind, and that the memory allocated is in proportion to the file
+// and its rows.
 func rows(t testing.TB, data []byte, o RowOptions, skip int64) (list []string, err error) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -37,11 +37,11 @@ func rows(t testing.TB, data []byte, o RowOptions, skip int64) (list []string, e
 	defer func() {
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > fixed+uint64(32*len(data)+64*out) {
-			t.Errorf("%d bytes for a file of %d and %d of rows", used, len(data), out)
+			t.Errorf("%d bytes allocated for a file of %d bytes and rows of %d bytes", used, len(data), out)
 		}
 		var e *Error
 		if err != nil && (!errors.As(err, &e) || !errors.Is(err, refusal.ErrMalformed) && !errors.Is(err, refusal.ErrUnsupported) && !errors.Is(err, io.ErrUnexpectedEOF)) {
-			t.Errorf("an error of no kind: %v", err)
+			t.Errorf("the error matches no kind of refusal: %v", err)
 		}
 	}()
 	f, err := Open(reader(data))
@@ -65,7 +65,7 @@ func rows(t testing.TB, data []byte, o RowOptions, skip int64) (list []string, e
 			return list, err
 		}
 		if !json.Valid(row) {
-			t.Errorf("no JSON: %.200q", row)
+			t.Errorf("the row is not JSON: %.200q", row)
 		}
 		out += len(row) + 16
 		list = append(list, string(row))
@@ -73,10 +73,10 @@ func rows(t testing.TB, data []byte, o RowOptions, skip int64) (list []string, e
 	return list, nil
 }
 
-// fixed is what decompressors cost, of which zstd's window is the most.
+// fixed is the memory of the decompressors, most of it zstd's window.
 const fixed = 4*maxWindow + 8<<20
 
-// sameJSON compares values, as spaces and escapes may be others.
+// sameJSON compares decoded values, since spaces and escapes may differ.
 func sameJSON(t testing.TB, want, got string) {
 	t.Helper()
 	var a, b any
@@ -85,8 +85,8 @@ func sameJSON(t testing.TB, want, got string) {
 	require.Equal(t, a, b)
 }
 
-// TestPyArrow reads what pyarrow wrote, in each encoding and version of pages,
-// from each row on.
+// TestPyArrow reads files that pyarrow wrote, in each encoding and version of
+// pages, starting at each row.
 func TestPyArrow(t *testing.T) {
 	want := strings.Split(strings.TrimSpace(string(load(t, "rows.jsonl"))), "\n")
 	for _, name := range files {
@@ -110,7 +110,7 @@ func TestPyArrow(t *testing.T) {
 	}
 }
 
-// TestGroups: a row knows its row group.
+// TestGroups checks the row group of each row.
 func TestGroups(t *testing.T) {
 	data := load(t, "plain.parquet")
 	f, err := Open(reader(data))
@@ -126,8 +126,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestColumns: other columns are not touched, and nulls at the top level can
-// be left out.
+// TestColumns checks that unwanted columns are not read, and that nulls at the
+// top level can be left out.
 func TestColumns(t *testing.T) {
 	data := load(t, "dictionary.parquet")
 	list, err := rows(t, data, RowOptions{Columns: func(name string) bool { return name == "n" || name == "group" }, OmitNull: true}, 0)
@@ -144,8 +144,8 @@ func TestColumns(t *testing.T) {
 	require.ErrorContains(t, err, "LZ4")
 }
 
-// places are where a file is changed: all near its end, where the structure
-// is, and some others.
+// places returns the offsets at which tests change a file: all near its end,
+// where the structure is, and some others.
 func places(data []byte) (list []int) {
 	step := 8
 	if testing.Short() {
@@ -159,7 +159,7 @@ func places(data []byte) (list []int) {
 	return list
 }
 
-// TestCut: every beginning of a file is an error.
+// TestCut checks that prefixes of a file are refused.
 func TestCut(t *testing.T) {
 	for _, name := range files {
 		data := load(t, name+".parquet")
@@ -170,8 +170,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestFlipped changes bytes in two ways. In a page that has a checksum no
-// change goes unseen.
+// TestFlipped changes bytes in two ways. A change in a page with a checksum must
+// cause an error.
 func TestFlipped(t *testing.T) {
 	for _, name := range files {
 		data := load(t, name+".parquet")
@@ -191,10 +191,10 @@ func TestFlipped(t *testing.T) {
 	}
 }
 
-// FuzzRows: any bytes give rows that are JSON, or a typed error; memory stays
-// in proportion.
+// FuzzRows checks that any input gives rows that are JSON or an error with a
+// kind, and that memory stays in proportion.
 func FuzzRows(f *testing.F) {
-	// Small files: large ones are minimized for the whole time.
+	// Use small files: the fuzzer would spend its time on minimizing large ones.
 	for _, name := range []string{"decimal", "../../../dataset/testdata/hh", "../../../dataset/testdata/oig", "../../../dataset/testdata/alpaca"} {
 		f.Add(load(f, name+".parquet"), uint8(3))
 	}

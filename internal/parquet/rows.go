@@ -3,37 +3,35 @@ package parquet
 import (
 	"bytes"
 	"io"
-	"math"
-	"strconv"
-	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// column gives the values of a column of a row group with their levels.
+// column reads the entries of a column of a row group. An entry is a pair of
+// levels, and a value if the definition level is the highest one.
 type column struct {
 	leaf   *node
 	pages  pages
 	dict   *dictionary
-	left   int64 // values of the row group that no page had so far
-	inPage int32 // values left in the page
+	left   int64 // entries of the row group in pages not yet read
+	inPage int32 // entries left in the page
 	reps   levels
 	defs   levels
 	values values
 
-	// The next entry: its levels, and whether there is one.
+	// The levels of the next entry. more is false after the last entry.
 	rep, def int
 	more     bool
 }
 
-// open begins a row group.
+// open starts a row group.
 func (c *column) open(f *File, chunk chunk) error {
 	c.pages.f, c.pages.c, c.pages.at = f, chunk, chunk.start
 	c.dict, c.left, c.inPage = nil, chunk.values, 0
 	return c.advance()
 }
 
-// advance finds the next entry.
+// advance reads the levels of the next entry.
 func (c *column) advance() (err error) {
 	for c.inPage == 0 {
 		err := c.page()
@@ -56,8 +54,7 @@ func (c *column) advance() (err error) {
 	return err
 }
 
-// page reads the next page, which may be a dictionary or something to pass
-// over.
+// page reads the next page, which may be a dictionary or of a kind to skip.
 func (c *column) page() error {
 	err := c.pages.next()
 	if err != nil {
@@ -67,13 +64,13 @@ func (c *column) page() error {
 	switch h.kind {
 	case pageDictionary:
 		if c.dict != nil || h.values < 0 {
-			return refusal.Reason(refusal.ErrMalformed, "a second dictionary, or one of no number of values")
+			return refusal.Reason(refusal.ErrMalformed, "the dictionary is the second one, or has no number of values")
 		}
 		c.dict, err = newDictionary(c.leaf.typ, bytes.Clone(c.pages.data), h.values)
 		return err
 	case pageData, pageDataV2:
 		if h.values < 0 || int64(h.values) > c.left {
-			return refusal.Reason(refusal.ErrMalformed, "a page of %d values where %d are left", h.values, c.left)
+			return refusal.Reason(refusal.ErrMalformed, "a page has %d values, but only %d are left in the row group", h.values, c.left)
 		}
 		c.left -= int64(h.values)
 		c.inPage = h.values
@@ -88,25 +85,32 @@ func (c *column) page() error {
 type Rows struct {
 	f       *File
 	o       RowOptions
-	tops    []*node
-	columns []*column // by leaf; nil for what is not read
+	tops    []*node   // the wanted children of the root
+	columns []*column // by leaf; nil for columns that are not wanted
 	unpack  unpacker
-	group   int   // its place, from 0
-	inGroup int64 // rows left in it
-	out     []byte
-	start   int // of the row in out
-	bad     error
-	err     error
+	group   int    // index of the row group; -1 before the first
+	inGroup int64  // rows left in the row group
+	out     []byte // the caller's buffer with the row
+	start   int    // of the row in out
+	bad     error  // the first invalid value of the row
+	err     error  // the error that ended reading
 }
 
-// RowOptions say what of the rows is wanted.
+// RowOptions select the parts of rows to read.
 type RowOptions struct {
-	Columns  func(name string) bool // which columns of the top level (nil: all)
-	OmitNull bool                   // leave out nulls at the top level
-	Max      int                    // longest row in bytes of JSON
+	// Columns reports whether a column or group of the top level is wanted. Nil
+	// means all.
+	Columns func(name string) bool
+
+	// OmitNull leaves out nulls at the top level.
+	OmitNull bool
+
+	// Max is the greatest length of a row in bytes of JSON. Zero means no limit.
+	Max int
 }
 
-// Rows begins at the first row.
+// Rows returns a reader at the first row. It returns an *Error if a wanted column
+// is unsupported.
 func (f *File) Rows(o RowOptions) (*Rows, error) {
 	r := &Rows{f: f, o: o, columns: make([]*column, len(f.leaves)), group: -1}
 	for _, n := range f.root.children {
@@ -124,7 +128,7 @@ func (f *File) Rows(o RowOptions) (*Rows, error) {
 	return r, nil
 }
 
-// Check refuses a file that has none of the columns that are wanted.
+// Check returns an error if the file does not have any of the wanted columns.
 func (f *File) Check(wanted func(name string) bool) error {
 	var names []string
 	for _, n := range f.root.children {
@@ -136,14 +140,14 @@ func (f *File) Check(wanted func(name string) bool) error {
 	return refusal.Reason(refusal.ErrMalformed, "none of the columns that the source needs: the file has %.200q", names)
 }
 
-// Group is the row group of the row that Next gave, or in which it failed,
-// from 1.
+// Group returns the row group of the row that Next returned, or in which it
+// failed, counted from 1.
 func (r *Rows) Group() int { return max(1, r.group+1) }
 
-// Close frees what the decompressor holds.
+// Close frees the resources of the decompressor.
 func (r *Rows) Close() { r.unpack.close() }
 
-// Skip passes over rows: over whole row groups without reading them.
+// Skip skips n rows. It does not read row groups that it skips entirely.
 func (r *Rows) Skip(n int64) error {
 	for n > 0 && r.err == nil {
 		if r.inGroup == 0 && r.group+1 < len(r.f.Groups) && r.f.Groups[r.group+1].Rows <= n {
@@ -152,16 +156,16 @@ func (r *Rows) Skip(n int64) error {
 			continue
 		}
 		if _, _, err := r.Next(nil); err == io.EOF {
-			return &Error{r.Group(), "", refusal.Reason(io.ErrUnexpectedEOF, "the file ends %d rows before the one to begin at", n)}
+			return &Error{r.Group(), "", refusal.Reason(io.ErrUnexpectedEOF, "the file ends %d rows before the first row to read", n)}
 		}
 		n--
 	}
 	return r.err
 }
 
-// Next appends the next row to dst. bad is what is wrong with its values
-// alone: the row after it can be read. After err, which is io.EOF at the end,
-// nothing can.
+// Next appends the next row to dst. bad describes an invalid value, after which
+// the following rows can still be read. err ends reading, and is io.EOF after the
+// last row.
 func (r *Rows) Next(dst []byte) (row []byte, bad, err error) {
 	if r.err == nil {
 		r.err = r.next(dst)
@@ -181,6 +185,7 @@ func (r *Rows) next(dst []byte) error {
 	r.inGroup--
 	r.out, r.start, r.bad = append(dst, '{'), len(dst), nil
 	for _, n := range r.tops {
+		// A definition level of 0 in the first column means that the top is null.
 		if r.o.OmitNull && n.repetition == optional && r.columns[n.leaf].def == 0 {
 			if err := r.pass(n, 0); err != nil {
 				return err
@@ -196,12 +201,12 @@ func (r *Rows) next(dst []byte) error {
 	return nil
 }
 
-// open begins the next row group, after a look whether the one before is all
-// read.
+// open starts the next row group. It checks that the previous one was read
+// entirely.
 func (r *Rows) open() error {
 	for _, c := range r.columns {
 		if c != nil && r.group >= 0 && c.more {
-			return r.wrong(c, refusal.Reason(refusal.ErrMalformed, "values follow the last row"))
+			return r.errorAt(c, refusal.Reason(refusal.ErrMalformed, "the column has values after the last row"))
 		}
 	}
 	if r.group++; r.group >= len(r.f.Groups) {
@@ -218,18 +223,18 @@ func (r *Rows) open() error {
 			continue
 		}
 		if err := c.open(r.f, g.chunks[i]); err != nil {
-			return r.wrong(c, err)
+			return r.errorAt(c, err)
 		}
 	}
 	return nil
 }
 
-// wrong puts an error in its place.
-func (r *Rows) wrong(c *column, err error) error {
+// errorAt adds the position in the file to an error.
+func (r *Rows) errorAt(c *column, err error) error {
 	return &Error{r.Group(), c.leaf.path(), err}
 }
 
-// name appends what goes before a member.
+// name appends the name of a member, with a comma before all but the first.
 func (r *Rows) name(n *node) {
 	if r.out[len(r.out)-1] != '{' {
 		r.out = append(r.out, ", "...)
@@ -237,9 +242,9 @@ func (r *Rows) name(n *node) {
 	r.out = append(appendString(r.out, n.name), ": "...)
 }
 
-// node appends what a column or group has for the row, or for the element of
-// a list, that begins with entries of the repetition level rep. The first
-// column below a group tells of it whether it is there and how often.
+// node appends the value of a column or group, for the row or the list element
+// whose entries have the repetition level rep. The levels of the first column in
+// a group decide whether the group is null and how often it is repeated.
 func (r *Rows) node(n *node, rep int) error {
 	first := r.columns[n.leaf]
 	switch {
@@ -256,7 +261,7 @@ func (r *Rows) node(n *node, rep int) error {
 	return r.body(n, rep)
 }
 
-// body appends what is there.
+// body appends a value that is not null.
 func (r *Rows) body(n *node, rep int) error {
 	switch {
 	case n.typ != typeGroup:
@@ -275,7 +280,8 @@ func (r *Rows) body(n *node, rep int) error {
 	return nil
 }
 
-// array appends the elements of a repeated column or group.
+// array appends the elements of a list. n is the repeated node. element is n
+// itself or the node below it.
 func (r *Rows) array(n, element *node, rep int) error {
 	r.out = append(r.out, '[')
 	first := r.columns[n.leaf]
@@ -307,36 +313,35 @@ func (r *Rows) null(n *node) error {
 	return r.fits(r.columns[n.leaf])
 }
 
-// fits refuses rows that are too long.
+// fits returns an error if the row is too long.
 func (r *Rows) fits(c *column) error {
 	if r.o.Max > 0 && len(r.out)-r.start > r.o.Max {
-		return r.wrong(c, refusal.Reason(refusal.ErrUnsupported, "a record longer than %d bytes", r.o.Max))
+		return r.errorAt(c, refusal.Reason(refusal.ErrUnsupported, "the record is longer than %d bytes", r.o.Max))
 	}
 	return nil
 }
 
-// entry checks that all columns of a group agree on where a row and an
-// element begin.
+// entry checks that a row or an element begins in this column as in the other
+// columns of the group.
 func (r *Rows) entry(c *column, rep int) error {
 	if !c.more || c.rep != rep {
-		return r.wrong(c, refusal.Reason(refusal.ErrMalformed, "the column has another number of rows or elements than those beside it"))
+		return r.errorAt(c, refusal.Reason(refusal.ErrMalformed, "the column has a different number of rows or elements than the other columns"))
 	}
 	return nil
 }
 
-// pass goes over the entry that each column below a node has for what is not
-// there.
+// pass consumes the entry that each column below a null node has.
 func (r *Rows) pass(n *node, rep int) error {
 	for _, c := range r.columns[n.leaf : n.leaf+n.leaves] {
 		err := r.entry(c, rep)
 		if err == nil && c.def >= n.maxDef {
-			err = r.wrong(c, refusal.Reason(refusal.ErrMalformed, "the column has a value where the group is null"))
+			err = r.errorAt(c, refusal.Reason(refusal.ErrMalformed, "the column has a value where the group is null"))
 		}
 		if err != nil {
 			return err
 		}
 		if err := c.advance(); err != nil {
-			return r.wrong(c, err)
+			return r.errorAt(c, err)
 		}
 	}
 	return nil
@@ -349,87 +354,18 @@ func (r *Rows) leaf(n *node, rep int) error {
 		return err
 	}
 	if c.def != n.maxDef {
-		return r.wrong(c, refusal.Reason(refusal.ErrMalformed, "the column has no value where the group is there"))
+		return r.errorAt(c, refusal.Reason(refusal.ErrMalformed, "the column has no value where the group is not null"))
 	}
 	v, err := c.values.next()
 	if err != nil {
-		return r.wrong(c, err)
+		return r.errorAt(c, err)
 	}
 	r.value(c, v)
 	if err := r.fits(c); err != nil {
 		return err
 	}
 	if err := c.advance(); err != nil {
-		return r.wrong(c, err)
+		return r.errorAt(c, err)
 	}
 	return nil
-}
-
-// value appends a value as JSON. What JSON does not have is noted as bad.
-func (r *Rows) value(c *column, v value) {
-	switch n := c.leaf; n.typ {
-	case typeBoolean:
-		r.out = strconv.AppendBool(r.out, v.bits&1 == 1)
-	case typeInt32:
-		if n.unsigned {
-			r.out = strconv.AppendUint(r.out, uint64(uint32(v.bits)), 10)
-			return
-		}
-		r.out = strconv.AppendInt(r.out, int64(int32(v.bits)), 10)
-	case typeInt64:
-		if n.unsigned {
-			r.out = strconv.AppendUint(r.out, v.bits, 10)
-			return
-		}
-		r.out = strconv.AppendInt(r.out, int64(v.bits), 10)
-	case typeFloat:
-		r.float(c, float64(math.Float32frombits(uint32(v.bits))), 32)
-	case typeDouble:
-		r.float(c, math.Float64frombits(v.bits), 64)
-	default:
-		if !utf8.Valid(v.text) {
-			r.note(c, refusal.Reason(refusal.ErrMalformed, "the text is not UTF-8"))
-			v.text = nil
-		}
-		r.out = appendString(r.out, v.text)
-	}
-}
-
-func (r *Rows) float(c *column, f float64, size int) {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		r.note(c, refusal.Reason(refusal.ErrMalformed, "%v is no number that JSON has", f))
-		f = 0
-	}
-	r.out = strconv.AppendFloat(r.out, f, 'g', -1, size)
-}
-
-// note keeps the first thing that is wrong with the values of a row.
-func (r *Rows) note(c *column, err error) {
-	if r.bad == nil {
-		r.bad = r.wrong(c, err)
-	}
-}
-
-// appendString appends a JSON string.
-func appendString[T []byte | string](dst []byte, s T) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(append(dst, s[start:i]...), '\\')
-		start = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, c)
-		case '\n':
-			dst = append(dst, 'n')
-		default:
-			const hex = "0123456789abcdef"
-			dst = append(dst, 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(append(dst, s[start:]...), '"')
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// Physical types.
+// The physical types of columns.
 const (
 	typeBoolean   = 0
 	typeInt32     = 1
@@ -15,34 +15,35 @@ const (
 	typeFloat     = 4
 	typeDouble    = 5
 	typeByteArray = 6
-	typeGroup     = -1 // a group has none
+	typeGroup     = -1 // not in files: the node is a group
 )
 
-// Repetitions.
+// The repetitions of columns and groups.
 const (
 	required = 0
 	optional = 1
 	repeated = 2
 )
 
-// node is a column, or a group of such.
+// node is a column or a group of the schema.
 type node struct {
 	name       string
-	parent     *node // nil of the root
+	parent     *node // nil in the root
 	typ        int32 // a physical type, or typeGroup
 	repetition int32
-	list       bool // the group is a list, of its only child
+	list       bool // the group is a list with a single child
 	unsigned   bool
 	decimal    bool
-	maxDef     int // definition level of a value that is there
-	maxRep     int // repetition level of a further element of the innermost list
+	maxDef     int // definition level of a value that is not null
+	maxRep     int // repetition level of all but the first element of the innermost list
 	children   []*node
-	leaf       int // its own place among the leaves, or that of its first one
-	leaves     int // how many it has
+	leaf       int // index of the column, or of the first column of the group, in File.leaves
+	leaves     int // number of columns in the node
 }
 
-// path is the name with those of the groups that it is in. It is not kept,
-// because a long name above many columns would be kept as often.
+// path returns the name of the node after those of its groups. The path is not
+// stored, because the long name of a group of many columns would be stored as
+// many times.
 func (n *node) path() string {
 	if n.parent == nil || n.parent.parent == nil {
 		return n.name
@@ -50,8 +51,8 @@ func (n *node) path() string {
 	return n.parent.path() + "." + n.name
 }
 
-// schema reads the list of SchemaElements, which is the tree in depth first
-// order.
+// schema reads the list of SchemaElements, which is the tree of nodes in
+// depth-first order.
 func (f *File) schema(t *thrift) {
 	var all []*node
 	var counts []int32
@@ -65,7 +66,7 @@ func (f *File) schema(t *thrift) {
 		return
 	}
 	if f.root != nil || len(all) == 0 {
-		t.malformed("%d schema elements; there must be one list of some", len(all))
+		t.malformed("the file must have one schema, but this list has %d elements", len(all))
 		return
 	}
 	all[0].repetition, all[0].name = required, ""
@@ -79,48 +80,40 @@ func (f *File) schema(t *thrift) {
 // element reads a SchemaElement.
 func (t *thrift) element() (n *node, children int32) {
 	n = &node{typ: typeGroup, leaf: -1}
-	t.fields(func(id int16, kind byte) {
-		switch {
-		case id == 1 && t.is(kind, thriftI32):
-			n.typ = t.i32()
-		case id == 3 && t.is(kind, thriftI32):
-			n.repetition = t.i32()
-		case id == 4 && t.is(kind, thriftBinary):
-			n.name = string(t.binary())
-		case id == 5 && t.is(kind, thriftI32):
-			children = t.i32()
-		case id == 6 && t.is(kind, thriftI32):
-			n.converted(t.i32())
-		case id == 10 && t.is(kind, thriftStruct):
+	t.structure(
+		t.int32(1, &n.typ),
+		t.int32(3, &n.repetition),
+		field{4, thriftBinary, func(byte) { n.name = string(t.binary()) }},
+		t.int32(5, &children),
+		field{6, thriftI32, func(byte) { n.converted(t.i32()) }},
+		field{10, thriftStruct, func(byte) {
 			t.fields(func(id int16, kind byte) {
 				n.logical(id)
 				t.skip(kind)
 			})
-		case t.err == nil:
-			t.skip(kind)
-		}
-	})
+		}},
+	)
 	if !utf8.ValidString(n.name) {
 		t.malformed("the name of a column is not UTF-8")
 	}
 	return n, children
 }
 
-// converted notes what a ConvertedType says that matters here.
+// converted applies a ConvertedType.
 func (n *node) converted(c int32) {
 	n.list = n.list || c == 3
 	n.decimal = n.decimal || c == 5
 	n.unsigned = n.unsigned || c >= 11 && c <= 14
 }
 
-// logical does it for a member of the union LogicalType; unsigned numbers have
-// a converted type besides.
+// logical applies a member of the union LogicalType. Unsigned integers also have
+// a ConvertedType.
 func (n *node) logical(id int16) {
 	n.list = n.list || id == 3
 	n.decimal = n.decimal || id == 5
 }
 
-// builder makes a tree of the elements that are left.
+// builder makes a tree of the remaining elements.
 type builder struct {
 	f      *File
 	t      *thrift
@@ -128,7 +121,7 @@ type builder struct {
 	counts []int32
 }
 
-// tree takes the next element and all below it.
+// tree returns the next element with all elements below it.
 func (b *builder) tree(parent *node, depth int) *node {
 	if len(b.all) == 0 || depth > maxDepth {
 		b.t.malformed("the schema ends too early or is more than %d deep", maxDepth)
@@ -137,7 +130,7 @@ func (b *builder) tree(parent *node, depth int) *node {
 	n, children := b.all[0], b.counts[0]
 	b.all, b.counts = b.all[1:], b.counts[1:]
 	if n.repetition > repeated {
-		b.t.malformed("column %q is of the unknown repetition %d", n.name, n.repetition)
+		b.t.malformed("column %q has the unknown repetition %d", n.name, n.repetition)
 	}
 	if parent != nil {
 		n.inherit(parent)
@@ -145,7 +138,7 @@ func (b *builder) tree(parent *node, depth int) *node {
 	n.leaf = len(b.f.leaves)
 	if n.typ != typeGroup {
 		if children > 0 || parent == nil {
-			b.t.malformed("column %q has a type and children, or no group", n.path())
+			b.t.malformed("column %q has children or is not in a group", n.path())
 		}
 		b.f.leaves = append(b.f.leaves, n)
 		n.leaves = 1
@@ -159,6 +152,7 @@ func (b *builder) tree(parent *node, depth int) *node {
 	return n
 }
 
+// inherit computes the levels of a node from those of its parent.
 func (n *node) inherit(parent *node) {
 	n.parent, n.maxDef, n.maxRep = parent, parent.maxDef, parent.maxRep
 	if n.repetition != required {
@@ -176,21 +170,21 @@ func (b *builder) group(n, parent *node) {
 	case n.leaves == 0:
 		b.t.malformed("group %q is empty", n.path())
 	case n.list && (len(n.children) != 1 || n.children[0].repetition != repeated):
-		b.t.malformed("list %q has not one repeated child", n.path())
+		b.t.malformed("list %q must have exactly one child, a repeated child", n.path())
 	}
 	seen := make(map[string]bool, len(n.children))
 	for _, c := range n.children {
 		if c != nil && seen[c.name] {
-			b.t.malformed("two columns of the name %q", c.path())
+			b.t.malformed("two columns have the name %q", c.path())
 		} else if c != nil {
 			seen[c.name] = true
 		}
 	}
 }
 
-// element is what a list has elements of: its repeated child, or the child of
-// that where it stands between. Source: LogicalTypes.md, with its rules for
-// older writers.
+// element returns the node of a list's elements. This is the repeated child of
+// the list, or the only child of the repeated child. Source: LogicalTypes.md,
+// including its rules for older writers.
 func (n *node) element() *node {
 	r := n.children[0]
 	if r.typ == typeGroup && len(r.children) == 1 && r.name != "array" && r.name != n.name+"_tuple" {
@@ -199,7 +193,7 @@ func (n *node) element() *node {
 	return r
 }
 
-// supported says whether all below a node can be read.
+// supported returns an error if a column below a node cannot be read.
 func (f *File) supported(n *node) error {
 	for _, leaf := range f.leaves[n.leaf : n.leaf+n.leaves] {
 		ok := !leaf.decimal

@@ -23,12 +23,12 @@ const (
 	thriftStruct = 12
 )
 
-// maxDepth bounds the nesting of what is read, here and in schemas.
+// maxDepth is the greatest depth of nested values, and of schemas.
 const maxDepth = 32
 
-// thrift reads Thrift's compact protocol. The first error stays, and from then
-// on everything is zero. No length is believed that is more than what is left.
-// Source: thrift-compact-protocol.md.
+// thrift reads Thrift's compact protocol. After the first error, which it keeps,
+// all methods return zero values. Each length is compared with the number of
+// bytes left. Source: thrift-compact-protocol.md.
 type thrift struct {
 	data  []byte
 	depth int
@@ -43,7 +43,7 @@ func (t *thrift) malformed(format string, args ...any) {
 
 func (t *thrift) take(n uint64) []byte {
 	if t.err == nil && n > uint64(len(t.data)) {
-		t.err = refusal.Reason(io.ErrUnexpectedEOF, "%d bytes announced, %d left", n, len(t.data))
+		t.err = refusal.Reason(io.ErrUnexpectedEOF, "%d bytes are announced, but only %d are left", n, len(t.data))
 	}
 	if t.err != nil {
 		return nil
@@ -66,10 +66,10 @@ func (t *thrift) uvarint() uint64 {
 	case t.err != nil:
 		return 0
 	case n < 0:
-		t.malformed("a number of more than 64 bits")
+		t.malformed("a number has more than 64 bits")
 		return 0
 	case n == 0:
-		t.err = refusal.Reason(io.ErrUnexpectedEOF, "a number is cut short")
+		t.err = refusal.Reason(io.ErrUnexpectedEOF, "a number is truncated")
 		return 0
 	}
 	t.data = t.data[n:]
@@ -80,32 +80,87 @@ func (t *thrift) varint() int64 { return zigzag(t.uvarint()) }
 
 func zigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
-// i32 is a number that must fit an int32 and not be negative.
+// i32 reads an integer that must be from 0 to 2^31-1.
 func (t *thrift) i32() int32 {
 	n := t.varint()
 	if n < 0 || n > 1<<31-1 {
-		t.malformed("%d is not from 0 to 2^31-1", n)
+		t.malformed("the number %d is not from 0 to 2^31-1", n)
 		return 0
 	}
 	return int32(n)
 }
 
-// i64 is a number that must not be negative.
+// i64 reads an integer that must not be negative.
 func (t *thrift) i64() int64 {
 	n := t.varint()
 	if n < 0 {
-		t.malformed("%d is negative", n)
+		t.malformed("the number %d is negative", n)
 	}
 	return max(0, n)
 }
 
 func (t *thrift) binary() []byte { return t.take(t.uvarint()) }
 
-// fields calls field for each field of a struct; what field does not read, it
-// must skip.
+// field describes a field of a struct to read.
+type field struct {
+	id   int16
+	kind byte // the type that the field must have; 0 allows any type
+	read func(kind byte)
+}
+
+// structure reads a struct. It calls read for each field that is in the list,
+// and skips all others.
+func (t *thrift) structure(list ...field) {
+	t.fields(func(id int16, kind byte) {
+		for _, f := range list {
+			if f.id != id {
+				continue
+			}
+			if f.kind == 0 || t.is(kind, f.kind) {
+				f.read(kind)
+			}
+			return
+		}
+		t.skip(kind)
+	})
+}
+
+// int32 is a field that is read into dst.
+func (t *thrift) int32(id int16, dst *int32) field {
+	return field{id, thriftI32, func(byte) { *dst = t.i32() }}
+}
+
+// int64 is a field that is read into dst.
+func (t *thrift) int64(id int16, dst *int64) field {
+	return field{id, thriftI64, func(byte) { *dst = t.i64() }}
+}
+
+// nested is a field that holds a struct.
+func (t *thrift) nested(id int16, list ...field) field {
+	return field{id, thriftStruct, func(byte) { t.structure(list...) }}
+}
+
+// structs is a field that holds a list of structs. It calls read for each.
+func (t *thrift) structs(id int16, read func()) field {
+	return field{id, thriftList, func(byte) {
+		t.list(func(kind byte) {
+			if t.is(kind, thriftStruct) {
+				read()
+			}
+		})
+	}}
+}
+
+// unsupported is a field that must be absent.
+func (t *thrift) unsupported(id int16, reason string) field {
+	return field{id, 0, func(byte) { t.err = refusal.Reason(refusal.ErrUnsupported, "%s", reason) }}
+}
+
+// fields calls field for each field of a struct. field must read or skip the
+// value.
 func (t *thrift) fields(field func(id int16, kind byte)) {
 	if t.depth++; t.depth > maxDepth {
-		t.malformed("structures nested more than %d deep", maxDepth)
+		t.malformed("structures are nested deeper than %d", maxDepth)
 	}
 	defer func() { t.depth-- }()
 	id := int16(0)
@@ -115,17 +170,21 @@ func (t *thrift) fields(field func(id int16, kind byte)) {
 		if head == 0 || t.err != nil {
 			return
 		}
+		// The upper four bits are the difference to the previous id. If they are
+		// zero, the id follows.
 		if delta := int16(head >> 4); delta > 0 {
 			id += delta
 		} else {
 			id = int16(t.varint())
 		}
-		field(id, kind)
+		if t.err == nil {
+			field(id, kind)
+		}
 	}
 }
 
-// list calls item for each element of a list or set, each of which has at
-// least a byte.
+// list calls item for each element of a list or set. An element has at least
+// one byte, which bounds the number of elements.
 func (t *thrift) list(item func(kind byte)) {
 	head := t.byte()
 	n := uint64(head >> 4)
@@ -133,22 +192,22 @@ func (t *thrift) list(item func(kind byte)) {
 		n = t.uvarint()
 	}
 	if n > uint64(len(t.data)) {
-		t.take(n) // says so
+		t.take(n) // sets the error
 	}
 	for ; n > 0 && t.err == nil; n-- {
 		item(head & 15)
 	}
 }
 
-// is checks the type of a field before it is read.
+// is reports whether a field has the wanted type. If not, it sets the error.
 func (t *thrift) is(kind, want byte) bool {
 	if kind != want {
-		t.malformed("a field of type %d where %d is due", kind, want)
+		t.malformed("a field has type %d, want %d", kind, want)
 	}
 	return t.err == nil
 }
 
-// skip passes over a value. Booleans of a struct are in their field's head.
+// skip discards a value. A boolean field of a struct has its value in its type.
 func (t *thrift) skip(kind byte) {
 	switch kind {
 	case thriftTrue, thriftFalse:
@@ -161,26 +220,27 @@ func (t *thrift) skip(kind byte) {
 	case thriftBinary:
 		t.binary()
 	case thriftList, thriftSet:
-		t.nested(func() { t.list(t.skipItem) })
+		t.deeper(func() { t.list(t.skipItem) })
 	case thriftMap:
-		t.nested(t.skipMap)
+		t.deeper(t.skipMap)
 	case thriftStruct:
 		t.fields(func(_ int16, kind byte) { t.skip(kind) })
 	default:
-		t.malformed("no type has the number %d", kind)
+		t.malformed("unknown type %d of a value", kind)
 	}
 }
 
-func (t *thrift) nested(f func()) {
+// deeper calls f one level of nesting deeper.
+func (t *thrift) deeper(f func()) {
 	if t.depth++; t.depth > maxDepth {
-		t.malformed("lists nested more than %d deep", maxDepth)
+		t.malformed("lists are nested deeper than %d", maxDepth)
 		return
 	}
 	f()
 	t.depth--
 }
 
-// skipItem passes over an element, for which booleans have a byte.
+// skipItem discards an element of a list or map. Here a boolean takes one byte.
 func (t *thrift) skipItem(kind byte) {
 	if kind == thriftTrue || kind == thriftFalse {
 		kind = thriftByte
@@ -195,7 +255,7 @@ func (t *thrift) skipMap() {
 	}
 	kinds := t.byte()
 	if n > uint64(len(t.data)) {
-		t.take(n) // says so
+		t.take(n) // sets the error
 	}
 	for ; n > 0 && t.err == nil; n-- {
 		t.skipItem(kinds >> 4)

@@ -113,9 +113,11 @@ func apply(word string, rules []rule) string {
 	return word
 }
 
-func positive(stem string) bool  { return measure(stem) > 0 }
-func aboveOne(stem string) bool  { return measure(stem) > 1 }
-func beforeIon(stem string) bool { return aboveOne(stem) && strings.ContainsRune("st", rune(stem[len(stem)-1])) }
+func positive(stem string) bool { return measure(stem) > 0 }
+func aboveOne(stem string) bool { return measure(stem) > 1 }
+func beforeIon(stem string) bool {
+	return aboveOne(stem) && strings.ContainsRune("st", rune(stem[len(stem)-1]))
+}
 
 var plurals = []rule{{"sses", "ss", nil}, {"ies", "i", nil}, {"ss", "ss", nil}, {"s", "", nil}}
 

@@ -1,5 +1,8 @@
-// Package refusal defines the errors of parsers: the kind of a refusal, the byte
-// offset, and the tensor.
+// Package refusal defines the errors that parsers return for bad input: the
+// kind of the fault, its byte offset and the tensor concerned.
+//
+// Parsers call Malformed, Unsupported and Truncated. Their callers test the
+// kind with errors.Is.
 package refusal
 
 import (
@@ -8,20 +11,22 @@ import (
 	"io"
 )
 
-// The kinds of refusal; the third is io.ErrUnexpectedEOF for an input that
-// ends too early. Errors that match none of the three come from the reader.
+// The kinds of refusal. A third kind is io.ErrUnexpectedEOF, for input that
+// ends too early. An error that matches no kind comes from the
+// underlying reader.
 var (
-	ErrMalformed   = errors.New("malformed")
-	ErrUnsupported = errors.New("unsupported")
+	ErrMalformed   = errors.New("malformed")   // the input breaks the rules of its format
+	ErrUnsupported = errors.New("unsupported") // the format allows the input, but this module does not read it
 )
 
-// Error is a refusal and the place that caused it.
+// Error is a refusal together with its position.
 type Error struct {
-	Offset int64  // of the byte in the file
-	Tensor string // its name, "" when it is not about one
-	Err    error  // what was wrong, of one of the kinds above, or the reader's error
+	Offset int64  // Offset is the byte offset in the file.
+	Tensor string // Tensor is the tensor's name, or "" if the fault concerns no single tensor.
+	Err    error  // Err is the reason, which matches one of the kinds, or the reader's error.
 }
 
+// Error returns the reason followed by the position.
 func (e *Error) Error() string {
 	if e.Tensor != "" {
 		return fmt.Sprintf("%v: byte %d, tensor %q", e.Err, e.Offset, e.Tensor)
@@ -29,9 +34,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%v: byte %d", e.Err, e.Offset)
 }
 
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
-// reason is a sentence that is also of a kind.
+// reason is an error with a text of its own that unwraps to its kind.
 type reason struct {
 	kind error
 	text string
@@ -40,29 +46,31 @@ type reason struct {
 func (r *reason) Error() string { return r.text }
 func (r *reason) Unwrap() error { return r.kind }
 
-// Reason makes an error that reads as the sentence alone and that errors.Is
-// finds to be of the kind.
+// Reason returns an error whose text is the formatted sentence alone and that
+// errors.Is matches with kind.
 func Reason(kind error, format string, args ...any) error {
 	return &reason{kind, fmt.Sprintf(format, args...)}
 }
 
-// Malformed says that the byte at off breaks the format's rules.
+// Malformed returns an *Error: the byte at off breaks the rules of the format.
 func Malformed(off int64, tensor, format string, args ...any) error {
 	return &Error{off, tensor, Reason(ErrMalformed, format, args...)}
 }
 
-// Unsupported says that the byte at off begins something which is allowed by
-// the format but not read here.
+// Unsupported returns an *Error: the byte at off begins something that the
+// format allows but this module does not read.
 func Unsupported(off int64, tensor, format string, args ...any) error {
 	return &Error{off, tensor, Reason(ErrUnsupported, format, args...)}
 }
 
-// Truncated says that the input ends before what was announced at off.
+// Truncated returns an *Error: the input ends before the bytes that the byte at
+// off announces.
 func Truncated(off int64, tensor, format string, args ...any) error {
 	return &Error{off, tensor, Reason(io.ErrUnexpectedEOF, format, args...)}
 }
 
-// Named adds a tensor's name to an *Error that does not know it.
+// Named returns err with a tensor's name, if err is an *Error without one. It
+// returns any other error unchanged.
 func Named(err error, name string) error {
 	if e, ok := err.(*Error); ok && e.Tensor == "" {
 		return &Error{Offset: e.Offset, Tensor: name, Err: e.Err}

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/safetensors"
 )
 
-// file is a header of any text, and so many bytes of data.
+// file returns a file with the given header and data bytes of data.
 func file(header string, data int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	b = append(b, header...)
@@ -25,12 +25,12 @@ func file(header string, data int) []byte {
 	return b
 }
 
-// length is a file that is only a header length, and what follows it.
+// length returns a file that consists of a header length and rest.
 func length(n uint64, rest string) []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, n), rest...)
 }
 
-// tensor is one entry of a header.
+// entryOf returns one entry of a header.
 func entryOf(name, dt, shape string, begin, end int) string {
 	return fmt.Sprintf(`"%s":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, name, dt, shape, begin, end)
 }
@@ -40,10 +40,10 @@ func read(b []byte) error {
 	return err
 }
 
-// mark stands in a header where the error is due.
+// mark stands in a header at the offset of the expected error.
 const mark = "¦"
 
-// row makes the file of a header that holds a mark.
+// row returns a row for a header that contains a mark.
 func row(name, header string, data int, kind error, tensor string) refusaltest.Bad {
 	at := strings.Index(header, mark)
 	return refusaltest.Bad{
@@ -52,13 +52,13 @@ func row(name, header string, data int, kind error, tensor string) refusaltest.B
 	}
 }
 
-// in makes the row of a header that holds one entry, of tensor "a" with four
+// in returns a row for a header with a single entry, of tensor "a", and four
 // bytes of data.
 func in(name, entry string) refusaltest.Bad {
 	return row(name, `{"a":`+entry+`}`, 4, refusal.ErrMalformed, "a")
 }
 
-// raw makes the row of a file that needs no mark.
+// raw returns a row for the bytes of a file.
 func raw(name string, b []byte, kind error, offset int64) refusaltest.Bad {
 	return refusaltest.Bad{Name: name, Bytes: b, Kind: kind, Offset: offset}
 }
@@ -162,10 +162,11 @@ func TestBadObjects(t *testing.T) {
 	}, read)
 }
 
-// blame puts the mark on a tensor's entry.
+// blame puts a mark at the start of a tensor's entry.
 func blame(entry string) string { return strings.Replace(entry, ":{", ":"+mark+"{", 1) }
 
-// zeroSized is n entries of no bytes, "z0" onwards, where the data begins.
+// zeroSized returns n entries of tensors without elements, named from "z0", at
+// the start of the data.
 func zeroSized(n int) string {
 	list := make([]string, n)
 	for i := range list {
@@ -259,7 +260,7 @@ func TestBadRanges(t *testing.T) {
 	refusaltest.Run(t, rows, read)
 }
 
-// small is a file with a bit of everything.
+// small returns a file with metadata and tensors of several kinds.
 func small() []byte {
 	return file(`{"__metadata__":{"a\n":"\u00e9"},`+entryOf("w", "F16", "[2,3]", 0, 12)+","+
 		entryOf("e", "F32", "[0,5]", 12, 12)+","+entryOf("s", "U8", "[]", 12, 13)+"}  ", 13)
@@ -281,8 +282,8 @@ func TestEveryTrailingByteIsRefused(t *testing.T) {
 	}
 }
 
-// A file that is shorter than it was said to be, as when it is cut while it
-// is read.
+// TestFileShrinks reads files that are shorter than the size given, such as a
+// file that is truncated while it is read.
 func TestFileShrinks(t *testing.T) {
 	whole := small()
 	header := len(whole) - 13

@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/internal/fixture"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// fixtures are all files of the shared fixtures that hold safetensors.
+// fixtures returns the paths of all safetensors files of the shared fixtures.
 func fixtures(t testing.TB) []string {
 	var list []string
 	for _, pattern := range []string{"*/*/*.safetensors", "*/*/*/*.safetensors"} {
@@ -28,8 +29,8 @@ func fixtures(t testing.TB) []string {
 	return list
 }
 
-// Whatever the reference wrote is written again, byte by byte, from its
-// tensors in any order.
+// TestHeaderIsTheReferences checks that Header restores the header of each file
+// that the reference implementation wrote, given the tensors in any order.
 func TestHeaderIsTheReferences(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, path := range fixtures(t) {
@@ -67,7 +68,7 @@ func TestFixtureDigests(t *testing.T) {
 			f := mustRead(t, fixture.Read(t, "fixtures", test.file, "model.safetensors"))
 			got := map[string]string{}
 			for _, x := range f.Tensors {
-				sum := sha256.Sum256(dataOf(t, &x))
+				sum := sha256.Sum256(refusaltest.DataOf(t, &x))
 				got[x.Name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 			}
 			want := map[string]string{}

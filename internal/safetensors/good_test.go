@@ -1,54 +1,37 @@
 package safetensors_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/safetensors"
-	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// dtypes are all that the format has, with the bits of an element.
+// dtypes maps every dtype of the format to the size of an element in bits.
 var dtypes = map[dtype.Type]int64{
 	"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
 	"F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
 	"C64": 64, "F64": 64, "I64": 64, "U64": 64,
 }
 
-// mustRead reads a file that must be read.
+// mustRead reads a file and requires that it is valid.
 func mustRead(t testing.TB, b []byte) *safetensors.File {
 	t.Helper()
-	var f *safetensors.File
-	require.NoError(t, refusaltest.Lawful(t, len(b), func() (err error) {
-		f, err = safetensors.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	}))
+	f, err := refusaltest.Read(t, b, safetensors.Read)
+	require.NoError(t, err)
 	for _, x := range f.Tensors {
-		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], dataOf(t, &x), x.Name)
+		require.Equal(t, b[x.Offset:x.Offset+x.Bytes()], refusaltest.DataOf(t, &x), x.Name)
 	}
 	return f
 }
 
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	data := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, data, 0), x.Name)
-	n, err := x.Data.ReadAt(make([]byte, 1), x.Bytes())
-	require.Zero(t, n, x.Name)
-	require.Equal(t, io.EOF, err, "data of %q ends with the tensor", x.Name)
-	return data
-}
-
-// summary is what a file holds, in the order of its data, with offsets that
-// count from the data's begin.
+// summary describes the tensors of a file in the order of their data. Offsets
+// count from begin.
 func summary(f *safetensors.File, begin int) []string {
 	list := []string{}
 	for _, x := range f.Tensors {
@@ -106,14 +89,15 @@ func TestMetadata(t *testing.T) {
 
 func TestEveryDType(t *testing.T) {
 	for dt, bits := range dtypes {
-		n := int(bits) // eight elements take as many bytes
+		n := int(bits) // the bits of one element are the bytes of eight
 		f := mustRead(t, file("{"+entryOf("a", string(dt), "[2,4]", 0, n)+"}", n))
 		require.Equal(t, dt, f.Tensors[0].DType)
 		require.EqualValues(t, n, f.Tensors[0].Bytes())
 	}
 }
 
-// manyTensors is a file of n tensors of two elements, named as layers are.
+// manyTensors returns a file of n tensors of two elements, named like the
+// weights of layers.
 func manyTensors(n int) []byte {
 	var header strings.Builder
 	header.WriteByte('{')
@@ -141,7 +125,8 @@ func BenchmarkReadTenThousand(b *testing.B) {
 	}
 }
 
-// The headers that ask for the most memory: many tensors, dimensions, names.
+// TestAllocation reads the headers that need the most memory: many tensors,
+// dimensions or names.
 func TestAllocation(t *testing.T) {
 	for name, header := range map[string]string{
 		"tensors":    "{" + zeroSized(30_000) + "}",
@@ -153,12 +138,12 @@ func TestAllocation(t *testing.T) {
 	} {
 		b := file(header, 0)
 		if err := refusaltest.Lawful(t, len(b), func() error { return read(b) }); err != nil {
-			require.Less(t, len(err.Error()), 1000, "%s: a long list is not repeated whole", name)
+			require.Less(t, len(err.Error()), 1000, "%s: the error quotes a long list whole", name)
 		}
 	}
 }
 
-// pairs is n members with short names.
+// pairs returns n members with short names.
 func pairs(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -1,10 +1,12 @@
-// Package safetensors reads and writes the safetensors format: a u64 header
-// length, a JSON header, and the tensors' bytes without holes.
+// Package safetensors reads and writes the safetensors format: a 64-bit header
+// length, a JSON header, and the data of the tensors without gaps.
 //
-// The rules are those of the reference implementation (safetensors 0.8, Rust)
-// and a few of our own, all stricter: names and fields may stand once, fields
-// other than dtype, shape and data_offsets are refused, and so are lone
-// surrogates.
+// Read returns the tensors of a file, and Header the bytes in front of the data
+// of a new file.
+//
+// The rules are those of the reference implementation (safetensors 0.8, Rust).
+// This package is stricter in that it also refuses duplicate names and fields,
+// fields other than dtype, shape and data_offsets, and lone surrogates.
 package safetensors
 
 import (
@@ -22,23 +24,23 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// MaxHeader is the reference's bound on the header's length in bytes.
+// MaxHeader is the reference's limit on the length of the header in bytes.
 const MaxHeader = 100_000_000
 
-// prefix is the length of the length.
+// prefix is the size in bytes of the header length.
 const prefix = 8
 
-// metadataName is the one name in the header that is no tensor's.
+// metadataName is the only name in the header that does not name a tensor.
 const metadataName = "__metadata__"
 
 // File is the header of a safetensors file.
 type File struct {
-	Tensors  []tensor.Tensor // in the order of their data
-	Metadata map[string]string
+	Tensors  []tensor.Tensor   // in the order of their data in the file
+	Metadata map[string]string // the strings under __metadata__
 }
 
-// Read reads the header of a file of size bytes and checks all of it; no
-// tensor's data is touched.
+// Read reads and checks the header of a file of size bytes. It does not read
+// the data of the tensors.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	header, err := readHeader(r, size)
 	if err != nil {
@@ -61,10 +63,11 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// readHeader believes the length only when the file has as many bytes.
+// readHeader checks the length against the size of the file before it allocates
+// memory for the header.
 func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	if size < prefix {
-		return nil, refusal.Truncated(size, "", "file of %d bytes is too short for a header length", size)
+		return nil, refusal.Truncated(size, "", "the file of %d bytes is too short for a header length", size)
 	}
 	var b [prefix]byte
 	if err := bounded.ReadFull(r, b[:], 0); err != nil {
@@ -73,21 +76,22 @@ func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	n := binary.LittleEndian.Uint64(b[:])
 	switch {
 	case n > MaxHeader:
-		return nil, refusal.Malformed(0, "", "header length %d is over the format's limit of %d", n, MaxHeader)
+		return nil, refusal.Malformed(0, "", "the header length %d exceeds the format's limit of %d", n, MaxHeader)
 	case int64(n) > size-prefix:
-		return nil, refusal.Truncated(0, "", "header of %d bytes announced, %d left", n, size-prefix)
+		return nil, refusal.Truncated(0, "", "a header of %d bytes is announced, but only %d are left", n, size-prefix)
 	}
 	header := make([]byte, n)
 	if err := bounded.ReadFull(r, header, prefix); err != nil {
 		return nil, &refusal.Error{Offset: prefix, Err: err}
 	}
 	if n == 0 || header[0] != '{' {
-		return nil, refusal.Malformed(prefix, "", "header does not begin with '{'")
+		return nil, refusal.Malformed(prefix, "", "the header does not begin with '{'")
 	}
 	return header, nil
 }
 
-// entry is one tensor of the header; begin and end count from the data's start.
+// entry is one tensor of the header. begin and end count from the start of the
+// data.
 type entry struct {
 	name       string
 	dtype      dtype.Type
@@ -98,7 +102,7 @@ type entry struct {
 
 type parser struct {
 	json      *strictjson.Reader
-	data, end int64 // where the data begins and the file ends
+	data, end int64 // the file offsets of the data and of the end of the file
 	entries   []entry
 	metadata  map[string]string
 }
@@ -136,15 +140,16 @@ func (p *parser) readEntry(name string) error {
 		case "data_offsets":
 			err = p.readOffsets(&e)
 		default:
-			err = refusal.Malformed(p.json.Offset(), name, "unknown field %q", field)
+			err = refusal.Malformed(p.json.Offset(), name, "unknown field %q in the tensor's entry", field)
 		}
 		return err
 	})
 	if err != nil {
 		return refusal.Named(err, name)
 	}
+	// The three known fields are unique, so that three fields are all of them.
 	if fields != 3 {
-		return refusal.Malformed(e.at, name, "entry lacks one of dtype, shape, data_offsets")
+		return refusal.Malformed(e.at, name, "the entry lacks dtype, shape or data_offsets")
 	}
 	p.entries = append(p.entries, e)
 	return p.checkSize(&e)
@@ -163,28 +168,30 @@ func (p *parser) readOffsets(e *entry) error {
 		return err
 	}
 	if len(offsets) != 2 || offsets[0] > offsets[1] {
-		return refusal.Malformed(at, e.name, "data_offsets %s are not a begin and an end", brief(offsets))
+		return refusal.Malformed(at, e.name, "data_offsets %s are not a start and an end", brief(offsets))
 	}
 	e.begin, e.end = offsets[0], offsets[1]
 	return nil
 }
 
-// checkSize compares what the shape asks for with what the offsets give.
+// checkSize compares the size that shape and dtype give with the size that the
+// offsets give.
 func (p *parser) checkSize(e *entry) error {
 	if e.dtype.Bits() == 0 {
-		return refusal.Unsupported(e.at, e.name, "dtype %q is not one of the format's", e.dtype)
+		return refusal.Unsupported(e.at, e.name, "unknown dtype %q", e.dtype)
 	}
 	want, ok := e.dtype.Bytes(e.shape)
 	if !ok {
-		return refusal.Malformed(e.at, e.name, "shape %s of %s has no valid size", brief(e.shape), e.dtype)
+		return refusal.Malformed(e.at, e.name, "the size of shape %s with dtype %s overflows or is not a whole number of bytes", brief(e.shape), e.dtype)
 	}
 	if have := e.end - e.begin; have != want {
-		return refusal.Malformed(e.at, e.name, "shape %s of %s takes %d bytes, data_offsets give %d", brief(e.shape), e.dtype, want, have)
+		return refusal.Malformed(e.at, e.name, "shape %s with dtype %s takes %d bytes, but data_offsets give %d", brief(e.shape), e.dtype, want, have)
 	}
 	return nil
 }
 
-// brief writes a list of numbers, of which a file may hold millions.
+// brief formats at most eight numbers of a list. A file may contain a list of
+// millions.
 func brief(list []int64) string {
 	if len(list) > 8 {
 		return fmt.Sprintf("%v… (%d in all)", list[:8], len(list))
@@ -192,8 +199,8 @@ func brief(list []int64) string {
 	return fmt.Sprint(list)
 }
 
-// place orders the entries by their data and checks that they cover it
-// exactly.
+// place sorts the entries by offset and checks that their data covers the file
+// exactly, without gaps and overlaps.
 func (p *parser) place() error {
 	slices.SortStableFunc(p.entries, func(a, b entry) int {
 		if a.begin != b.begin {
@@ -205,20 +212,20 @@ func (p *parser) place() error {
 	for _, e := range p.entries {
 		switch {
 		case e.begin > next:
-			return refusal.Malformed(e.at, e.name, "%d bytes before this tensor's data belong to none", e.begin-next)
+			return refusal.Malformed(e.at, e.name, "%d bytes before this tensor's data belong to no tensor", e.begin-next)
 		case e.begin < next:
-			return refusal.Malformed(e.at, e.name, "data overlaps another tensor's by %d bytes", next-e.begin)
+			return refusal.Malformed(e.at, e.name, "the tensor's data overlaps another tensor's by %d bytes", next-e.begin)
 		}
 		next = e.end
 	}
 	switch have := p.end - p.data; {
 	case next > have:
-		return refusal.Truncated(p.end, "", "tensors need %d bytes of data, the file has %d", next, have)
+		return refusal.Truncated(p.end, "", "the tensors need %d bytes of data, but the file has %d", next, have)
 	case next < have:
-		return refusal.Malformed(p.data+next, "", "%d bytes follow the last tensor", have-next)
+		return refusal.Malformed(p.data+next, "", "%d unexpected bytes follow the last tensor", have-next)
 	}
 	return nil
 }
 
-// maxSize keeps sums of sizes far from overflow.
+// maxSize bounds sums of sizes, so that adding one more size cannot overflow.
 const maxSize = math.MaxInt64 / 4

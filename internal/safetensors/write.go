@@ -14,11 +14,13 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// Header lays out a file as the reference writer does: tensors by dtype, of
-// which larger elements come first, then by name; the header padded with
-// spaces to 8 bytes. It returns the bytes in front of the data, the offset of each
-// tensor's data in the file (in the order given), and the file's length.
-// Name, DType and Shape are used of each tensor.
+// Header returns the bytes in front of the data of a new file, the offset of
+// each tensor's data in the file (in the order of tensors), and the size of the
+// file. It uses the Name, DType and Shape of each tensor.
+//
+// The layout is that of the reference writer: tensors sorted by dtype, larger
+// elements first, then by name, and the header padded with spaces to a multiple
+// of 8 bytes.
 func Header(tensors []tensor.Tensor, metadata map[string]string) (header []byte, offsets []int64, size int64, err error) {
 	if err := checkNames(tensors, metadata); err != nil {
 		return nil, nil, 0, err
@@ -43,7 +45,7 @@ func Header(tensors []tensor.Tensor, metadata map[string]string) (header []byte,
 		header = append(header, ' ')
 	}
 	if len(header)-prefix > MaxHeader {
-		return nil, nil, 0, refusal.Malformed(0, "", "header of %d tensors is over the format's limit", len(tensors))
+		return nil, nil, 0, refusal.Malformed(0, "", "the header of %d tensors exceeds the format's limit of %d bytes", len(tensors), MaxHeader)
 	}
 	binary.LittleEndian.PutUint64(header, uint64(len(header)-prefix))
 	for i := range offsets {
@@ -59,7 +61,7 @@ func writingOrder(tensors []tensor.Tensor) ([]int, error) {
 		order[i] = i
 		n, ok := tensors[i].DType.Bytes(tensors[i].Shape)
 		if total += n; !ok || total > maxSize || tensors[i].DType.Bits() == 0 {
-			return nil, refusal.Malformed(0, tensors[i].Name, "%s %v has no valid size", tensors[i].DType, tensors[i].Shape)
+			return nil, refusal.Malformed(0, tensors[i].Name, "the dtype %s is unknown, or the size of shape %v overflows or is not a whole number of bytes", tensors[i].DType, tensors[i].Shape)
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int {
@@ -69,8 +71,8 @@ func writingOrder(tensors []tensor.Tensor) ([]int, error) {
 	return order, nil
 }
 
-// dtypeRank is the place of each dtype in a file: the reverse of the order in
-// which the reference declares them.
+// dtypeRank is the rank of each dtype in a file: the reverse of the order in
+// which the reference declares the dtypes.
 var dtypeRank = ranks(
 	"U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16",
 	"F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F6_E3M2", "F6_E2M3", "F4", "BOOL",
@@ -84,22 +86,22 @@ func ranks(dtypes ...dtype.Type) map[dtype.Type]int {
 	return m
 }
 
-// checkNames refuses what could not be read again under the same names.
+// checkNames refuses names and metadata that a reader could not restore.
 func checkNames(tensors []tensor.Tensor, metadata map[string]string) error {
 	seen := make(map[string]struct{}, len(tensors))
 	for i := range tensors {
 		name := tensors[i].Name
 		if _, dup := seen[name]; dup {
-			return refusal.Malformed(0, name, "two tensors have this name")
+			return refusal.Malformed(0, name, "two tensors have the same name")
 		}
 		if !utf8.ValidString(name) || name == metadataName {
-			return refusal.Malformed(0, name, "a tensor cannot have this name")
+			return refusal.Malformed(0, name, "the name is reserved or not UTF-8")
 		}
 		seen[name] = struct{}{}
 	}
 	for k, v := range metadata {
 		if !utf8.ValidString(k) || !utf8.ValidString(v) {
-			return refusal.Malformed(0, "", "metadata %q is not UTF-8", k)
+			return refusal.Malformed(0, "", "the metadata %q is not UTF-8", k)
 		}
 	}
 	return nil
@@ -140,8 +142,8 @@ func appendEntry(dst []byte, t *tensor.Tensor, begin, end int64) []byte {
 	return fmt.Appendf(dst, `],"data_offsets":[%d,%d]}`, begin, end)
 }
 
-// appendString writes UTF-8 as serde_json does: only the quote, the backslash
-// and control characters escaped.
+// appendString appends s as a JSON string, escaped as serde_json does: only
+// quotes, backslashes and control characters.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, c := range []byte(s) {

@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// write makes a whole file of tensors whose data are bytes of their numbers.
+// write returns a file in which each byte of the i-th tensor's data is i+1.
 func write(t testing.TB, tensors []tensor.Tensor, metadata map[string]string) []byte {
 	t.Helper()
 	header, offsets, size, err := safetensors.Header(tensors, metadata)
@@ -44,7 +44,7 @@ func requireRoundTrip(t testing.TB, tensors []tensor.Tensor, metadata map[string
 		require.GreaterOrEqual(t, i, 0, got.Name)
 		require.Equal(t, tensors[i].DType, got.DType)
 		require.Equal(t, append([]int64{}, tensors[i].Shape...), append([]int64{}, got.Shape...))
-		for _, c := range dataOf(t, &got) {
+		for _, c := range refusaltest.DataOf(t, &got) {
 			require.Equal(t, byte(i+1), c, "data of %q", got.Name)
 		}
 	}
@@ -78,9 +78,9 @@ func TestWriteRoundTrips(t *testing.T) {
 	}
 }
 
-// The order in which safetensors 0.8.0 lays out one tensor of each dtype; of
-// the F6 ones its Python package writes none, they are in the order of the
-// Rust enumeration.
+// referenceOrder is the order in which safetensors 0.8.0 lays out one tensor of
+// each dtype. Its Python package writes no F6 dtypes. Their order is that of
+// the Rust enumeration.
 var referenceOrder = []dtype.Type{
 	"U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16",
 	"F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F6_E3M2", "F6_E2M3", "F4", "BOOL",
@@ -105,7 +105,8 @@ func TestWritingOrder(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// The header that safetensors 0.8.0 writes for this name, byte by byte.
+// TestEscapesAsTheReference compares with the header that safetensors 0.8.0
+// writes for this name.
 func TestEscapesAsTheReference(t *testing.T) {
 	const want = `{"a\"\\/\n` + "\x7f\u2028é" + `\u0001\b\f😀":{"dtype":"U8","shape":[],"data_offsets":[0,1]}} `
 	header, offsets, size, err := safetensors.Header([]tensor.Tensor{{Name: "a\"\\/\n\x7f\u2028é\x01\b\f😀", DType: "U8"}}, nil)
@@ -151,9 +152,10 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
-// A sum of sizes that passes 2^63 must not come out small again.
+// TestWriteSumOverflow checks that a sum of sizes beyond 2^63 does not wrap
+// around.
 func TestWriteSumOverflow(t *testing.T) {
-	const eighth = math.MaxInt64 / 8 // of bytes: the largest tensor that has a size in bits
+	const eighth = math.MaxInt64 / 8 // the largest size in bytes whose number of bits fits an int64
 	var tensors []tensor.Tensor
 	for i := range 40 {
 		tensors = append(tensors, tensor.Tensor{Name: strings.Repeat("a", i), DType: "U8", Shape: []int64{eighth}})

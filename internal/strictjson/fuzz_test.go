@@ -11,8 +11,8 @@ import (
 	"github.com/koala-go/sdk/internal/strictjson"
 )
 
-// FuzzJSON checks that Skip takes what encoding/json takes, but for what is
-// documented, and that strings and numbers are read as it reads them.
+// FuzzJSON checks that Skip accepts what encoding/json accepts, except for the
+// documented differences, and that strings and numbers have the same values.
 func FuzzJSON(f *testing.F) {
 	for _, text := range []string{
 		``, `{}`, `[1,2.5e-3,"x",true,false,null]`, `{"a":{"b":[]},"c":"\ud83d\ude00\n"}`, `"\ud800"`, `{"a":1,"a":2}`,

@@ -1,35 +1,34 @@
-// Package strictjson reads JSON as RFC 8259 defines it and forgives nothing:
-// no byte order mark, no duplicate names, no lone surrogates, exact letter case,
-// bounded nesting. Errors carry the byte offset.
+// Package strictjson reads JSON strictly as RFC 8259 defines it. It refuses
+// byte order marks, comments, duplicate names and lone surrogates, compares
+// names by exact letter case, and bounds nesting. Errors carry the byte offset.
+//
+// New returns a Reader, whose methods read one value each.
 package strictjson
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// maxNesting bounds the depth of JSON values that are skipped.
+// maxNesting is the greatest depth of the values that Skip and Value read.
 const maxNesting = 64
 
-// Reader reads one JSON text strictly, as RFC 8259 writes it: UTF-8 without a
-// byte order mark, no comments, no duplicate names in an object, no lone
-// surrogates. encoding/json forgives all of these, and letter case too.
+// Reader reads one JSON text strictly: UTF-8 without a byte order mark, no
+// comments, no duplicate names in an object, no lone surrogates. Unlike a
+// Reader, encoding/json accepts some of these, and ignores letter case too.
 type Reader struct {
 	data []byte
 	pos  int
 	base int64 // file offset of data[0]
 }
 
-// New returns a Reader of data, which begins at offset base of the file.
+// New returns a Reader of data. The offsets in its errors are those of a file
+// in which data begins at offset base.
 func New(data []byte, base int64) *Reader { return &Reader{data: data, base: base} }
 
-// Offset is the file offset of the next byte.
+// Offset returns the file offset of the next byte.
 func (j *Reader) Offset() int64 { return j.base + int64(j.pos) }
 
 func (j *Reader) malformed(format string, args ...any) error {
@@ -47,7 +46,7 @@ func (j *Reader) space() {
 	}
 }
 
-// peek is the next byte that is not white space, 0 at the end.
+// peek returns the next byte that is not white space, or 0 at the end.
 func (j *Reader) peek() byte {
 	if j.space(); j.pos < len(j.data) {
 		return j.data[j.pos]
@@ -63,15 +62,15 @@ func (j *Reader) expect(c byte) error {
 	return nil
 }
 
-// unexpected says what stands where something else is due.
+// unexpected returns the error for a byte other than the one that must follow.
 func (j *Reader) unexpected(want string) error {
 	if j.space(); j.pos == len(j.data) {
-		return j.malformed("JSON ends where %s is due", want)
+		return j.malformed("JSON ends where %s must follow", want)
 	}
-	return j.malformed("JSON has %q where %s is due", j.data[j.pos], want)
+	return j.malformed("JSON has %q where %s must follow", j.data[j.pos], want)
 }
 
-// End checks that nothing but white space follows.
+// End checks that only white space follows.
 func (j *Reader) End() error {
 	if j.space(); j.pos < len(j.data) {
 		return j.malformed("%q follows the end of the JSON text", j.data[j.pos])
@@ -79,8 +78,8 @@ func (j *Reader) End() error {
 	return nil
 }
 
-// Object reads an object and calls member for each of its names; member must
-// read the value.
+// Object reads an object. It calls member with each name, and member must read
+// the value.
 func (j *Reader) Object(member func(name string) error) error {
 	var seen nameSet
 	return j.members(seen.has, func(name string) error {
@@ -99,7 +98,8 @@ func (j *Reader) StringMap() (map[string]string, error) {
 	})
 }
 
-// members reads an object with names that were not there before.
+// members reads an object. has reports whether a name occurred before, and member
+// reads the value of a name.
 func (j *Reader) members(has func(name string) bool, member func(name string) error) error {
 	return j.list('{', '}', func() error {
 		at := j.Offset()
@@ -108,7 +108,7 @@ func (j *Reader) members(has func(name string) bool, member func(name string) er
 			return err
 		}
 		if has(name) {
-			return refusal.Malformed(at, "", "duplicate name %q", name)
+			return refusal.Malformed(at, "", "duplicate name %q in an object", name)
 		}
 		if err := j.expect(':'); err != nil {
 			return err
@@ -117,8 +117,9 @@ func (j *Reader) members(has func(name string) bool, member func(name string) er
 	})
 }
 
-// nameSet holds the first few names without a map: a text may have an object
-// in every seven bytes.
+// nameSet is a set of strings. It holds the first few without a map, because a
+// text may contain an object in every seven bytes and a map for each of them
+// would exceed the bound on memory.
 type nameSet struct {
 	few  [8]string
 	n    int
@@ -142,11 +143,12 @@ func (s *nameSet) add(name string) {
 	s.many[name] = struct{}{}
 }
 
-// Array reads an array and calls element where each of its values begins.
+// Array reads an array. It calls element at the start of each value, and
+// element must read the value.
 func (j *Reader) Array(element func() error) error { return j.list('[', ']', element) }
 
-// list reads what objects and arrays have in common: items with commas
-// between them and marks around them.
+// list reads what objects and arrays have in common: brackets around items, and
+// commas between them.
 func (j *Reader) list(open, shut byte, item func() error) error {
 	if err := j.expect(open); err != nil {
 		return err
@@ -172,23 +174,23 @@ func (j *Reader) list(open, shut byte, item func() error) error {
 	}
 }
 
-// Uint reads a number that is whole and not negative: digits alone.
+// Uint reads a whole number without a sign, written with digits only.
 func (j *Reader) Uint() (int64, error) {
 	j.space()
 	start := j.pos
 	j.digits()
 	text := string(j.data[start:j.pos])
 	if text == "" {
-		return 0, j.unexpected("a whole number that is not negative")
+		return 0, j.unexpected("a whole number without a sign")
 	}
 	if j.pos < len(j.data) {
 		if c := j.data[j.pos]; c == '.' || c == 'e' || c == 'E' {
-			return 0, j.malformed("number is not written as a whole one")
+			return 0, j.malformed("the number has a fraction or an exponent where a whole number must follow")
 		}
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || text[0] == '0' && len(text) > 1 {
-		return 0, refusal.Malformed(j.base+int64(start), "", "number %.40q is out of range or has a leading zero", text)
+		return 0, refusal.Malformed(j.base+int64(start), "", "the number %.40q is out of range or has a leading zero", text)
 	}
 	return n, nil
 }
@@ -199,157 +201,7 @@ func (j *Reader) digits() {
 	}
 }
 
-// String reads a string.
-func (j *Reader) String() (string, error) {
-	if err := j.expect('"'); err != nil {
-		return "", err
-	}
-	start := j.pos
-	for j.pos < len(j.data) && inString[j.data[j.pos]] {
-		j.pos++
-	}
-	if j.pos < len(j.data) {
-		switch c := j.data[j.pos]; {
-		case c == '"':
-			s := string(j.data[start:j.pos])
-			if !utf8.ValidString(s) {
-				return "", refusal.Malformed(j.base+int64(start), "", "string is not UTF-8")
-			}
-			j.pos++
-			return s, nil
-		case c == '\\':
-			return j.escaped(start)
-		default:
-			return "", j.malformed("raw control character %#02x in a string", c)
-		}
-	}
-	return "", j.malformed("JSON ends within a string")
-}
-
-// escaped goes on with the string from start at its first backslash.
-func (j *Reader) escaped(start int) (string, error) {
-	var out strings.Builder
-	out.Grow(j.quote() - start)
-	out.Write(j.data[start:j.pos])
-	for j.pos < len(j.data) {
-		switch c := j.data[j.pos]; {
-		case c == '"':
-			if !utf8.ValidString(out.String()) {
-				return "", refusal.Malformed(j.base+int64(start), "", "string is not UTF-8")
-			}
-			j.pos++
-			return out.String(), nil
-		case c < 0x20:
-			return "", j.malformed("raw control character %#02x in a string", c)
-		case c == '\\':
-			at := j.Offset()
-			r, err := j.escape()
-			if err != nil {
-				return "", &refusal.Error{Offset: at, Err: err}
-			}
-			out.WriteRune(r)
-		default:
-			run := j.pos
-			for j.pos < len(j.data) && inString[j.data[j.pos]] {
-				j.pos++
-			}
-			out.Write(j.data[run:j.pos])
-		}
-	}
-	return "", j.malformed("JSON ends within a string")
-}
-
-// inString marks the bytes that stand for themselves in a string.
-var inString = func() (t [256]bool) {
-	for c := range t {
-		t[c] = c >= 0x20 && c != '"' && c != '\\'
-	}
-	return t
-}()
-
-// quote is the place of the quote that ends the string in which pos is.
-func (j *Reader) quote() int {
-	for at := j.pos; ; {
-		n := bytes.IndexByte(j.data[at:], '"')
-		if n < 0 {
-			return len(j.data)
-		}
-		at += n
-		first := at
-		for first > j.pos && j.data[first-1] == '\\' {
-			first--
-		}
-		if (at-first)%2 == 0 {
-			return at
-		}
-		at++
-	}
-}
-
-// The reasons for which an escape is refused, at its backslash.
-var (
-	errEscapeEnds = refusal.Reason(refusal.ErrMalformed, "JSON ends within an escape")
-	errEscapeHex  = refusal.Reason(refusal.ErrMalformed, "\\u is not followed by four hexadecimal digits")
-	errSurrogate  = refusal.Reason(refusal.ErrMalformed, "lone surrogate in a string")
-)
-
-// escape reads a backslash and what follows it.
-func (j *Reader) escape() (rune, error) {
-	if j.pos+1 == len(j.data) {
-		return 0, errEscapeEnds
-	}
-	c := j.data[j.pos+1]
-	j.pos += 2
-	switch c {
-	case '"', '\\', '/':
-		return rune(c), nil
-	case 'b':
-		return '\b', nil
-	case 'f':
-		return '\f', nil
-	case 'n':
-		return '\n', nil
-	case 'r':
-		return '\r', nil
-	case 't':
-		return '\t', nil
-	case 'u':
-		return j.unicodeEscape()
-	}
-	return 0, refusal.Reason(refusal.ErrMalformed, "unknown escape %q", []byte{'\\', c})
-}
-
-func (j *Reader) unicodeEscape() (rune, error) {
-	r, err := j.hex4()
-	if err != nil || !utf16.IsSurrogate(r) {
-		return r, err
-	}
-	if j.pos+1 < len(j.data) && j.data[j.pos] == '\\' && j.data[j.pos+1] == 'u' {
-		j.pos += 2
-		low, err := j.hex4()
-		if err != nil {
-			return 0, err
-		}
-		if full := utf16.DecodeRune(r, low); full != utf8.RuneError {
-			return full, nil
-		}
-	}
-	return 0, errSurrogate
-}
-
-func (j *Reader) hex4() (rune, error) {
-	if j.pos+4 > len(j.data) {
-		return 0, errEscapeEnds
-	}
-	n, err := strconv.ParseUint(string(j.data[j.pos:j.pos+4]), 16, 32)
-	if err != nil {
-		return 0, errEscapeHex
-	}
-	j.pos += 4
-	return rune(n), nil
-}
-
-// Skip reads over one value of any kind, nested at most 64 deep.
+// Skip reads one value of any kind, nested at most 64 deep, and discards it.
 func (j *Reader) Skip() error { return j.skip(maxNesting) }
 
 func (j *Reader) skip(depth int) error {
@@ -384,7 +236,7 @@ func (j *Reader) literal(word string) error {
 	return j.unexpected("a value")
 }
 
-// number reads over a number of any form.
+// number reads a number of any form and discards it.
 func (j *Reader) number() error {
 	start := j.pos
 	if j.next('-') && j.pos == len(j.data) {
@@ -396,7 +248,7 @@ func (j *Reader) number() error {
 		return j.unexpected("a value")
 	}
 	if j.data[whole] == '0' && j.pos > whole+1 {
-		return j.malformed("number has a leading zero")
+		return j.malformed("the number has a leading zero")
 	}
 	if j.next('.') && !j.someDigits() {
 		return j.unexpected("a digit")

@@ -15,7 +15,7 @@ import (
 	"github.com/koala-go/sdk/internal/strictjson"
 )
 
-// skipAll reads one JSON text whole.
+// skipAll reads one whole JSON text.
 func skipAll(text string) error {
 	j := strictjson.New([]byte(text), 0)
 	if err := j.Skip(); err != nil {
@@ -40,7 +40,7 @@ func TestJSONSkipsValid(t *testing.T) {
 	}
 }
 
-// A row's text holds a mark where the error is due.
+// mark stands in a test's text at the offset of the expected error.
 const mark = "¦"
 
 func TestJSONRefuses(t *testing.T) {
@@ -92,7 +92,7 @@ func TestJSONUint(t *testing.T) {
 		e := refusaltest.Refused(t, err, refusal.ErrMalformed)
 		require.EqualValues(t, strings.Index(text, mark), e.Offset, text)
 		require.Zero(t, n)
-		require.Less(t, len(err.Error()), 200, "a long number is not repeated whole")
+		require.Less(t, len(err.Error()), 200, "the error does not quote a long number whole")
 	}
 }
 
@@ -129,8 +129,8 @@ func TestJSONObjectAndArray(t *testing.T) {
 	require.Equal(t, broken, j.Object(func(string) error { return j.Array(func() error { return broken }) }))
 }
 
-// stricter tells whether a text that encoding/json takes is one of those that
-// are meant to be refused.
+// stricter reports whether an error is one of the documented differences from
+// encoding/json.
 func stricter(err error) bool {
 	for _, reason := range []string{"duplicate name", "not UTF-8", "lone surrogate", "nested deeper than"} {
 		if strings.Contains(err.Error(), reason) {
@@ -175,7 +175,7 @@ func TestJSONSkipLikeStandard(t *testing.T) {
 	}
 }
 
-// mutate replaces, inserts, removes or doubles a few bytes.
+// mutate replaces, inserts, removes or doubles a few bytes of text.
 func mutate(rng *rand.Rand, text []byte, alphabet string) []byte {
 	if len(text) == 0 {
 		return text
@@ -213,8 +213,8 @@ func TestJSONStringMap(t *testing.T) {
 	}
 }
 
-// Many small objects, and one with many names, are the most that a text can
-// ask for.
+// TestJSONAllocation reads the texts that need the most memory per byte: many
+// small objects, and one object with many names.
 func TestJSONAllocation(t *testing.T) {
 	for name, text := range map[string]string{
 		"objects": "[" + strings.Repeat(`{"":0},`, 100_000) + "0]",
@@ -235,7 +235,7 @@ func TestJSONAllocation(t *testing.T) {
 	}
 }
 
-// wideObject has n names of three letters.
+// wideObject returns an object of n members with names of three letters.
 func wideObject(n int, value string) string {
 	const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-"
 	text := []byte("{")

@@ -1,13 +1,12 @@
 package strictjson
 
-// Value is a JSON value of any kind, for settings whose shape varies. Numbers
-// are kept as they are written.
+// Value is a JSON value of any kind, for settings whose shape varies.
 type Value struct {
-	Kind   byte // one of { [ " t f n 0, as the value begins; 0 for all numbers
-	Offset int64
-	Text   string // of a string or a number
-	Items  []*Value
-	Names  map[string]*Value
+	Kind   byte              // Kind is the first byte of the value, one of { [ " t f n, or 0 for every number.
+	Offset int64             // the file offset of the value
+	Text   string            // Text is the decoded string, or the number as written.
+	Items  []*Value          // of an array
+	Names  map[string]*Value // the members of an object
 }
 
 // Value reads one value, nested at most 64 deep.
@@ -45,8 +44,8 @@ func (j *Reader) value(depth int) (*Value, error) {
 	return v, err
 }
 
-// Get is a member of an object; nil when there is none, when it is null, or
-// when v is nil or no object.
+// Get returns a member of an object. It returns nil if v is nil or not an
+// object, or if the member is absent or null.
 func (v *Value) Get(name string) *Value {
 	if v == nil || v.Names[name] == nil || v.Names[name].Kind == 'n' {
 		return nil
@@ -54,11 +53,12 @@ func (v *Value) Get(name string) *Value {
 	return v.Names[name]
 }
 
-// Is is whether the value is a string with this text.
+// Is reports whether v is a string with the given text.
 func (v *Value) Is(text string) bool { return v != nil && v.Kind == '"' && v.Text == text }
 
-// True is whether the value is true.
+// True reports whether v is the literal true.
 func (v *Value) True() bool { return v != nil && v.Kind == 't' }
 
-// Peek is the first byte of the next value or mark, 0 at the end.
+// Peek returns the first byte of the next value or punctuation mark, or 0 at
+// the end.
 func (j *Reader) Peek() byte { return j.peek() }

@@ -11,12 +11,12 @@ import (
 
 // Tensor describes one tensor of a file.
 type Tensor struct {
-	Name  string
-	DType dtype.Type
-	Shape []int64 // outermost dimension first; empty for a scalar
+	Name  string     // as in the file
+	DType dtype.Type // the type of the elements
+	Shape []int64    // outermost dimension first; empty for a scalar
 
 	// Offset is the offset in the file of the tensor's first byte.
-	Offset int64
+	Offset int64 // the file offset of the first byte
 
 	// Data reads the elements: little-endian, row-major, contiguous,
 	// Bytes() long.
@@ -28,14 +28,14 @@ type Tensor struct {
 	Transposed io.ReaderAt
 }
 
-// Piece is a run of bytes of a file to be written.
+// Piece is a run of bytes of a file that is being written.
 type Piece struct {
-	Offset int64
-	Bytes  []byte
+	Offset int64  // the file offset of the first byte
+	Bytes  []byte // the contents
 }
 
-// Bytes returns the length of the tensor's data, and zero where DType.Bytes
-// reports false.
+// Bytes returns the length of the tensor's data in bytes. It returns zero if
+// DType.Bytes reports false.
 func (t *Tensor) Bytes() int64 {
 	n, _ := t.DType.Bytes(t.Shape)
 	return n

@@ -13,8 +13,8 @@ import (
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
-// bombs are pickles that build much of little; each must be refused, or read,
-// in little memory and time.
+// bombs returns pickles that build large structures from few bytes. Read must
+// refuse or read each of them in little memory and time.
 func bombs() map[string]string {
 	long := strings.Repeat("k", 60_000)
 	tensors := proto + "}" + text("w") + unmarked(half(0, dims{1}, dims{1})) + "q\x00s"
@@ -48,7 +48,8 @@ func bombs() map[string]string {
 	}
 }
 
-// memoChunks stores n values at numbers that are as far apart as they may be.
+// memoChunks returns a pickle that stores n values at memo indexes as far apart
+// as allowed.
 func memoChunks(n int) string {
 	s := proto
 	for i := range n {
@@ -57,7 +58,7 @@ func memoChunks(n int) string {
 	return s
 }
 
-// longNames is a dictionary of n tensors below a long key.
+// longNames returns a pickle of a dictionary with n tensors below a long key.
 func longNames(key string, n int) string {
 	s := proto + "}" + text(key) + "}" + text("w") + unmarked(half(0, dims{1}, dims{1})) + "q\x00s("
 	for i := range n {
@@ -66,7 +67,8 @@ func longNames(key string, n int) string {
 	return s + "us."
 }
 
-// laughs is dictionaries that each hold the one before under many keys.
+// laughs returns a pickle of nested dictionaries. Each holds the previous one
+// under many keys.
 func laughs(depth, width int) string {
 	s := proto + "}(" + text("l0") + "}q\x00" + text("w") + plainHalf + "s"
 	for i := range depth {
@@ -79,7 +81,8 @@ func laughs(depth, width int) string {
 	return s + "u."
 }
 
-// broad is a dictionary with n numbers as keys of one value, in one batch after the other.
+// broad returns a pickle of a dictionary that maps n numbers to one value, in
+// batches.
 func broad(n int, value string) string {
 	s := proto + "}"
 	for i := 0; i < n; i += 1000 {
@@ -98,7 +101,7 @@ func TestBombs(t *testing.T) {
 			whole := withPickle(pickle)
 			_ = refusaltest.Lawful(t, len(whole), func() error { return read(whole) })
 			fastest, n := time.Hour, uint64(0)
-			for range 3 { // other programs take their time too
+			for range 3 { // take the fastest run: other programs use the processor too
 				begin := time.Now()
 				n = refusaltest.Allocated(func() { _ = read(whole) })
 				fastest = min(fastest, time.Since(begin))
@@ -109,8 +112,9 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// 30,000 values that are no tensors, in a dictionary that stands in another
-// one 30,000 times: the budget, though the file is long, ends it.
+// TestLeavesAgainAreRefused reads a dictionary of 30,000 values that are not
+// tensors, which occurs 30,000 times in another dictionary. The budget must
+// refuse it although the file is long.
 func TestLeavesAgainAreRefused(t *testing.T) {
 	leaves := broad(30_000, "N")
 	pickle := proto + "}" + text("leaves") + leaves[2:len(leaves)-1] + "q\x00s" + broad(30_000, "h\x00")[3:]
@@ -120,7 +124,7 @@ func TestLeavesAgainAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "far more")
 }
 
-// A storage whose name has 60 KB, of which 2,000 tensors are made.
+// TestLongStorageKey reads 2,000 tensors of a storage whose key has 60 KB.
 func TestLongStorageKey(t *testing.T) {
 	key := strings.Repeat("k", 60_000)
 	pickle := proto + "}(" + text("storage") + stored("HalfStorage", key, 12) + "q\x00"
@@ -132,12 +136,13 @@ func TestLongStorageKey(t *testing.T) {
 	require.Len(t, mustRead(t, whole).Tensors, 2_000)
 }
 
-// A tensor that is reached 9^12 times: the budget ends it.
+// TestLaughsAreRefused reads a tensor that can be reached on 9^12 paths. The
+// budget must refuse it.
 func TestLaughsAreRefused(t *testing.T) {
 	err := read(withPickle(laughs(12, 9)))
 	refusaltest.Refused(t, err, refusal.ErrMalformed)
 	require.ErrorContains(t, err, "far more")
 
 	f := mustRead(t, withPickle(dictOf("model", "}q\x00"+text("w")+plainHalf+"s", "ema", "h\x00")))
-	require.Len(t, f.Tensors, 2, "the same dictionary twice is fine")
+	require.Len(t, f.Tensors, 2, "a dictionary may occur twice")
 }

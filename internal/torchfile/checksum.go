@@ -8,21 +8,21 @@ import (
 
 func checksum(b []byte) uint32 { return crc32.ChecksumIEEE(b) }
 
-// Checksum computes the CRC-32 (IEEE) of bytes that arrive in pieces, in any
-// order and from several goroutines. The zero value is that of no bytes.
+// Checksum computes the CRC-32 (IEEE) of data that arrives in pieces, in any
+// order and from several goroutines. The zero value is ready to use.
 type Checksum struct {
 	mu      sync.Mutex
-	runs    []run // in order; no two touch
+	runs    []run // sorted; never adjacent to each other
 	overlap bool
 }
 
-// run is a stretch of bytes without a gap.
+// run is a contiguous range of the data.
 type run struct {
 	begin, end int64
 	crc        uint32
 }
 
-// Add adds the bytes that begin at off.
+// Add adds the bytes b at offset off.
 func (c *Checksum) Add(off int64, b []byte) {
 	if len(b) == 0 {
 		return
@@ -41,11 +41,12 @@ func (c *Checksum) Add(off int64, b []byte) {
 		return
 	}
 	c.runs = slices.Insert(c.runs, i, x)
+	// Join the following run first, so that i remains valid.
 	c.join(i + 1)
 	c.join(i)
 }
 
-// join makes one run of run i and the one before it, when they touch.
+// join merges run i with the previous run if they are adjacent.
 func (c *Checksum) join(i int) {
 	if i == 0 || i == len(c.runs) || c.runs[i-1].end != c.runs[i].begin {
 		return
@@ -55,9 +56,9 @@ func (c *Checksum) join(i int) {
 	c.runs = slices.Delete(c.runs, i, i+1)
 }
 
-// Sum is the checksum of the bytes from 0 up to size, the first that is
-// missing. A size that is not the one expected tells of pieces that did not
-// come; of pieces that overlap, size is -1.
+// Sum returns the checksum of the bytes from 0 to size, where size is the
+// offset of the first missing byte. Compare it with the expected size to detect
+// missing pieces. If pieces overlap, size is -1.
 func (c *Checksum) Sum() (crc uint32, size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,16 +71,17 @@ func (c *Checksum) Sum() (crc uint32, size int64) {
 	return c.runs[0].crc, c.runs[0].end
 }
 
-// A CRC-32 is a polynomial over the field of two elements modulo
-// crc32.IEEE, whose bits are written from the coefficient of x^0 at the top
-// down. To append n bytes is to multiply by x^(8n) and to add their CRC; the
+// A CRC-32 is a polynomial over the field of two elements, modulo crc32.IEEE.
+// Its most significant bit is the coefficient of x^0. Appending n bytes
+// multiplies the polynomial by x^(8n) and adds the CRC of these bytes. The
 // inversions before and after cancel out.
 
-// combine is the CRC of two byte strings after each other, from the CRC of
-// each and the length of the second.
+// combine returns the CRC of the concatenation of two byte strings, given the
+// CRC of each and the length of the second.
 func combine(a, b uint32, n int64) uint32 {
 	shift := uint32(1) << 31  // x^0
 	square := uint32(1) << 23 // x^8
+	// Square and multiply: shift becomes x^(8n).
 	for ; n > 0; n >>= 1 {
 		if n&1 != 0 {
 			shift = multiply(shift, square)
@@ -89,7 +91,7 @@ func combine(a, b uint32, n int64) uint32 {
 	return multiply(shift, a) ^ b
 }
 
-// multiply multiplies two polynomials modulo crc32.IEEE.
+// multiply returns the product of two polynomials modulo crc32.IEEE.
 func multiply(a, b uint32) uint32 {
 	product := uint32(0)
 	for ; a != 0; a <<= 1 {

@@ -33,8 +33,7 @@ func TestChecksumOfPieces(t *testing.T) {
 	}
 }
 
-// Long strings are combined by their lengths alone: of zeros the sum is known
-// by halves.
+// TestChecksumOfMuch combines long runs of bytes.
 func TestChecksumOfMuch(t *testing.T) {
 	zeros := make([]byte, 1<<20)
 	h := crc32.NewIEEE()

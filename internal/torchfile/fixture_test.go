@@ -18,8 +18,8 @@ import (
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// digests adds the digest of every tensor of a file, but for rotary buffers,
-// which are in no list.
+// digests adds the digest of each tensor of a file to got, except for rotary
+// buffers, which no list contains.
 func digests(t testing.TB, into map[string]string, f *torchfile.File) {
 	t.Helper()
 	for _, x := range f.Tensors {
@@ -27,7 +27,7 @@ func digests(t testing.TB, into map[string]string, f *torchfile.File) {
 			continue
 		}
 		require.NotContains(t, into, x.Name)
-		sum := sha256.Sum256(dataOf(t, &x))
+		sum := sha256.Sum256(refusaltest.DataOf(t, &x))
 		into[x.Name] = fmt.Sprintln(x.DType, x.Shape, hex.EncodeToString(sum[:]))
 	}
 }
@@ -57,7 +57,7 @@ func TestFixtureDigests(t *testing.T) {
 	}
 }
 
-// files reads what a pattern finds in the fixtures.
+// files returns the contents of the fixtures that match a pattern, by name.
 func files(t testing.TB, pattern string) map[string][]byte {
 	t.Helper()
 	root := fixture.Path(t, "fixtures")
@@ -73,7 +73,8 @@ func files(t testing.TB, pattern string) map[string][]byte {
 	return list
 }
 
-// The shards and the deltas, for which there is no list of their own.
+// TestFixturesOpen reads the shards and deltas for which there are no digest
+// lists.
 func TestFixturesOpen(t *testing.T) {
 	for pattern, want := range map[string]int{
 		"S/base/meta-2/*.pth": 2, "T/base/meta-3/*.pth": 3, "S/diff/*-delta-bin/*.bin": 2,
@@ -93,16 +94,17 @@ func TestFixtureLegacy(t *testing.T) {
 	whole := fixture.Read(t, "fixtures", "S/base/meta-legacy/consolidated.00.pth")
 	e := refusaltest.Refused(t, read(whole), refusal.ErrUnsupported)
 	require.Zero(t, e.Offset)
-	require.ErrorContains(t, e, "of before version 1.6")
+	require.ErrorContains(t, e, "from before version 1.6")
 }
 
-// What torch.save wrote of a plain dictionary is written again, byte for byte.
+// TestPickleIsTorchs checks that the pickle of a plain dictionary that
+// torch.save wrote is restored byte for byte.
 func TestPickleIsTorchs(t *testing.T) {
 	checked := 0
 	for name, whole := range files(t, "S/base/hf-bin*/*.bin") {
 		pickle := pickleOf(t, whole)
 		if pickle[2] != '}' || strings.Contains(name, "strided") {
-			continue // an OrderedDict, or tensors that are not contiguous
+			continue // the pickle has an OrderedDict, or tensors that are not contiguous
 		}
 		again := write(t, strings.TrimSuffix(filepath.Base(name), ".bin"), mustRead(t, whole).Tensors)
 		require.True(t, bytes.Equal(pickle, pickleOf(t, again)), name)
@@ -111,7 +113,8 @@ func TestPickleIsTorchs(t *testing.T) {
 	require.Positive(t, checked)
 }
 
-// The same deltas are there in both formats.
+// TestFixtureDelta compares a delta in torch's format with the same delta in
+// safetensors format.
 func TestFixtureDelta(t *testing.T) {
 	f := mustRead(t, fixture.Read(t, "fixtures", "S/diff/fastchat-delta-bin/pytorch_model.bin"))
 	other := fixture.Read(t, "fixtures", "S/diff/fastchat-delta-safetensors/model.safetensors")

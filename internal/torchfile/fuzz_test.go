@@ -1,7 +1,6 @@
 package torchfile_test
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,23 +14,19 @@ import (
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// lawful reads a file as the laws of safety.md ask: no panic, little memory,
-// one kind of refusal; what is read lies in the file, and is written again.
+// lawful reads a file. It checks that Read obeys refusaltest.Lawful, that the
+// elements lie within the file, and that they survive writing and reading.
 func lawful(t *testing.T, b []byte) {
-	var file *torchfile.File
-	err := refusaltest.Lawful(t, len(b), func() (err error) {
-		file, err = torchfile.Read(bytes.NewReader(b), int64(len(b)))
-		return err
-	})
+	file, err := refusaltest.Read(t, b, torchfile.Read)
 	if err != nil {
-		require.Nil(t, file)
 		return
 	}
 	requireInside(t, b, file)
 	requireSameAgain(t, file)
 }
 
-// requireInside checks that names differ and all elements lie in storages.
+// requireInside checks that names are unique and that all elements lie within
+// the file.
 func requireInside(t testing.TB, b []byte, f *torchfile.File) {
 	names := map[string]bool{}
 	for i := range f.Tensors {
@@ -42,7 +37,7 @@ func requireInside(t testing.TB, b []byte, f *torchfile.File) {
 		size, ok := x.DType.Bytes(x.Shape)
 		require.True(t, ok)
 		require.LessOrEqual(t, size, int64(len(b)))
-		data := dataOf(t, x)
+		data := refusaltest.DataOf(t, x)
 		n, err := x.Data.ReadAt(make([]byte, 1), size)
 		require.Equal(t, io.EOF, err)
 		require.Zero(t, n)
@@ -58,7 +53,8 @@ func requireInside(t testing.TB, b []byte, f *torchfile.File) {
 	}
 }
 
-// transposed reads a matrix by its columns.
+// transposed reads a matrix with its Transposed reader and returns the elements
+// in row-major order.
 func transposed(t testing.TB, x *tensor.Tensor) []byte {
 	rows, columns, item := x.Shape[0], x.Shape[1], x.DType.Bits()/8
 	turned, b := make([]byte, x.Bytes()), make([]byte, 0, x.Bytes())
@@ -78,7 +74,7 @@ func requireSameAgain(t testing.TB, f *torchfile.File) {
 		total += f.Tensors[i].Bytes()
 	}
 	if total > 1<<20 {
-		return // many names for one storage
+		return // the tensors share storages, so that the file would be large
 	}
 	whole := write(t, "again", f.Tensors)
 	again := mustRead(t, whole)
@@ -89,12 +85,12 @@ func requireSameAgain(t testing.TB, f *torchfile.File) {
 		require.Equal(t, x.Name, y.Name)
 		require.Equal(t, x.DType, y.DType)
 		require.Equal(t, append([]int64{}, x.Shape...), append([]int64{}, y.Shape...))
-		require.Equal(t, dataOf(t, &x), dataOf(t, &y), x.Name)
+		require.Equal(t, refusaltest.DataOf(t, &x), refusaltest.DataOf(t, &y), x.Name)
 	}
 }
 
-// FuzzRead gives whole files. Their checksums stop most changes of the
-// pickle, for which there is FuzzPickle.
+// FuzzRead varies whole files. Checksums reject most changes of the pickle,
+// which FuzzPickle varies.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(small())
@@ -112,7 +108,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(lawful)
 }
 
-// FuzzPickle gives pickles, in a file that is whole otherwise.
+// FuzzPickle varies the pickle of a valid file.
 func FuzzPickle(f *testing.F) {
 	for _, pickle := range good() {
 		f.Add([]byte(pickle))

@@ -10,30 +10,30 @@ import (
 	"github.com/koala-go/sdk/internal/bounded"
 )
 
-// window is the most that is read of the file at once, in bytes.
+// window is the greatest number of bytes read from the file at once.
 const window = 64 << 10
 
-// near is the widest gap, in bytes, that is read rather than jumped over: a
-// page.
+// near is the widest gap in bytes that is read rather than skipped: one page.
 const near = 4 << 10
 
-// axis is one dimension of a tensor: how many elements, how far apart.
+// axis is one dimension of a tensor: n elements at a distance of stride
+// elements.
 type axis struct {
 	n, stride int64
-	out       int64 // distance in what is read; set while a box is copied
+	out       int64 // out is the distance in the output, in elements; set while a box is copied
 }
 
-// strided reads a tensor of any strides row by row.
+// strided reads the elements of a tensor with any strides in row-major order.
 type strided struct {
 	r    io.ReaderAt
 	base int64 // file offset of the first element
-	size int64 // of all elements, in bytes
-	item int64 // size of one
+	size int64 // size of the tensor in bytes
+	item int64 // size of an element in bytes
 	axes []axis
 }
 
-// merged drops dimensions of one element and joins those that follow each
-// other in the storage as they do in the tensor.
+// merged converts a shape and strides to axes. It drops dimensions of one
+// element, and merges adjacent dimensions that are contiguous in the storage.
 func merged(shape, strides []int64) []axis {
 	axes := make([]axis, 0, len(shape))
 	for i, n := range shape {
@@ -49,8 +49,8 @@ func merged(shape, strides []int64) []axis {
 	return axes
 }
 
-// ReadAt is that of io.ReaderAt. Of a tensor whose neighbours lie far apart
-// in the file, many rows at once cost little more than one.
+// ReadAt implements io.ReaderAt. If neighbours in the tensor are far apart in
+// the file, reading many rows at once costs little more than reading one.
 func (s *strided) ReadAt(b []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, errors.New("torchfile: negative offset")
@@ -69,7 +69,7 @@ func (s *strided) ReadAt(b []byte, off int64) (n int, err error) {
 			n += int(whole * s.item)
 			continue
 		}
-		var one [8]byte // a part of one element
+		var one [8]byte // for a range that begins or ends within an element
 		if err := g.gather(one[:s.item], i); err != nil {
 			return n, err
 		}
@@ -81,15 +81,15 @@ func (s *strided) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// gatherer is one call of ReadAt, with the bytes that were read last.
+// gatherer is the state of one call of ReadAt.
 type gatherer struct {
 	*strided
 	buf  []byte
-	have []byte // of the file, from offset from on
+	have []byte // bytes of the file from offset from on, within buf
 	from int64
 }
 
-// gather reads elements from number i on, box by box.
+// gather reads the elements from index i on, box by box.
 func (g *gatherer) gather(dst []byte, i int64) error {
 	for len(dst) > 0 {
 		box, start, n := g.box(i, int64(len(dst))/g.item)
@@ -101,19 +101,22 @@ func (g *gatherer) gather(dst []byte, i int64) error {
 	return nil
 }
 
-// box finds the largest box that begins with element i and has at most most
-// elements: some steps of one dimension, and all of those within it. It
-// returns the box, the place of its first element and the number of its
-// elements.
-func (g *gatherer) box(i, most int64) (box []axis, start, n int64) {
+// box returns the largest box that begins with element i and has at most limit
+// elements. A box is a range of one dimension together with all of the
+// dimensions inside it. box also returns the position of the box's first
+// element in the storage, and the number of elements.
+func (g *gatherer) box(i, limit int64) (box []axis, start, n int64) {
+	// Extend the box outwards while it begins at the start of dimension j and has
+	// room for all of it.
 	j, inner := len(g.axes)-1, int64(1) // inner is the size of the dimensions after j
-	for j > 0 && i%(inner*g.axes[j].n) == 0 && most >= inner*g.axes[j].n {
+	for j > 0 && i%(inner*g.axes[j].n) == 0 && limit >= inner*g.axes[j].n {
 		inner *= g.axes[j].n
 		j--
 	}
-	steps := min(g.axes[j].n-i/inner%g.axes[j].n, most/inner)
+	steps := min(g.axes[j].n-i/inner%g.axes[j].n, limit/inner)
 	box = slices.Clone(g.axes[j:])
 	box[0].n, n = steps, steps*inner
+	// The mixed-radix digits of i are the indices of the first element.
 	for k := len(g.axes) - 1; k >= 0; k-- {
 		start += i % g.axes[k].n * g.axes[k].stride
 		i /= g.axes[k].n
@@ -125,15 +128,19 @@ func (g *gatherer) box(i, most int64) (box []axis, start, n int64) {
 	return box, start, n
 }
 
-// copyBox copies a box whose first element lies at offset at of the file. It
-// walks through the file upwards, and reads what lies close together at once.
+// copyBox copies a box whose first element is at file offset at. It reads the
+// file in ascending order, and reads nearby elements together.
 func (g *gatherer) copyBox(dst []byte, box []axis, at int64) error {
+	// Sort the axes by descending stride, so that the innermost axis has its
+	// elements closest together in the file.
 	slices.SortStableFunc(box, func(a, b axis) int { return int(max(-1, min(1, b.stride-a.stride))) })
-	span, k := int64(1), len(box) // of the axes from k on, which are close
+	span, k := int64(1), len(box) // span is the extent of the axes from k on, whose gaps are narrow
 	for k > 0 && (box[k-1].stride-span)*g.item <= near {
 		k--
 		span += (box[k].n - 1) * box[k].stride
 	}
+	// The innermost two axes become the plane. Axes of one element replace those
+	// that the box does not have.
 	p := plane{cross: axis{n: 1}, line: axis{n: 1, stride: 1, out: 1}}
 	if last := len(box) - 1; k <= last {
 		p.line, box = box[last], box[:last]
@@ -151,18 +158,20 @@ func (g *gatherer) copyBox(dst []byte, box []axis, at int64) error {
 	})
 }
 
-// plane is the two innermost axes of a box: lines, and how they lie beside
-// each other; far when the gaps between them are not to be read.
+// plane is the two innermost axes of a box: lines, and the axis across them.
+// far is set if the gaps between lines are too wide to read.
 type plane struct {
 	cross, line axis
 	far         bool
 }
 
-// copyPlane copies a plane whose first element lies at offset at of the file,
-// as many lines at once as are read at once.
+// copyPlane copies a plane whose first element is at file offset at. It copies
+// all lines that are in the buffer together.
 func (g *gatherer) copyPlane(dst []byte, p plane, at, end int64) error {
 	span := ((p.line.n-1)*p.line.stride + 1) * g.item
 	for p.cross.n > 0 {
+		// A line that does not fit the window is copied alone. Shorter lines
+		// share reads.
 		n := int64(1)
 		if span > window {
 			if err := g.copyLine(dst, p.line, at, max(end, at+span)); err != nil {
@@ -183,8 +192,7 @@ func (g *gatherer) copyPlane(dst []byte, p plane, at, end int64) error {
 	return nil
 }
 
-// lines reads lines of span bytes each: n of them, which begin step bytes
-// apart in src.
+// lines reads n lines of span bytes each, which begin step bytes apart in src.
 func (g *gatherer) lines(p plane, at, span, end int64) (src []byte, step, n int64, err error) {
 	step = p.cross.stride * g.item
 	if !p.far {
@@ -205,8 +213,8 @@ func (g *gatherer) lines(p plane, at, span, end int64) (src []byte, step, n int6
 	return g.buf[:n*span], span, n, nil
 }
 
-// odometer calls f for every combination of steps, the last axis fastest,
-// with the distances in the file and in the output, in elements.
+// odometer calls f for every combination of steps along the axes, the last axis
+// fastest, with the distances in the file and in the output, in elements.
 func odometer(axes []axis, f func(in, out int64) error) error {
 	if len(axes) == 0 {
 		return f(0, 0)
@@ -220,7 +228,7 @@ func odometer(axes []axis, f func(in, out int64) error) error {
 	return nil
 }
 
-// copyLine copies a line that is longer than a window.
+// copyLine copies a line that is longer than the window.
 func (g *gatherer) copyLine(dst []byte, line axis, at, end int64) error {
 	if line.stride == 1 && line.out == 1 {
 		return bounded.ReadFull(g.r, dst[:line.n*g.item], at)
@@ -239,7 +247,8 @@ func (g *gatherer) copyLine(dst []byte, line axis, at, end int64) error {
 	return nil
 }
 
-// bytes gives the file from offset at on: least bytes, or more up to end.
+// bytes returns the bytes of the file from offset at on: at least least bytes,
+// and at most up to end.
 func (g *gatherer) bytes(at, least, end int64) ([]byte, error) {
 	if at < g.from || at+least > g.from+int64(len(g.have)) {
 		n := min(window, end-at)
@@ -252,15 +261,15 @@ func (g *gatherer) bytes(at, least, end int64) ([]byte, error) {
 	return g.have[at-g.from:], nil
 }
 
-// grow makes room in the buffer, whose bytes are read anew.
+// grow makes the buffer at least n bytes long, and invalidates its contents.
 func (g *gatherer) grow(n int64) {
 	if g.have = nil; int64(len(g.buf)) < n {
 		g.buf = make([]byte, n)
 	}
 }
 
-// spread copies n lines, which begin step bytes apart in src. It writes
-// across the lines, where neighbours in the output stand.
+// spread copies n lines, which begin step bytes apart in src. Its inner loop
+// runs across the lines, where neighbours are adjacent in the output.
 func (p plane) spread(dst, src []byte, n, step, item int) {
 	in, out, across := int(p.line.stride)*item, int(p.line.out)*item, int(p.cross.out)*item
 	count := int(p.line.n)
@@ -289,7 +298,7 @@ func (p plane) spread(dst, src []byte, n, step, item int) {
 	}
 }
 
-// brief writes a list of numbers, of which a file may hold many.
+// brief formats at most eight numbers of a list.
 func brief(list []int64) string {
 	if len(list) > 8 {
 		return fmt.Sprintf("%v… (%d in all)", list[:8], len(list))

@@ -18,7 +18,7 @@ import (
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// counting counts the reads and bytes asked of a file.
+// counting counts the reads of a file and the bytes read.
 type counting struct {
 	io.ReaderAt
 	calls, bytes, longest int
@@ -33,7 +33,8 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 
 var classes = map[int]string{1: "ByteStorage", 2: "HalfStorage", 4: "FloatStorage", 8: "DoubleStorage"}
 
-// viewed is a view of a storage of the given bytes, read through a counter.
+// viewed returns a tensor with the given strides over a storage, and the
+// counter of its reads.
 func viewed(t testing.TB, storage []byte, item int, first int64, shape, strides []int64) (*tensor.Tensor, *counting) {
 	t.Helper()
 	s := stored(classes[item], "2", int64(len(storage)/item))
@@ -47,7 +48,7 @@ func viewed(t testing.TB, storage []byte, item int, first int64, shape, strides 
 
 func member(name string, data []byte) item { return item{name: name, data: string(data)} }
 
-// naive gathers a view element by element.
+// naive reads a view element by element.
 func naive(storage []byte, item int, first int64, shape, strides []int64) []byte {
 	if len(shape) == 0 {
 		return bytes.Clone(storage[first*int64(item):][:item])
@@ -67,13 +68,13 @@ func randomBytes(rng *rand.Rand, n int) []byte {
 	return b
 }
 
-// requireGathers compares all of a view, and parts that begin and end
-// anywhere, with the naive reading.
+// requireGathers compares a whole view, and parts with arbitrary starts and
+// ends, with the naive reading.
 func requireGathers(t testing.TB, rng *rand.Rand, storage []byte, item int, first int64, shape, strides []int64) {
 	t.Helper()
 	x, _ := viewed(t, storage, item, first, shape, strides)
 	want := naive(storage, item, first, shape, strides)
-	require.True(t, bytes.Equal(want, dataOf(t, x)), "%d × %v by %v from %d", item, shape, strides, first)
+	require.True(t, bytes.Equal(want, refusaltest.DataOf(t, x)), "%d × %v by %v from %d", item, shape, strides, first)
 	for range 10 {
 		off := rng.IntN(len(want) + 1)
 		b := make([]byte, rng.IntN(len(want)+10-off))
@@ -139,8 +140,8 @@ func TestGatherRandom(t *testing.T) {
 	}
 }
 
-// Shapes whose rows, columns and gaps are longer than the windows of 64 KiB
-// and the gaps of 4 KiB.
+// TestGatherLarge reads shapes whose rows, columns and gaps exceed the window of
+// 64 KiB and the gap of 4 KiB.
 func TestGatherLarge(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	storage := randomBytes(rng, 600_000)
@@ -161,10 +162,10 @@ func TestGatherLarge(t *testing.T) {
 	}
 }
 
-func TestTurned(t *testing.T) {
+func TestTransposed(t *testing.T) {
 	for _, test := range []struct {
 		shape, strides dims
-		turned         bool
+		transposed     bool
 	}{
 		{dims{3, 4}, dims{1, 3}, true},
 		{dims{3, 4}, dims{4, 1}, false},
@@ -176,17 +177,17 @@ func TestTurned(t *testing.T) {
 		{dims{0, 4}, dims{1, 0}, false},
 	} {
 		x, _ := viewed(t, make([]byte, 40), 2, 0, test.shape, test.strides)
-		require.Equal(t, test.turned, x.Transposed != nil, "%v by %v", test.shape, test.strides)
+		require.Equal(t, test.transposed, x.Transposed != nil, "%v by %v", test.shape, test.strides)
 	}
 }
 
-// A matrix stored by columns costs, read whole, one read a column and no byte
-// twice; a contiguous tensor, one read.
+// TestGatherReads checks that a column-major matrix is read with one read per
+// column and no byte twice, and a contiguous tensor with one read.
 func TestGatherReads(t *testing.T) {
 	storage := make([]byte, 8<<20)
 	rows, columns := int64(4096), int64(1024)
 	x, c := viewed(t, storage, 2, 0, dims{rows, columns}, dims{1, rows})
-	dataOf(t, x)
+	refusaltest.DataOf(t, x)
 	require.LessOrEqual(t, c.calls, int(columns))
 	require.Equal(t, len(storage), c.bytes)
 	require.LessOrEqual(t, c.longest, 64<<10)
@@ -195,14 +196,14 @@ func TestGatherReads(t *testing.T) {
 	part := make([]byte, 128*columns*2) // 128 rows
 	require.NoError(t, bounded.ReadFull(x.Data, part, 64*columns*2))
 	require.LessOrEqual(t, c.calls, int(columns))
-	require.Equal(t, len(part), c.bytes, "gaps of 8 KiB are not read")
+	require.Equal(t, len(part), c.bytes, "gaps of 8 KiB must not be read")
 
 	x, c = viewed(t, storage, 2, 0, dims{1 << 20, 3}, dims{4, 1})
-	dataOf(t, x)
-	require.LessOrEqual(t, c.calls, len(storage)/(64<<10)+1, "short gaps are read")
+	refusaltest.DataOf(t, x)
+	require.LessOrEqual(t, c.calls, len(storage)/(64<<10)+1, "short gaps must be read, in large reads")
 
 	x, c = viewed(t, storage, 2, 0, dims{rows, columns}, dims{columns, 1})
-	dataOf(t, x)
+	refusaltest.DataOf(t, x)
 	require.Equal(t, 1, c.calls)
 }
 
@@ -210,7 +211,7 @@ func TestGatherAllocates(t *testing.T) {
 	x, _ := viewed(t, make([]byte, 8<<20), 2, 0, dims{4096, 1024}, dims{1, 4096})
 	b := make([]byte, x.Bytes())
 	n := refusaltest.Allocated(func() { require.NoError(t, bounded.ReadFull(x.Data, b, 0)) })
-	require.Less(t, n, uint64(512<<10), "a window, not the tensor")
+	require.Less(t, n, uint64(512<<10), "the memory must be that of a window, not of the tensor")
 }
 
 func TestGatherErrors(t *testing.T) {
@@ -236,7 +237,7 @@ func TestGatherErrors(t *testing.T) {
 	require.NoError(t, iotest.TestReader(io.NewSectionReader(x.Data, 0, 100), make([]byte, 100)))
 }
 
-// failsLater fails once it is told how.
+// failsLater is a reader that fails once err is set.
 type failsLater struct {
 	io.ReaderAt
 	err error
@@ -265,7 +266,7 @@ func BenchmarkGather(b *testing.B) {
 	}
 }
 
-// One tensor may be read by several goroutines at once.
+// TestGatherConcurrently reads a tensor from several goroutines.
 func TestGatherConcurrently(t *testing.T) {
 	storage := randomBytes(rand.New(rand.NewPCG(11, 12)), 60_000)
 	z := build(append(model(dictOf("w", unmarked(view(stored("HalfStorage", "2", 30_000), 0, dims{100, 300}, dims{1, 100})))), member("data/2", storage))...)
@@ -277,7 +278,7 @@ func TestGatherConcurrently(t *testing.T) {
 			b := make([]byte, 15_000)
 			for range 20 {
 				if _, err := x.Data.ReadAt(b, int64(i*15_000)); err != nil && err != io.EOF || !bytes.Equal(b, want[i*15_000:][:15_000]) {
-					t.Errorf("part %d: %v, or other bytes", i, err)
+					t.Errorf("part %d: error %v or wrong bytes", i, err)
 				}
 			}
 		})

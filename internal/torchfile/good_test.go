@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
-	"github.com/koala-go/sdk/internal/bounded"
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/tensor"
 	"github.com/koala-go/sdk/internal/torchfile"
@@ -34,13 +33,6 @@ func mustRead(t testing.TB, b []byte) *torchfile.File {
 	return f
 }
 
-func dataOf(t testing.TB, x *tensor.Tensor) []byte {
-	t.Helper()
-	b := make([]byte, x.Bytes())
-	require.NoError(t, bounded.ReadFull(x.Data, b, 0))
-	return b
-}
-
 // requireSums compares the checksum of every storage.
 func requireSums(t testing.TB, b []byte, f *torchfile.File) {
 	t.Helper()
@@ -49,7 +41,7 @@ func requireSums(t testing.TB, b []byte, f *torchfile.File) {
 	}
 }
 
-// small is a file with a bit of everything.
+// small returns a file with members and tensors of several kinds.
 func small() []byte {
 	pickle := proto + noHooks + "(" + text("w") + plainHalf + text("t") + unmarked(view(stored("FloatStorage", "1", 16), 1, dims{5, 3}, dims{1, 5})) +
 		text("p") + rebuildP + unmarked(half(3, nil, nil)) + "\x88" + noHooks + "\x87R" + text("step") + num(7) +
@@ -57,7 +49,7 @@ func small() []byte {
 	return build(model(pickle)...).b
 }
 
-// unchecked is a file without checksums.
+// unchecked returns a file without checksums.
 func unchecked() []byte {
 	items := model(dictOf("w", plainHalf))
 	for i := range items {
@@ -66,7 +58,7 @@ func unchecked() []byte {
 	return build(items...).b
 }
 
-// good are pickles that must be read.
+// good returns pickles that Read must accept.
 func good() map[string]string {
 	short := func(s string) string { return "\x8c" + string([]byte{byte(len(s))}) + s }
 	stack := func(module, name string) string { return short(module) + "\x94" + short(name) + "\x94\x93\x94" }
@@ -86,7 +78,7 @@ func good() map[string]string {
 		"_metadata by BUILD":          proto + noHooks + text("w") + plainHalf + "s}" + text("_metadata") + noHooks + text("") + "}" + text("version") + num(1) + "sssb.",
 		"_metadata twice":             proto + noHooks + text("w") + plainHalf + "s}" + text("_metadata") + noHooks + "sb}b.",
 		"a Parameter":                 dictOf("w", rebuildP+plainHalf+"\x88"+noHooks+"\x87R"),
-		"other values beside":         proto + "}" + text("w") + plainHalf + "s" + leaves + ".",
+		"other values too":            proto + "}" + text("w") + plainHalf + "s" + leaves + ".",
 		"an empty tensor at the end":  dictOf("w", plainHalf, "x", unmarked(half(12, dims{0, 4}, dims{4, 1}))),
 		"a stride of one row":         dictOf("w", plainHalf, "x", unmarked(half(0, dims{1, 12}, dims{1 << 62, 1}))),
 		"broadcast within its length": dictOf("w", plainHalf, "x", unmarked(half(0, dims{3, 4}, dims{0, 1}))),
@@ -105,14 +97,14 @@ func TestGood(t *testing.T) {
 			require.Equal(t, "w", x.Name)
 			require.Equal(t, dtype.F16, x.DType)
 			require.Equal(t, []int64{3, 4}, x.Shape)
-			require.Equal(t, model("")[2].data, string(dataOf(t, &x)))
+			require.Equal(t, model("")[2].data, string(refusaltest.DataOf(t, &x)))
 			require.Equal(t, x.Offset, int64(bytes.Index(whole, []byte(model("")[2].data))))
 			requireSums(t, whole, f)
 		})
 	}
 }
 
-// wrongSums is whether a storage's bytes do not have its checksum.
+// wrongSums reports whether the checksum of a storage is wrong.
 func wrongSums(b []byte, f *torchfile.File) bool {
 	for _, s := range f.Storages {
 		if s.CRC32 != crc32.ChecksumIEEE(b[s.Offset:][:s.Size]) {
@@ -122,7 +114,7 @@ func wrongSums(b []byte, f *torchfile.File) bool {
 	return false
 }
 
-// requireSame compares all that Read gives.
+// requireSame compares the results of Read.
 func requireSame(t testing.TB, want, got *torchfile.File) {
 	t.Helper()
 	require.Equal(t, want.Storages, got.Storages)
@@ -131,11 +123,12 @@ func requireSame(t testing.TB, want, got *torchfile.File) {
 	for i, x := range want.Tensors {
 		y := got.Tensors[i]
 		require.Equal(t, []any{x.Name, x.DType, x.Shape, x.Offset, x.Transposed == nil}, []any{y.Name, y.DType, y.Shape, y.Offset, y.Transposed == nil})
-		require.Equal(t, dataOf(t, &x), dataOf(t, &y))
+		require.Equal(t, refusaltest.DataOf(t, &x), refusaltest.DataOf(t, &y))
 	}
 }
 
-// Zips as torch and others write them, of the same members.
+// TestGoodZips reads archives of the same members in the forms that torch
+// and other programs write.
 func TestGoodZips(t *testing.T) {
 	pickle := dictOf("w", plainHalf)
 	each := func(f func(m *item)) []byte {
@@ -145,11 +138,11 @@ func TestGoodZips(t *testing.T) {
 		}
 		return build(items...).b
 	}
-	short := func() []byte { // without the zip64 records
+	short := func() []byte { // an archive without the zip64 records
 		z := build(model(pickle)...)
 		return append(z.b[:z.end64:z.end64], z.b[z.end:]...)
 	}
-	asked := func() []byte { // with an end record that asks for them
+	asked := func() []byte { // an archive whose end record refers to the zip64 record
 		z := build(model(pickle)...)
 		copy(z.b[z.end+8:], bytes.Repeat([]byte{0xff}, 12))
 		return z.b
@@ -182,7 +175,7 @@ func TestGoodZips(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := mustRead(t, whole)
 			require.Len(t, f.Tensors, 1)
-			require.Equal(t, model("")[2].data, string(dataOf(t, &f.Tensors[0])))
+			require.Equal(t, model("")[2].data, string(refusaltest.DataOf(t, &f.Tensors[0])))
 			require.Equal(t, name == "no checksums", f.Unchecked)
 			if !f.Unchecked {
 				requireSums(t, whole, f)
@@ -193,7 +186,8 @@ func TestGoodZips(t *testing.T) {
 	}
 }
 
-// Names of nested dictionaries, and what they leave out.
+// TestNames checks the names of tensors in nested dictionaries, and which
+// values are left out.
 func TestNames(t *testing.T) {
 	one := func(i int64) string { return unmarked(half(i, dims{1}, dims{1})) }
 	pickle := proto + "}(" + text("model") + "}(" + text("a.b") + one(0) + text("") + one(1) + "u" + text("optimizer") +
@@ -206,7 +200,8 @@ func TestNames(t *testing.T) {
 	require.Equal(t, []string{"model.a.b", "model.", "optimizer.state.0.exp_avg", "optimizer.state.-1", "z"}, names)
 }
 
-// Ten thousand tensors, with a storage each and as views of one.
+// TestManyTensors reads ten thousand tensors, with a storage each and as
+// views of a single storage.
 func TestManyTensors(t *testing.T) {
 	var own []tensor.Tensor
 	var views strings.Builder
@@ -249,11 +244,11 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// Files that torch 2.15 wrote of numbers 0 to 11 as fp16, whole and in views,
-// and of a module.
+// TestTorchsFiles reads files that torch 2.15 wrote: the numbers 0 to 11 as fp16,
+// whole and as views, and a module.
 func TestTorchsFiles(t *testing.T) {
 	halves := func(values ...float32) (b []byte) {
-		for _, v := range values { // small whole numbers, by the definition of fp16
+		for _, v := range values { // the encoding of small integers as fp16
 			bits := math.Float32bits(v)
 			if v != 0 {
 				bits = (bits>>23-112)<<10 | bits>>13&0x3ff
@@ -297,7 +292,7 @@ func TestTorchsFiles(t *testing.T) {
 				require.Equal(t, want[i].name, x.Name)
 				require.Equal(t, want[i].dtype, x.DType)
 				require.Equal(t, want[i].shape, x.Shape)
-				require.Equal(t, want[i].data, dataOf(t, &x), x.Name)
+				require.Equal(t, want[i].data, refusaltest.DataOf(t, &x), x.Name)
 				require.Equal(t, x.Name == "turned", x.Transposed != nil)
 			}
 			require.Len(t, f.Storages, 3)
@@ -308,8 +303,9 @@ func TestTorchsFiles(t *testing.T) {
 	}
 }
 
-// What torch 2.15 wrote of 2^31+16 zeros as fp16, which are left out here, and
-// five ones: a member of over 4 GiB, and members beyond that.
+// TestTorchsLargeFile reads a file that torch 2.15 wrote: 2^31+16 zeros as fp16,
+// which the test data leaves out, and five ones. One member is larger than 4
+// GiB, and other members follow it.
 func TestTorchsLargeFile(t *testing.T) {
 	head, err := os.ReadFile("testdata/torch-2.15-large.head")
 	require.NoError(t, err)
@@ -327,9 +323,9 @@ func TestTorchsLargeFile(t *testing.T) {
 		{Name: "big/data/1", Offset: 4294968192, Size: 20, CRC32: 0x5a1dba5d},
 	}, f.Storages)
 	require.Equal(t, []int64{1<<31 + 16}, f.Tensors[0].Shape)
-	require.Equal(t, bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 5), dataOf(t, &f.Tensors[1]))
+	require.Equal(t, bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 5), refusaltest.DataOf(t, &f.Tensors[1]))
 
-	// No bit of a long number may change unnoticed.
+	// No bit of a 64-bit value may change unnoticed.
 	for _, number := range []string{"\x01\x00\x08\x00\x38\x03\x00\x00\x01\x00\x00\x00", "\x01\x00\x10\x00\x20\x00\x00\x00\x01\x00\x00\x00\x20\x00\x00\x00\x01\x00\x00\x00"} {
 		require.True(t, bytes.Contains(tail, []byte(number)))
 		for at := 0; ; at++ {

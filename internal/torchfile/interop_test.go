@@ -12,17 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// TestInterop is the half of interop/check_torch.py that is in Go. In the
-// folder that KOALA_TORCH names it reads every file NAME.pt, and writes its
-// tensors again as NAME.koala, and what it found as NAME.json: a list of rows
-// of name, dtype, shape and the data in hexadecimal, or the refusal.
+// TestInterop is the Go half of interop/check_torch.py. It reads every file
+// NAME.pt in the folder $KOALA_TORCH, writes its tensors to NAME.koala, and
+// describes them in NAME.json: a list of rows of name, dtype, shape and the
+// data in hexadecimal, or the refusal.
 func TestInterop(t *testing.T) {
 	folder := os.Getenv("KOALA_TORCH")
 	if folder == "" {
-		t.Skip("is a part of interop/check_torch.py, which sets KOALA_TORCH")
+		t.Skip("KOALA_TORCH is not set: run interop/check_torch.py")
 	}
 	list, err := filepath.Glob(filepath.Join(folder, "*.pt"))
 	require.NoError(t, err)
@@ -56,7 +57,7 @@ func rowsOf(t testing.TB, f *torchfile.File) []row {
 	rows := []row{}
 	for i := range f.Tensors {
 		x := &f.Tensors[i]
-		data := dataOf(t, x)
+		data := refusaltest.DataOf(t, x)
 		if x.Transposed != nil {
 			require.Equal(t, data, transposed(t, x), x.Name)
 		}

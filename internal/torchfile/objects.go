@@ -7,22 +7,21 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// The globals that are known, beside the classes of storages.
+// The known globals other than the classes of storages.
 const (
 	orderedDict      = global("collections.OrderedDict")
 	rebuildTensor    = global("torch._utils._rebuild_tensor_v2")
 	rebuildParameter = global("torch._utils._rebuild_parameter")
 )
 
-// storageTypes are torch's classes of storages and the dtype of each, as
-// safetensors spells it.
+// storageTypes maps torch's classes of storages to their dtypes.
 var storageTypes = map[string]dtype.Type{
 	"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
 	"LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8", "ByteStorage": "U8", "BoolStorage": "BOOL",
 }
 
-// pushGlobal pushes a global of the allowlist: it is the only place where a
-// name in a pickle comes to mean something.
+// pushGlobal pushes a global of the allowlist. No other function gives a name
+// in a pickle a meaning.
 func (p *machine) pushGlobal(module, name string) error {
 	if dt, ok := storageTypes[name]; ok && module == "torch" {
 		return p.push(dt)
@@ -32,10 +31,11 @@ func (p *machine) pushGlobal(module, name string) error {
 			return p.push(g)
 		}
 	}
-	return p.unsupported("pickle asks for %.100s.%.100s, which is not among the few globals that are allowed", quotable(module), quotable(name))
+	return p.unsupported("the pickle refers to %.100s.%.100s, which is not one of the allowed globals", quotable(module), quotable(name))
 }
 
-// quotable makes text of a file fit for an error.
+// quotable replaces the characters of a file's text that do not belong in an
+// error text.
 func quotable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\ufffd' {
@@ -74,21 +74,22 @@ func (p *machine) stackGlobal() error {
 	m, ok1 := module.(string)
 	n, ok2 := name.(string)
 	if !ok1 || !ok2 {
-		return p.malformed("pickle asks for a global by %s and %s, which are no strings", describe(module), describe(name))
+		return p.malformed("the pickle refers to a global by %s and %s, want two strings", describe(module), describe(name))
 	}
 	return p.pushGlobal(m, n)
 }
 
-// inst is the opcode of old protocols that names a class and calls it.
+// inst refuses the opcode INST of old protocols, which names a class and calls
+// it.
 func (p *machine) inst() error {
 	module, name, err := p.lines()
 	if err != nil {
 		return err
 	}
-	return p.unsupported("pickle makes an instance of %.100s.%.100s by INST", quotable(module), quotable(name))
+	return p.unsupported("the pickle makes an instance of %.100s.%.100s with the opcode INST", quotable(module), quotable(name))
 }
 
-// reduce is a pickle's call of a function. Three are known.
+// reduce pushes the result of a call. It knows three functions.
 func (p *machine) reduce() error {
 	v, err := p.pop()
 	if err != nil {
@@ -100,12 +101,12 @@ func (p *machine) reduce() error {
 	}
 	args, ok := v.(tuple)
 	if !ok {
-		return p.malformed("pickle calls %s with %s, not with a tuple", describe(f), describe(v))
+		return p.malformed("the pickle calls %s with %s, want a tuple", describe(f), describe(v))
 	}
 	switch f {
 	case orderedDict:
 		if len(args) > 0 {
-			return p.unsupported("pickle makes an OrderedDict of %d arguments", len(args))
+			return p.unsupported("the pickle makes an OrderedDict from %d arguments, want none", len(args))
 		}
 		return p.pushDict(true)
 	case rebuildTensor:
@@ -113,11 +114,11 @@ func (p *machine) reduce() error {
 	case rebuildParameter:
 		return p.pushParameter(args)
 	}
-	return p.unsupported("pickle calls %s", describe(f))
+	return p.unsupported("the pickle calls %s, which is not an allowed function", describe(f))
 }
 
-// build gives an OrderedDict its _metadata, which is dropped. Nothing else
-// may be given attributes.
+// build sets the attributes of an object. Only an OrderedDict may have
+// attributes, and only _metadata, which is dropped.
 func (p *machine) build() error {
 	state, err := p.pop()
 	if err != nil {
@@ -128,31 +129,31 @@ func (p *machine) build() error {
 		return err
 	}
 	if d, ok := target.(*dict); !ok || !d.ordered {
-		return p.unsupported("pickle gives attributes to %s by BUILD", describe(target))
+		return p.unsupported("the pickle sets attributes of %s with the opcode BUILD", describe(target))
 	}
 	s, ok := state.(*dict)
 	if !ok {
-		return p.unsupported("pickle gives an OrderedDict %s as attributes", describe(state))
+		return p.unsupported("the pickle sets the attributes of an OrderedDict to %s, want a dictionary", describe(state))
 	}
 	for _, e := range s.entries {
 		if e.key != "_metadata" {
-			return p.unsupported("pickle gives an OrderedDict the attribute %s", describe(e.key))
+			return p.unsupported("the pickle sets the attribute %s of an OrderedDict, want _metadata", describe(e.key))
 		}
 	}
 	return nil
 }
 
-// storage is one row of elements, and the member that should hold it.
+// storage is a contiguous sequence of elements, and the member that holds it.
 type storage struct {
-	key   string
+	key   string // of the member, below data/
 	dtype dtype.Type
-	numel int64
-	at    int64 // file offset of the opcode
-	found *member
+	numel int64   // number of elements
+	at    int64   // file offset of the opcode that refers to it
+	found *member // set by check
 }
 
-// persid reads the reference to a storage: ("storage", class, key, location,
-// number of elements).
+// persid pushes the storage that a persistent id refers to. The id is the tuple
+// ("storage", class, key, location, number of elements).
 func (p *machine) persid() error {
 	v, err := p.pop()
 	if err != nil {
@@ -160,21 +161,21 @@ func (p *machine) persid() error {
 	}
 	id, ok := v.(tuple)
 	if !ok || len(id) != 5 || id[0] != "storage" {
-		return p.malformed("pickle refers to %s, which is no storage", describe(v))
+		return p.malformed("the pickle has the persistent id %s, want that of a storage", describe(v))
 	}
 	dt, ok1 := id[1].(dtype.Type)
 	key, ok2 := id[2].(string)
 	_, ok3 := id[3].(string)
 	numel, ok4 := id[4].(int64)
 	if !ok1 || !ok2 || !ok3 || !ok4 || numel < 0 {
-		return p.malformed("pickle refers to a storage by (%s, %s, %s, %s)", describe(id[1]), describe(id[2]), describe(id[3]), describe(id[4]))
+		return p.malformed("the pickle refers to a storage by (%s, %s, %s, %s), want (class, key, location, number of elements)", describe(id[1]), describe(id[2]), describe(id[3]), describe(id[4]))
 	}
 	if err := p.spend(len(key)); err != nil {
 		return err
 	}
 	if s := p.byKey[key]; s != nil {
 		if s.dtype != dt || s.numel != numel {
-			return p.malformed("pickle describes the storage %.100q as %d × %s and as %d × %s", key, s.numel, s.dtype, numel, dt)
+			return p.malformed("the pickle describes storage %.100q both as %d × %s and as %d × %s", key, s.numel, s.dtype, numel, dt)
 		}
 		return p.push(s)
 	}
@@ -190,21 +191,21 @@ func (p *machine) addStorage(s *storage) error {
 	return p.push(s)
 }
 
-// itemSize is the size of one element in bytes.
+// itemSize returns the size of one element in bytes.
 func (s *storage) itemSize() int64 { return s.dtype.Bits() / 8 }
 
-// check finds the storage's member, which must hold its elements and nothing
-// else, as torch.load requires.
+// check returns the member of the storage. As torch.load requires, the member
+// must exist and hold exactly the storage's elements.
 func (s *storage) check(z *archive, name string) (*member, error) {
 	if s.found != nil {
-		return s.found, nil // keys may be long, and tensors many
+		return s.found, nil // avoids a lookup per tensor: keys may be long, and tensors many
 	}
 	m := z.member("data/" + s.key)
 	if m == nil {
-		return nil, refusal.Malformed(s.at, name, "zip has no member for the storage %.100q", s.key)
+		return nil, refusal.Malformed(s.at, name, "storage %.100q is not in the zip archive", s.key)
 	}
 	if item := s.itemSize(); m.size%item != 0 || s.numel != m.size/item {
-		return nil, refusal.Malformed(s.at, name, "storage %.100q is of %d × %s, its member of %d bytes", s.key, s.numel, s.dtype, m.size)
+		return nil, refusal.Malformed(s.at, name, "storage %.100q has %d × %s, but its member has %d bytes", s.key, s.numel, s.dtype, m.size)
 	}
 	s.found = m
 	return m, nil

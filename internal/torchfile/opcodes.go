@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 )
 
-// actions are the opcodes that the machine follows: those that picklers of
-// protocols 2 to 5 use for dictionaries, tuples, strings and numbers. The
-// numbers are those of Python's pickletools.
+// actions maps each opcode that the machine supports to its method: the opcodes
+// that picklers of protocols 2 to 5 use for dictionaries, tuples, strings and
+// numbers. The codes are those of Python's pickletools.
 var actions = [256]func(*machine) error{
 	// values
 	'N':  push(none{}),
@@ -39,7 +39,7 @@ var actions = [256]func(*machine) error{
 	's':  (*machine).setitem,
 	'u':  (*machine).setitems,
 
-	// objects, by the allowlist
+	// objects that the allowlist permits
 	'c':  (*machine).global,
 	0x93: (*machine).stackGlobal,
 	'i':  (*machine).inst,
@@ -47,7 +47,7 @@ var actions = [256]func(*machine) error{
 	'b':  (*machine).build,
 	'Q':  (*machine).persid,
 
-	// the machine itself
+	// the machine's own state
 	'(':  push(mark{}),
 	'q':  func(p *machine) error { return p.storeAs(1) },
 	'r':  func(p *machine) error { return p.storeAs(4) },
@@ -57,7 +57,7 @@ var actions = [256]func(*machine) error{
 	0x95: (*machine).frame,
 }
 
-// refused names the other opcodes.
+// refused names the remaining opcodes.
 var refused = [256]string{
 	'0': "POP", '1': "POP_MARK", '2': "DUP", 'F': "FLOAT", 'I': "INT", 'L': "LONG", 'S': "STRING", 'T': "BINSTRING",
 	'U': "SHORT_BINSTRING", 'V': "UNICODE", 'P': "PERSID", 'd': "DICT", 'l': "LIST", 'g': "GET", 'p': "PUT", 'o': "OBJ",
@@ -65,7 +65,7 @@ var refused = [256]string{
 	0x90: "ADDITEMS", 0x91: "FROZENSET", 0x92: "NEWOBJ_EX", 0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
 }
 
-// push makes the action of an opcode that stands for a value.
+// push returns the action of an opcode that pushes a constant.
 func push(v any) func(*machine) error {
 	return func(p *machine) error { return p.push(v) }
 }
@@ -101,7 +101,8 @@ func (p *machine) binint() error {
 	return p.pushInt(int64(int32(n)))
 }
 
-// long reads a number in two's complement, after its length of n bytes.
+// long pushes an integer in two's complement that is preceded by its length, an
+// integer of n bytes.
 func (p *machine) long(n uint64) error {
 	s, err := p.sized(n)
 	if err != nil || len(s) > 8 {
@@ -113,7 +114,7 @@ func (p *machine) long(n uint64) error {
 	return p.pushInt(int64(binary.LittleEndian.Uint64(full[:])) << unused >> unused)
 }
 
-// skipped pushes a value whose bytes do not matter.
+// skipped pushes a placeholder for a value that no tensor needs.
 func (p *machine) skipped(_ string, err error) error {
 	if err != nil {
 		return err
@@ -137,8 +138,8 @@ func (p *machine) fetchFrom(n uint64) error {
 	return p.fetch(i)
 }
 
-// frame reads how many of the next bytes belong together, which matters only
-// to readers that buffer.
+// frame checks a frame's length. Only readers with a buffer need frames: the
+// opcodes in the frame are read one by one.
 func (p *machine) frame() error {
 	n, err := p.number(8)
 	if err != nil {
@@ -157,7 +158,7 @@ func (p *machine) pushTuple(items []any) error {
 	return p.push(append(make(tuple, 0, len(items)), items...))
 }
 
-// tupleOf makes a tuple of the last n values.
+// tupleOf pushes a tuple of the last n values.
 func (p *machine) tupleOf(n int) error {
 	var items [3]any
 	for i := n - 1; i >= 0; i-- {
@@ -178,14 +179,14 @@ func (p *machine) tuple() error {
 	return p.pushTuple(items)
 }
 
-// isList requires the last value to be a list.
+// isList checks that the last value is a list.
 func (p *machine) isList() error {
 	v, err := p.top()
 	if err != nil {
 		return err
 	}
 	if _, ok := v.(list); !ok {
-		return p.malformed("pickle appends to %s, which is no list", describe(v))
+		return p.malformed("the pickle appends to %s, want a list", describe(v))
 	}
 	return nil
 }

@@ -10,61 +10,63 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// The values of the machine, beside string, int64, bool, *dict, *pickledTensor and
-// *storage. Lists are not kept: nothing in them has a name.
+// The types of the values on the stack, in addition to string, int64, bool,
+// *dict, *pickledTensor and *storage. The contents of lists are not kept,
+// because tensors in lists have no name.
 type (
 	tuple []any
 	list  struct{}
 	mark  struct{}
 	none  struct{}
 
-	// other is a value that no tensor is made of: a float, bytes, a number
-	// of more than 64 bits.
+	// other is a value that no tensor is built from: a float, bytes, or an
+	// integer of more than 64 bits.
 	other struct{}
 
-	// global is one of the functions and classes that are known. The class of
-	// the storages of a type is the dtype.Type itself.
+	// global is a known function or class. A class of storages is represented
+	// by its dtype.Type instead.
 	global string
 )
 
-// dict is a dictionary: its entries in order, and which keys it has.
+// dict is a dictionary.
 type dict struct {
-	ordered bool // an OrderedDict
-	at      int64
-	entries []entry
-	keys    map[any]struct{}
+	ordered bool             // whether it is an OrderedDict
+	at      int64            // file offset of the opcode that built it
+	entries []entry          // in the order of insertion
+	keys    map[any]struct{} // of the entries
 }
 
 type entry struct{ key, value any }
 
-// The machine's bounds. Picklers put at most 1,000 entries of a dictionary on
-// the stack at once.
+// The limits of the machine. Picklers push at most 1,000 entries of a
+// dictionary at once, 2,000 values.
 const (
 	maxStack  = 8 << 10
 	memoChunk = 256
 )
 
-// What values cost of the budget: about the bytes that they take, with what
-// growing slices and maps leave behind.
+// The costs of values, deducted from the budget: roughly the bytes that they
+// occupy, including what growing slices and maps leave for the garbage
+// collector.
 const (
 	costBoxed  = 16
 	costDict   = 64
-	costKeys   = 256 // of a dictionary's first entry
+	costKeys   = 256 // extra cost of the first entry of a dictionary
 	costEntry  = 256
 	costTensor = 384
 	costRank   = 48
 )
 
-// machine follows the opcodes of one pickle. It never calls anything.
+// machine interprets a pickle. It never calls code.
 type machine struct {
 	text   string
-	base   int64 // file offset of text[0]
-	pos    int   // of the next byte
-	op     int   // position of the opcode in hand
+	base   int64 // file offset of text
+	pos    int   // index of the next byte
+	op     int   // index of the current opcode
 	stack  []any
-	memo   [][]any // chunks of memoChunk; nil for what was not stored
-	stored int
-	budget int64
+	memo   [][]any // chunks of memoChunk values; nil where no value is stored
+	stored int     // number of values in memo
+	budget int64   // what values may still cost
 
 	tensors  []*pickledTensor
 	storages []*storage
@@ -83,30 +85,30 @@ func (p *machine) unsupported(format string, args ...any) error {
 	return refusal.Unsupported(p.at(), "", format, args...)
 }
 
-// at is the file offset of the opcode in hand.
+// at returns the file offset of the current opcode.
 func (p *machine) at() int64 { return p.base + int64(p.op) }
 
-// spend takes from the budget what a value costs.
+// spend deducts the cost of a value from the budget.
 func (p *machine) spend(n int) error {
 	if p.budget -= int64(n); p.budget < 0 {
-		return p.malformed("pickle builds far more than a file of this size can")
+		return p.malformed("the pickle builds far more values than a file of this size needs")
 	}
 	return nil
 }
 
-// The opcodes that the machine itself looks for.
+// The opcodes that run itself handles.
 const (
 	opProto = 0x80
 	opStop  = '.'
 )
 
-// run follows the pickle up to its end and returns the object it builds.
+// run interprets the pickle and returns the object that it builds.
 func (p *machine) run() (any, error) {
 	if len(p.text) < 2 || p.text[0] != opProto {
-		return nil, p.malformed("pickle does not begin with its protocol")
+		return nil, p.malformed("the pickle does not begin with a PROTO opcode")
 	}
 	if v := p.text[1]; v < 2 || v > 5 {
-		return nil, p.unsupported("pickle is of protocol %d, not 2 to 5", v)
+		return nil, p.unsupported("the pickle has protocol %d, want 2 to 5", v)
 	}
 	for p.pos = 2; p.pos < len(p.text); {
 		p.op = p.pos
@@ -119,7 +121,7 @@ func (p *machine) run() (any, error) {
 			return nil, err
 		}
 	}
-	return nil, refusal.Truncated(p.base+int64(len(p.text)), "", "pickle ends without a STOP")
+	return nil, refusal.Truncated(p.base+int64(len(p.text)), "", "the pickle ends without a STOP opcode")
 }
 
 func (p *machine) step(code byte) error {
@@ -127,9 +129,9 @@ func (p *machine) step(code byte) error {
 		return f(p)
 	}
 	if name := refused[code]; name != "" {
-		return p.unsupported("pickle uses %s, which no dictionary of tensors needs", name)
+		return p.unsupported("the pickle uses the opcode %s, which no dictionary of tensors needs", name)
 	}
-	return p.malformed("pickle has the unknown opcode %#02x", code)
+	return p.malformed("the pickle has the unknown opcode %#02x", code)
 }
 
 func (p *machine) end() (any, error) {
@@ -138,18 +140,18 @@ func (p *machine) end() (any, error) {
 		return nil, err
 	}
 	if len(p.stack) > 0 {
-		return nil, p.malformed("pickle ends with %d values left over", len(p.stack))
+		return nil, p.malformed("the pickle leaves %d values on the stack", len(p.stack))
 	}
 	if p.pos < len(p.text) {
 		p.op = p.pos
-		return nil, p.malformed("%d bytes follow the pickle's end", len(p.text)-p.pos)
+		return nil, p.malformed("%d unexpected bytes follow the pickle", len(p.text)-p.pos)
 	}
 	return root, nil
 }
 
 func (p *machine) push(v any) error {
 	if len(p.stack) == maxStack {
-		return p.malformed("pickle has more than %d values on its stack", maxStack)
+		return p.malformed("the pickle pushes more than %d values", maxStack)
 	}
 	if len(p.stack) == cap(p.stack) {
 		p.stack = append(make([]any, 0, max(64, 2*len(p.stack))), p.stack...)
@@ -158,14 +160,14 @@ func (p *machine) push(v any) error {
 	return nil
 }
 
-// top is the last value; a mark is none.
+// top returns the last value of the stack, which must not be a mark.
 func (p *machine) top() (any, error) {
 	if len(p.stack) > 0 {
 		if v := p.stack[len(p.stack)-1]; v != (mark{}) {
 			return v, nil
 		}
 	}
-	return nil, p.malformed("pickle takes a value from an empty stack")
+	return nil, p.malformed("the pickle takes a value from an empty stack")
 }
 
 func (p *machine) pop() (any, error) {
@@ -176,8 +178,8 @@ func (p *machine) pop() (any, error) {
 	return v, err
 }
 
-// popMark takes all values above the last mark, and the mark. They are valid
-// until the next push.
+// popMark pops all values above the last mark, and the mark. The result is
+// valid until the next push.
 func (p *machine) popMark() ([]any, error) {
 	for i := len(p.stack) - 1; i >= 0; i-- {
 		if p.stack[i] == (mark{}) {
@@ -186,20 +188,20 @@ func (p *machine) popMark() ([]any, error) {
 			return items, nil
 		}
 	}
-	return nil, p.malformed("pickle takes values up to a mark that is not there")
+	return nil, p.malformed("the pickle takes values up to a mark, but the stack has no mark")
 }
 
-// bytes reads the n bytes that belong to the opcode.
+// bytes reads n bytes of the opcode's argument.
 func (p *machine) bytes(n uint64) (string, error) {
 	if n > uint64(len(p.text)-p.pos) {
-		return "", refusal.Truncated(p.at(), "", "pickle announces %d bytes, %d are left", n, len(p.text)-p.pos)
+		return "", refusal.Truncated(p.at(), "", "the pickle announces %d bytes, but only %d are left", n, len(p.text)-p.pos)
 	}
 	s := p.text[p.pos:][:n]
 	p.pos += int(n)
 	return s, nil
 }
 
-// number reads an unsigned little-endian number of n bytes.
+// number reads an unsigned little-endian integer of n bytes.
 func (p *machine) number(n uint64) (uint64, error) {
 	s, err := p.bytes(n)
 	if err != nil {
@@ -210,7 +212,7 @@ func (p *machine) number(n uint64) (uint64, error) {
 	return binary.LittleEndian.Uint64(full[:]), nil
 }
 
-// sized reads bytes after their length of n bytes.
+// sized reads a byte string after its length, which is an integer of n bytes.
 func (p *machine) sized(n uint64) (string, error) {
 	length, err := p.number(n)
 	if err != nil {
@@ -219,25 +221,26 @@ func (p *machine) sized(n uint64) (string, error) {
 	return p.bytes(length)
 }
 
-// line reads up to a newline.
+// line reads up to the next newline.
 func (p *machine) line() (string, error) {
 	n := strings.IndexByte(p.text[p.pos:], '\n')
 	if n < 0 {
-		return "", refusal.Truncated(p.at(), "", "pickle ends within a line")
+		return "", refusal.Truncated(p.at(), "", "the pickle ends within a line")
 	}
 	s := p.text[p.pos:][:n]
 	p.pos += n + 1
 	return s, nil
 }
 
-// pushText pushes a string after its length of n bytes.
+// pushText pushes a string that is preceded by its length, an integer of n
+// bytes.
 func (p *machine) pushText(n uint64) error {
 	s, err := p.sized(n)
 	if err != nil {
 		return err
 	}
 	if !utf8.ValidString(s) {
-		return p.malformed("pickle has a string that is not UTF-8")
+		return p.malformed("the pickle has a string that is not UTF-8")
 	}
 	if err := p.spend(costBoxed); err != nil {
 		return err
@@ -245,15 +248,16 @@ func (p *machine) pushText(n uint64) error {
 	return p.push(s)
 }
 
-// store keeps the last value under a number. Picklers count them up, so that
-// a number over the place in the pickle is none of theirs.
+// store keeps the last value in the memo under index i. Picklers use
+// consecutive indexes, so an index greater than the position in the pickle is
+// an error. This bounds the size of the memo.
 func (p *machine) store(i uint64) error {
 	v, err := p.top()
 	if err != nil {
 		return err
 	}
 	if i > uint64(p.pos) {
-		return p.malformed("pickle stores a value as number %d after %d bytes", i, p.pos)
+		return p.malformed("the pickle stores a value under index %d after %d bytes", i, p.pos)
 	}
 	chunk := int(i / memoChunk)
 	for len(p.memo) <= chunk {
@@ -266,31 +270,31 @@ func (p *machine) store(i uint64) error {
 		p.memo[chunk] = make([]any, memoChunk)
 	}
 	if p.memo[chunk][i%memoChunk] != nil {
-		return p.malformed("pickle stores a second value as number %d", i)
+		return p.malformed("the pickle stores a second value under index %d", i)
 	}
 	p.memo[chunk][i%memoChunk] = v
 	p.stored++
 	return nil
 }
 
-// fetch pushes the value that was stored under a number.
+// fetch pushes the value that is stored under index i.
 func (p *machine) fetch(i uint64) error {
 	if chunk := i / memoChunk; chunk < uint64(len(p.memo)) && p.memo[chunk] != nil {
 		if v := p.memo[chunk][i%memoChunk]; v != nil {
 			return p.push(v)
 		}
 	}
-	return p.malformed("pickle asks for value number %d, which was not stored", i)
+	return p.malformed("the pickle fetches the value with index %d, which was not stored", i)
 }
 
-// set puts keys and values into a dictionary.
+// set adds alternating keys and values to a dictionary.
 func (p *machine) set(target any, items []any) error {
 	d, ok := target.(*dict)
 	if !ok {
-		return p.malformed("pickle sets an item of %s, which is no dictionary", describe(target))
+		return p.malformed("the pickle sets an item of %s, want a dictionary", describe(target))
 	}
 	if len(items)%2 != 0 {
-		return p.malformed("pickle sets a key without a value")
+		return p.malformed("the pickle sets a key without a value")
 	}
 	for ; len(items) > 0; items = items[2:] {
 		if err := p.setOne(d, items[0], items[1]); err != nil {
@@ -307,7 +311,7 @@ func (p *machine) setOne(d *dict, key, value any) error {
 		cost += len(k)
 	case int64:
 	default:
-		return p.unsupported("pickle has a dictionary whose key is %s, not a string or a whole number", describe(key))
+		return p.unsupported("the pickle has a dictionary with the key %s, want a string or an integer", describe(key))
 	}
 	if d.keys == nil {
 		d.keys = map[any]struct{}{}
@@ -317,14 +321,14 @@ func (p *machine) setOne(d *dict, key, value any) error {
 		return err
 	}
 	if _, dup := d.keys[key]; dup {
-		return p.malformed("pickle has a dictionary with the key %s twice", describe(key))
+		return p.malformed("the pickle has a dictionary with the duplicate key %s", describe(key))
 	}
 	d.keys[key] = struct{}{}
 	d.entries = append(d.entries, entry{key, value})
 	return nil
 }
 
-// describe names a value in an error.
+// describe names a value in an error text.
 func describe(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -332,7 +336,7 @@ func describe(v any) string {
 	case int64:
 		return fmt.Sprint(v)
 	case bool:
-		return "a truth value"
+		return "a boolean"
 	case tuple:
 		return "a tuple"
 	case list:

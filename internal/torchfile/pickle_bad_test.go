@@ -13,17 +13,19 @@ import (
 	"github.com/koala-go/sdk/internal/refusal/refusaltest"
 )
 
-// value makes the row of a dictionary whose one value is given.
+// value returns a row for a dictionary with the single value v.
 func value(name, v string, kind error) refusaltest.Bad {
 	return bad(name, dictOf("w", v), kind, "")
 }
 
-// Payloads that run a program in Python: each is refused where it names what
-// it would call, by that name.
-func TestPayloads(t *testing.T) {
-	short := func(s string) string { return "\x8c" + string([]byte{byte(len(s))}) + s }
-	stack := func(module, name string) string { return short(module) + short(name) + "¦\x93" }
-	for _, test := range []struct{ name, pickle, global string }{
+func shortText(s string) string { return "\x8c" + string([]byte{byte(len(s))}) + s }
+
+func stackGlobal(module, name string) string { return shortText(module) + shortText(name) + "¦\x93" }
+
+// payloads returns pickles that would run code in Python. The mark stands where
+// a pickle names what it would call, and the error names the global.
+func payloads() []struct{ name, pickle, global string } {
+	return []struct{ name, pickle, global string }{
 		{"os.system", proto + "¦cos\nsystem\n" + text("id") + "\x85R.", "os.system"},
 		{"posix.system", proto + "¦cposix\nsystem\n(" + text("id") + "tR.", "posix.system"},
 		{"nt.system", proto + "¦cnt\nsystem\n(" + text("id") + "tR.", "nt.system"},
@@ -45,9 +47,9 @@ func TestPayloads(t *testing.T) {
 		{"in a hook", dictOf("w", rebuild+"("+stored("HalfStorage", "0", 12)+"K\x00"+tup(12)+tup(1)+"\x89"+noHooks+"(K\x00¦cos\nsystem\nutR"), "os.system"},
 		{"in metadata", proto + noHooks + "}" + text("_metadata") + "¦cos\nsystem\n)Rsb.", "os.system"},
 		{"in a list", dictOf("w", "](¦cos\nsystem\n)Re"), "os.system"},
-		{"STACK_GLOBAL", "\x80\x04" + stack("os", "system") + short("id") + "\x85R.", "os.system"},
-		{"STACK_GLOBAL of a dotted name", "\x80\x04" + stack("collections", "OrderedDict.__init__") + ".", "collections.OrderedDict.__init__"},
-		{"STACK_GLOBAL through the memo", "\x80\x05" + short("system") + "\x94" + short("os") + "\x94h\x01h\x00¦\x93.", "os.system"},
+		{"STACK_GLOBAL", "\x80\x04" + stackGlobal("os", "system") + shortText("id") + "\x85R.", "os.system"},
+		{"STACK_GLOBAL of a dotted name", "\x80\x04" + stackGlobal("collections", "OrderedDict.__init__") + ".", "collections.OrderedDict.__init__"},
+		{"STACK_GLOBAL through the memo", "\x80\x05" + shortText("system") + "\x94" + shortText("os") + "\x94h\x01h\x00¦\x93.", "os.system"},
 		{"INST", proto + "(" + text("id") + "¦ios\nsystem\n.", "os.system"},
 		{"INST of an allowed class", proto + "(¦icollections\nOrderedDict\n.", "collections.OrderedDict"},
 		{"OBJ", proto + "(¦cos\nsystem\n" + text("id") + "o.", "os.system"},
@@ -73,11 +75,15 @@ func TestPayloads(t *testing.T) {
 		{"an empty name", proto + "¦c\n\n.", "."},
 		{"numpy", proto + "¦cnumpy.core.multiarray\nscalar\n.", "numpy.core.multiarray.scalar"},
 		{"argparse", dictOf("args", "¦cargparse\nNamespace\n)\x81}b"), "argparse.Namespace"},
-	} {
+	}
+}
+
+func TestPayloads(t *testing.T) {
+	for _, test := range payloads() {
 		t.Run(test.name, func(t *testing.T) {
 			row := bad(test.name, test.pickle, refusal.ErrUnsupported, "")
 			e := refusaltest.Refused(t, refusaltest.Lawful(t, len(row.Bytes), func() error { return read(row.Bytes) }), refusal.ErrUnsupported)
-			require.Equal(t, row.Offset, e.Offset, "offset of: %v", e)
+			require.Equal(t, row.Offset, e.Offset, "offset of the error: %v", e)
 			require.Contains(t, e.Error(), test.global)
 		})
 	}
@@ -193,11 +199,11 @@ func TestBadReferences(t *testing.T) {
 	}, read)
 }
 
-// reference makes the row of a tensor whose storage is at fault.
+// reference returns a row for a tensor with an invalid storage.
 func reference(name, class, key string, numel int64) refusaltest.Bad {
 	s := stored(class, key, numel)
 	v := unmarked(view(s[:len(s)-1], 0, dims{1}, dims{1}))
-	at := strings.Index(v, "tK\x00") // of the BINPERSID that is missing
+	at := strings.Index(v, "tK\x00") // the offset of the missing BINPERSID
 	return bad(name, dictOf("w", plainHalf, "x", v[:at+1]+"¦Q"+v[at+1:]), refusal.ErrMalformed, "x")
 }
 
@@ -263,7 +269,6 @@ func TestBadExtents(t *testing.T) {
 }
 
 func TestBadMachine(t *testing.T) {
-	le := binary.LittleEndian
 	refusaltest.Run(t, []refusaltest.Bad{
 		bad("empty pickle's one byte", "¦\x80", refusal.ErrMalformed, ""),
 		bad("no protocol", "¦}.", refusal.ErrMalformed, ""),
@@ -299,14 +304,25 @@ func TestBadMachine(t *testing.T) {
 		bad("STACK_GLOBAL of numbers", "\x80\x04"+num(1)+num(2)+"¦\x93.", refusal.ErrMalformed, ""),
 		bad("GLOBAL without a newline", proto+"¦cos", io.ErrUnexpectedEOF, ""),
 		bad("GLOBAL with one newline", proto+"¦cos\nsystem", io.ErrUnexpectedEOF, ""),
+	}, read)
+}
+
+func TestBadMemo(t *testing.T) {
+	refusaltest.Run(t, []refusaltest.Bad{
 		bad("memo of nothing", proto+"¦q\x00.", refusal.ErrMalformed, ""),
 		bad("memo of a mark", proto+"(¦q\x00.", refusal.ErrMalformed, ""),
 		bad("memo number twice", proto+"}q\x00¦q\x00.", refusal.ErrMalformed, ""),
 		bad("missing memo", proto+"¦h\x00.", refusal.ErrMalformed, ""),
-		bad("missing memo beside one", proto+"}q\x00¦h\x01.", refusal.ErrMalformed, ""),
+		bad("missing memo after another one", proto+"}q\x00¦h\x01.", refusal.ErrMalformed, ""),
 		bad("missing memo 2^32-1", proto+"¦j\xff\xff\xff\xff.", refusal.ErrMalformed, ""),
 		bad("LONG_BINPUT 2^32-1", proto+"}¦r\xff\xff\xff\xff.", refusal.ErrMalformed, ""),
 		bad("LONG_BINPUT 2^31", proto+"}¦r\x00\x00\x00\x80.", refusal.ErrMalformed, ""),
+	}, read)
+}
+
+func TestBadLengths(t *testing.T) {
+	le := binary.LittleEndian
+	refusaltest.Run(t, []refusaltest.Bad{
 		bad("BINUNICODE of 4 GiB", proto+"¦X\xff\xff\xff\xff.", io.ErrUnexpectedEOF, ""),
 		bad("BINUNICODE8 of 2^64-1", "\x80\x04¦\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", io.ErrUnexpectedEOF, ""),
 		bad("BINUNICODE8 of 2^63", "\x80\x04¦\x8d\x00\x00\x00\x00\x00\x00\x00\x80.", io.ErrUnexpectedEOF, ""),
@@ -325,11 +341,12 @@ func TestBadMachine(t *testing.T) {
 		bad("out-of-band buffer", "\x80\x05¦\x97.", refusal.ErrUnsupported, ""),
 		bad("8193 values", proto+strings.Repeat("N", 8192)+"¦N.", refusal.ErrMalformed, ""),
 		bad("8193 marks", proto+strings.Repeat("(", 8192)+"¦(.", refusal.ErrMalformed, ""),
-		bad("a length over what is left", proto+"¦X"+string(le.AppendUint32(nil, 2))+".", io.ErrUnexpectedEOF, ""),
+		bad("a length beyond the end", proto+"¦X"+string(le.AppendUint32(nil, 2))+".", io.ErrUnexpectedEOF, ""),
 	}, read)
 }
 
-// Opcodes that picklers of protocols 2 to 5 do not use for such files.
+// TestRefusedOpcodes reads opcodes that picklers of protocols 2 to 5 do not use
+// for checkpoints.
 func TestRefusedOpcodes(t *testing.T) {
 	var rows []refusaltest.Bad
 	for code, name := range map[string]string{

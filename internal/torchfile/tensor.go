@@ -9,44 +9,44 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// maxRank is the number of dimensions that torch allows.
+// maxRank is the greatest number of dimensions that torch allows.
 const maxRank = 64
 
-// maxNesting bounds dictionaries within dictionaries.
+// maxNesting is the greatest depth of nested dictionaries.
 const maxNesting = 16
 
-// tensor is what _rebuild_tensor_v2 is given.
+// pickledTensor holds the arguments of _rebuild_tensor_v2.
 type pickledTensor struct {
 	storage        *storage
-	first          int64   // element of the storage
-	shape, strides []int64 // strides count elements
-	at             int64   // file offset of the opcode
-	name           string  // the first of its names, "" when it has none
-	opened         tensor.Tensor
+	first          int64         // index of the first element in the storage
+	shape, strides []int64       // strides are in elements
+	at             int64         // file offset of the opcode that built it
+	name           string        // the first of its names, or "" without a name
+	opened         tensor.Tensor // without its name, set by open
 }
 
-// pushTensor makes a tensor of (storage, offset, shape, strides,
-// requires_grad, hooks).
+// pushTensor pushes the tensor that _rebuild_tensor_v2 makes of its arguments
+// (storage, offset, shape, strides, requires_grad, hooks).
 func (p *machine) pushTensor(args tuple) error {
 	if len(args) == 7 {
-		return p.unsupported("pickle has a tensor with metadata (a conjugate or negative view)")
+		return p.unsupported("the pickle has a tensor with metadata (a conjugate or negative view)")
 	}
 	if len(args) != 6 {
-		return p.malformed("pickle makes a tensor of %d arguments, not 6", len(args))
+		return p.malformed("the pickle rebuilds a tensor from %d arguments, want 6", len(args))
 	}
 	s, ok1 := args[0].(*storage)
 	first, ok2 := args[1].(int64)
 	_, ok3 := args[4].(bool)
 	if !ok1 || !ok2 || !ok3 || first < 0 {
-		return p.malformed("pickle makes a tensor of (%s, %s, …, %s)", describe(args[0]), describe(args[1]), describe(args[4]))
+		return p.malformed("the pickle rebuilds a tensor from (%s, %s, …, %s), want (storage, offset, …, requires_grad, hooks)", describe(args[0]), describe(args[1]), describe(args[4]))
 	}
 	shape, ok1 := numbers(args[2])
 	strides, ok2 := numbers(args[3])
 	if !ok1 || !ok2 || len(shape) != len(strides) {
-		return p.malformed("pickle makes a tensor whose shape and strides are no whole numbers, as many of each and at most %d", maxRank)
+		return p.malformed("the pickle has a tensor whose shape and strides are not two tuples of as many integers, at most %d", maxRank)
 	}
 	if !noHooks(args[5]) {
-		return p.unsupported("pickle has a tensor with hooks")
+		return p.unsupported("the pickle has a tensor with hooks")
 	}
 	if err := p.spend(costTensor + costRank*len(shape)); err != nil {
 		return err
@@ -56,29 +56,31 @@ func (p *machine) pushTensor(args tuple) error {
 	return p.push(t)
 }
 
-// pushParameter makes a parameter of (tensor, requires_grad, hooks): it is
-// the tensor.
+// pushParameter pushes the tensor that _rebuild_parameter makes of its
+// arguments (tensor, requires_grad, hooks), which is the tensor argument
+// itself.
 func (p *machine) pushParameter(args tuple) error {
 	if len(args) != 3 {
-		return p.malformed("pickle makes a Parameter of %d arguments, not 3", len(args))
+		return p.malformed("the pickle rebuilds a Parameter from %d arguments, want 3", len(args))
 	}
 	t, ok := args[0].(*pickledTensor)
 	if _, isBool := args[1].(bool); !ok || !isBool {
-		return p.malformed("pickle makes a Parameter of (%s, %s, …)", describe(args[0]), describe(args[1]))
+		return p.malformed("the pickle rebuilds a Parameter from (%s, %s, …), want (tensor, requires_grad, hooks)", describe(args[0]), describe(args[1]))
 	}
 	if !noHooks(args[2]) {
-		return p.unsupported("pickle has a Parameter with hooks")
+		return p.unsupported("the pickle has a Parameter with hooks")
 	}
 	return p.push(t)
 }
 
-// noHooks is whether a tensor's last argument is the empty OrderedDict.
+// noHooks reports whether the hooks argument of a tensor is an empty
+// OrderedDict.
 func noHooks(v any) bool {
 	d, ok := v.(*dict)
 	return ok && d.ordered && len(d.entries) == 0
 }
 
-// numbers reads a tuple of at most maxRank whole numbers.
+// numbers converts a tuple of at most maxRank integers.
 func numbers(v any) ([]int64, bool) {
 	t, ok := v.(tuple)
 	if !ok || len(t) > maxRank {
@@ -93,7 +95,7 @@ func numbers(v any) ([]int64, bool) {
 	return list, true
 }
 
-// collector gathers the tensors that have names.
+// collector collects the tensors that have names.
 type collector struct {
 	p     *machine
 	named []namedTensor
@@ -104,11 +106,12 @@ type namedTensor struct {
 	*pickledTensor
 }
 
-// collect names the tensors of the root, and checks all that were made.
+// collect returns the named tensors of the root dictionary. It also checks the
+// tensors and storages without names.
 func (p *machine) collect(root any, z *archive) ([]tensor.Tensor, error) {
 	d, ok := root.(*dict)
 	if !ok {
-		return nil, p.unsupported("pickle holds %s, not a dictionary of tensors", describe(root))
+		return nil, p.unsupported("the pickle holds %s, not a dictionary of tensors", describe(root))
 	}
 	c := &collector{p: p}
 	if err := c.walk(d, "", maxNesting); err != nil {
@@ -127,12 +130,14 @@ func (p *machine) collect(root any, z *archive) ([]tensor.Tensor, error) {
 	return c.unique()
 }
 
-// walk names the tensors of one dictionary and of those in it.
+// walk collects the tensors of a dictionary and of the dictionaries nested in
+// it.
 func (c *collector) walk(d *dict, prefix string, depth int) error {
 	if depth == 0 {
 		return refusal.Malformed(d.at, "", "dictionaries are nested deeper than %d", maxNesting)
 	}
-	// The same dictionary may stand in many places.
+	// A pickle may refer to the same dictionary in many places, so that walking
+	// it costs more than the bytes of the pickle.
 	if err := c.p.spend(costBoxed * len(d.entries)); err != nil {
 		return err
 	}
@@ -160,7 +165,7 @@ func (c *collector) walk(d *dict, prefix string, depth int) error {
 	return nil
 }
 
-// join makes a name of a key and those above it.
+// join returns the name of a tensor: the prefix of its dictionary and its key.
 func (c *collector) join(prefix string, key any) (string, error) {
 	text, ok := key.(string)
 	if !ok {
@@ -175,13 +180,13 @@ func (c *collector) join(prefix string, key any) (string, error) {
 	return prefix + text, nil
 }
 
-// unique lists the tensors, whose names must differ.
+// unique returns the collected tensors. Their names must differ.
 func (c *collector) unique() ([]tensor.Tensor, error) {
 	list := make([]tensor.Tensor, len(c.named))
 	seen := make(map[string]struct{}, len(c.named))
 	for i, t := range c.named {
 		if _, dup := seen[t.name]; dup {
-			return nil, refusal.Malformed(t.at, t.name, "two tensors have this name when the keys above it are joined by dots")
+			return nil, refusal.Malformed(t.at, t.name, "two tensors have the same name after their keys are joined by dots")
 		}
 		seen[t.name] = struct{}{}
 		list[i] = t.opened
@@ -190,8 +195,8 @@ func (c *collector) unique() ([]tensor.Tensor, error) {
 	return list, nil
 }
 
-// open checks that the tensor's elements lie in its storage, and makes its
-// readers.
+// open checks that the elements of the tensor lie within its storage, and makes
+// the readers of the tensor.
 func (t *pickledTensor) open(z *archive) error {
 	m, err := t.storage.check(z, t.name)
 	if err != nil {
@@ -209,17 +214,18 @@ func (t *pickledTensor) checkExtent() error {
 	n, ok := dtype.Elements(t.shape)
 	have := t.storage.numel
 	if !ok {
-		return refusal.Malformed(t.at, t.name, "shape %s has no valid size", brief(t.shape))
+		return refusal.Malformed(t.at, t.name, "the number of elements of shape %s overflows", brief(t.shape))
 	}
 	if t.first > have {
-		return refusal.Malformed(t.at, t.name, "tensor begins at element %d of a storage of %d", t.first, have)
+		return refusal.Malformed(t.at, t.name, "the tensor begins at element %d of a storage of %d elements", t.first, have)
 	}
-	last := t.first // element of the storage
+	last := t.first // index of the last element in the storage
 	for i, stride := range t.strides {
 		if stride < 0 {
-			return refusal.Malformed(t.at, t.name, "strides %s are negative", brief(t.strides))
+			return refusal.Malformed(t.at, t.name, "the strides %s are negative", brief(t.strides))
 		}
 		if steps := t.shape[i] - 1; n > 0 && steps > 0 {
+			// Divide rather than multiply: last+steps*stride may overflow.
 			if stride > (have-last)/steps {
 				return t.outside()
 			}
@@ -230,26 +236,26 @@ func (t *pickledTensor) checkExtent() error {
 		return t.outside()
 	}
 	if n > have {
-		return refusal.Malformed(t.at, t.name, "shape %s with strides %s makes %d elements of a storage of %d", brief(t.shape), brief(t.strides), n, have)
+		return refusal.Malformed(t.at, t.name, "shape %s with strides %s repeats elements: it has %d, but the storage has only %d", brief(t.shape), brief(t.strides), n, have)
 	}
 	return nil
 }
 
 func (t *pickledTensor) outside() error {
-	return refusal.Malformed(t.at, t.name, "shape %s with strides %s from element %d on leaves the storage of %d elements",
+	return refusal.Malformed(t.at, t.name, "shape %s with strides %s from element %d exceeds the storage of %d elements",
 		brief(t.shape), brief(t.strides), t.first, t.storage.numel)
 }
 
-// readers gives the elements row by row and, for a matrix that is stored
-// column by column, column by column.
-func (t *pickledTensor) readers(r io.ReaderAt) (data, turned io.ReaderAt) {
+// readers returns a reader of the elements in row-major order. For a matrix
+// that is stored in column-major order it also returns a reader of the columns.
+func (t *pickledTensor) readers(r io.ReaderAt) (data, transposed io.ReaderAt) {
 	size, base := t.opened.Bytes(), t.opened.Offset
 	axes := merged(t.shape, t.strides)
 	if size == 0 || len(axes) == 0 || len(axes) == 1 && axes[0].stride == 1 {
 		return io.NewSectionReader(r, base, size), nil
 	}
 	if s := t.strides; len(s) == 2 && s[0] == 1 && s[1] == t.shape[0] {
-		turned = io.NewSectionReader(r, base, size)
+		transposed = io.NewSectionReader(r, base, size)
 	}
-	return &strided{r: r, base: base, size: size, item: t.storage.itemSize(), axes: axes}, turned
+	return &strided{r: r, base: base, size: size, item: t.storage.itemSize(), axes: axes}, transposed
 }

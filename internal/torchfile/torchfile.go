@@ -1,18 +1,24 @@
-// Package torchfile reads and writes PyTorch's checkpoints (.pth, .pt, .bin):
-// a zip of stored members, of which data.pkl is a pickled dictionary of
-// tensors and data/0, data/1, … hold their elements.
+// Package torchfile reads and writes PyTorch checkpoints (.pth, .pt, .bin). A
+// checkpoint is a zip archive of uncompressed members: data.pkl is a pickled
+// dictionary of tensors, and data/0, data/1, … hold their elements.
 //
-// The zip is read by rules of our own, for torch's reader and archive/zip
-// take files that mean one thing to one program and another to the next: the
-// members must cover the file without gaps or overlaps, have one folder and
-// names that differ in more than letter case, be stored as they are, and say
-// the same in their local header as in the directory. The pickle is not
-// executed: a machine without any means of calling something follows it, and
-// knows the few globals that a dictionary of tensors is made of.
+// Read returns the tensors of a checkpoint, and NewPlan lays out a new one.
 //
-// torch's format of before version 1.6, TorchScript archives and big-endian
-// files are unsupported. Sources: APPNOTE.TXT 6.3 of PKWARE,
-// pickletools.py of Python 3, and what torch 2.15 writes.
+// The package has its own zip reader, because torch's reader and archive/zip
+// accept files that different programs read differently. Here the members must
+// cover the file without gaps or overlaps, share one folder, have names that
+// differ in more than letter case, be uncompressed, and have the same values in
+// their local header as in the central directory.
+//
+// The pickle is not executed. A stack machine without any means of calling code
+// interprets it. It knows only the few globals that a dictionary of tensors
+// needs.
+//
+// The format of torch before version 1.6, TorchScript archives and big-endian
+// files are unsupported.
+//
+// Sources: APPNOTE.TXT 6.3 of PKWARE, pickletools.py of Python 3, and files
+// that torch 2.15 writes.
 package torchfile
 
 import (
@@ -23,49 +29,52 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// File is what a torch zip holds.
+// File is the contents of a checkpoint.
 type File struct {
-	// Tensors are those in the dictionary and in the dictionaries within it,
-	// in their order; the keys of nested ones are joined by ".". Tensors in
-	// lists have no name and are left out, as is all that is no tensor.
+	// Tensors holds the tensors of the dictionary and of the dictionaries
+	// nested in it, in the order of the pickle. The name of a nested tensor
+	// joins its keys with ".". Tensors in lists have no name and are left out,
+	// and so is everything that is not a tensor.
 	Tensors []tensor.Tensor
 
-	// Storages are the members that hold elements, in the file's order.
+	// Storages holds the members with elements, in the order of the file.
 	Storages []Storage
 
-	// Unchecked tells that every checksum in the zip is 0: it was written
-	// with torch's checksums off.
+	// Unchecked reports whether every checksum in the archive is 0, as when
+	// torch writes with checksums off.
 	Unchecked bool
 }
 
-// Storage is one member of elements. Read does not touch them: whoever reads
-// all of one compares its checksum, unless the file is Unchecked.
+// Storage is a member that holds elements. Read does not read the elements. A
+// caller that reads all of a storage should compare its checksum, unless the
+// file is Unchecked.
 type Storage struct {
-	Name         string // of the member, with its folder
-	Offset, Size int64  // of its bytes in the file
-	CRC32        uint32 // as the zip gives it: IEEE, of these bytes
+	Name         string // the member's name, including the folder
+	Offset, Size int64  // of its data in the file, in bytes
+	CRC32        uint32 // the checksum of the data (IEEE) according to the archive
 }
 
-// maxPickle bounds data.pkl: one of a million tensors takes half of it.
+// maxPickle is the greatest size of data.pkl. The pickle of a million tensors
+// takes half of it.
 const maxPickle = 256 << 20
 
-// maxSmall bounds the members of a few letters.
+// maxSmall is the greatest size of the members that hold a few characters.
 const maxSmall = 1 << 10
 
-// The cost of what a pickle builds is bounded by budgetBase and budgetFactor
-// times the file's size; with the zip's own tables it stays below the law of
-// 1 MiB and 32 times the size.
+// The cost of the values that a pickle builds must not exceed budgetBase plus
+// budgetFactor times the size of the file. Together with the tables of the
+// archive this keeps memory below 1 MiB plus 32 bytes per byte of the file.
 const (
 	budgetBase   = 256 << 10
 	budgetFactor = 24
 )
 
-// Read reads the structure of a file of size bytes and checks all of it; no
-// element is read. The tensors' readers use r.
+// Read reads and checks the structure of a file of size bytes. It does not read
+// elements. The readers of the tensors use r.
 //
-// Tensors may share storages. Data reads their elements row by row whatever
-// their strides are; see tensor.Tensor.Transposed for matrices that are stored column by
-// column. Errors are *refusal.Error values.
+// Tensors may share storages. Data reads the elements row by row for any
+// strides are. For matrices stored in column-major order see
+// tensor.Tensor.Transposed. Errors are *refusal.Error values.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	z := &archive{r: r, size: size}
 	if err := z.open(); err != nil {
@@ -90,13 +99,13 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	return &File{Tensors: tensors, Storages: z.storages(), Unchecked: z.unchecked}, nil
 }
 
-// checkSmall reads the members that tell about the others.
+// checkSmall reads and checks the members that describe the archive itself.
 func (z *archive) checkSmall() error {
 	for _, name := range []string{"version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id"} {
 		m := z.member(name)
 		if m == nil {
 			if name == "version" {
-				return refusal.Malformed(z.dir, "", "zip has no member %q", z.root+"/"+name)
+				return refusal.Malformed(z.dir, "", "member %q is not in the zip archive", z.root+"/"+name)
 			}
 			continue
 		}
@@ -111,30 +120,30 @@ func (z *archive) checkSmall() error {
 	return nil
 }
 
-// maxVersion is the newest version of the zip's layout that torch reads.
+// maxVersion is the newest version of the archive layout that torch reads.
 const maxVersion = 10
 
 func (m *member) checkText(name, text string) error {
 	switch name {
 	case "byteorder":
 		if text == "big" {
-			return refusal.Unsupported(m.data, "", "file was written on a big-endian machine: load and save it again on a little-endian one")
+			return refusal.Unsupported(m.data, "", "the file was written on a big-endian machine: load it and save it again on a little-endian machine")
 		}
 		if text != "little" {
-			return refusal.Malformed(m.data, "", "byteorder is %.20q, not \"little\"", text)
+			return refusal.Malformed(m.data, "", "member byteorder holds %.20q, not \"little\"", text)
 		}
 	case "version":
 		version := strings.TrimSuffix(text, "\n")
 		if n, ok := decimal(version); !ok {
-			return refusal.Malformed(m.data, "", "version %.20q is no number", text)
+			return refusal.Malformed(m.data, "", "member version holds %.20q, not a number", text)
 		} else if n == 0 || n > maxVersion {
-			return refusal.Unsupported(m.data, "", "version %d of torch's zips is not read, 1 to %d are", n, maxVersion)
+			return refusal.Unsupported(m.data, "", "unknown version %d of torch's archive layout, want 1 to %d", n, maxVersion)
 		}
 	}
 	return nil
 }
 
-// decimal reads a number of one to four digits.
+// decimal parses a number of one to four digits.
 func decimal(s string) (n int, ok bool) {
 	for _, c := range []byte(s) {
 		if c < '0' || c > '9' {
@@ -145,7 +154,7 @@ func decimal(s string) (n int, ok bool) {
 	return n, 0 < len(s) && len(s) <= 4
 }
 
-// storages lists the members that hold elements.
+// storages returns the members that hold elements.
 func (z *archive) storages() []Storage {
 	var list []Storage
 	for i := range z.members {

@@ -12,49 +12,51 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// alignment is that of the members' bytes in the file, as torch's.
+// alignment is the alignment of the members' data in the file, as in torch.
 const alignment = 64
 
-// maxSize keeps sums of sizes far from overflow.
+// maxSize bounds sums of sizes, so that adding one more size cannot overflow.
 const maxSize = math.MaxInt64 / 4
 
-// Plan is a zip laid out before its elements are known: a dictionary of
-// contiguous tensors, each with a storage of its own, as torch.save writes it.
+// Plan is the layout of a zip archive whose elements are not yet known. It
+// holds a dictionary of contiguous tensors, each with a storage of its own, as
+// torch.save writes it.
 type Plan struct {
-	Pieces  []tensor.Piece // what does not depend on the elements
-	Offsets []int64        // of each tensor's data in the file, in the order given
-	Size    int64          // of the file
+	Pieces  []tensor.Piece // the bytes that do not depend on the elements
+	Offsets []int64        // the file offset of each tensor's data, in the order of the tensors
+	Size    int64          // of the file in bytes
 
 	parts   []part
-	tensors []int // the part of each tensor
-	id      int   // the part of the serialization id
-	dir     int64
+	tensors []int // index of each tensor's part
+	id      int   // index of the serialization id's part
+	dir     int64 // file offset of the central directory
 }
 
-// part is a member that is to be written.
+// part is a member to be written.
 type part struct {
 	name              string
 	start, data, size int64
 	crc               uint32
 }
 
-// NewPlan lays out a file for tensors, of which Name, DType and Shape are
-// used, in their order. root is the name of the folder in the zip, which is
-// the file's without extension when torch writes it: "consolidated.00",
+// NewPlan lays out a file for tensors. It uses the Name, DType and Shape of
+// each tensor. root is the name of the folder in the archive. torch uses the
+// file's name without its extension, such as "consolidated.00" or
 // "pytorch_model".
 //
-// The file is whole when Pieces, each tensor's data at its place in Offsets
-// (little-endian, row by row), and what Seal returns have been written.
+// The file is complete once these have been written: Pieces, the data of each
+// tensor at its offset (little-endian, row-major), and the pieces that Seal
+// returns.
 func NewPlan(root string, tensors []tensor.Tensor) (*Plan, error) {
 	if !validName(root) || strings.Contains(root, "/") || len(root) > 1000 {
-		return nil, refusal.Malformed(0, "", "%.100q is no name for the folder in the zip", root)
+		return nil, refusal.Malformed(0, "", "%.100q is not a valid name for the folder of the zip archive", root)
 	}
 	if err := checkTensors(tensors); err != nil {
 		return nil, err
 	}
 	pickle := appendPickle(nil, tensors)
 	if len(pickle) > maxPickle {
-		return nil, refusal.Unsupported(0, "", "data.pkl of %d tensors has %d bytes, more than the %d that are read", len(tensors), len(pickle), maxPickle)
+		return nil, refusal.Unsupported(0, "", "data.pkl of %d tensors would have %d bytes, which exceeds the limit of %d", len(tensors), len(pickle), maxPickle)
 	}
 	p := &Plan{Offsets: make([]int64, len(tensors)), tensors: make([]int, len(tensors)), parts: make([]part, 0, len(tensors)+6)}
 	p.addBytes(root+"/data.pkl", pickle)
@@ -67,39 +69,41 @@ func NewPlan(root string, tensors []tensor.Tensor) (*Plan, error) {
 	}
 	p.addBytes(root+"/version", []byte("3\n"))
 	p.id = p.add(root+"/.data/serialization_id", idSize)
+	// Sizes and offsets are final, and only checksums will change: the directory
+	// keeps its length.
 	p.dir = p.Size
 	p.Size += int64(len(p.appendDirectory(nil)))
 	return p, nil
 }
 
-// checkTensors refuses what could not be read again under the same names.
+// checkTensors refuses tensors that Read could not restore.
 func checkTensors(tensors []tensor.Tensor) error {
 	seen := make(map[string]struct{}, len(tensors))
 	total, letters := int64(0), 0
 	for i := range tensors {
 		t := &tensors[i]
 		if letters += len(t.Name); letters > maxPickle {
-			return refusal.Unsupported(0, "", "names of %d tensors are longer than the %d bytes of data.pkl that are read", i+1, maxPickle)
+			return refusal.Unsupported(0, "", "the names of the first %d tensors alone exceed the limit of %d bytes for data.pkl", i+1, maxPickle)
 		}
 		if _, dup := seen[t.Name]; dup {
-			return refusal.Malformed(0, t.Name, "two tensors have this name")
+			return refusal.Malformed(0, t.Name, "two tensors have the same name")
 		}
 		seen[t.Name] = struct{}{}
 		if !utf8.ValidString(t.Name) {
-			return refusal.Malformed(0, t.Name, "a tensor cannot have this name")
+			return refusal.Malformed(0, t.Name, "the tensor's name is not UTF-8")
 		}
 		if storageClass[t.DType] == "" {
-			return refusal.Unsupported(0, t.Name, "torch's zips have no class of storages for %q", t.DType)
+			return refusal.Unsupported(0, t.Name, "torch has no class of storages for dtype %q", t.DType)
 		}
 		n, ok := t.DType.Bytes(t.Shape)
 		if total += n; !ok || total > maxSize || len(t.Shape) > maxRank {
-			return refusal.Malformed(0, t.Name, "%s %s has no valid size", t.DType, brief(t.Shape))
+			return refusal.Malformed(0, t.Name, "the tensor of dtype %s and shape %s has too many dimensions or its size overflows", t.DType, brief(t.Shape))
 		}
 	}
 	return nil
 }
 
-// add places a member and returns its number.
+// add lays out a member and returns its index.
 func (p *Plan) add(name string, size int64) int {
 	m := part{name: name, start: p.Size, size: size}
 	m.data = m.start + int64(len(m.appendLocal(nil)))
@@ -108,7 +112,7 @@ func (p *Plan) add(name string, size int64) int {
 	return len(p.parts) - 1
 }
 
-// addBytes places a member of known bytes.
+// addBytes lays out a member with the contents b.
 func (p *Plan) addBytes(name string, b []byte) {
 	m := &p.parts[p.add(name, int64(len(b)))]
 	m.crc = checksum(b)
@@ -118,8 +122,9 @@ func (p *Plan) addBytes(name string, b []byte) {
 // idSize is the length of the serialization id in digits.
 const idSize = 40
 
-// serialID tells files apart, as torch's own: 20 digits of the members' names
-// and 20 of the tensors' checksums.
+// serialID returns the serialization id, which distinguishes files like torch's
+// own: 20 digits that hash the names of the members, and 20 that hash the
+// checksums of the tensors.
 func (p *Plan) serialID(sums []uint32) []byte {
 	names, data := fnv.New64a(), fnv.New64a()
 	for i := range p.parts {
@@ -131,9 +136,10 @@ func (p *Plan) serialID(sums []uint32) []byte {
 	return fmt.Appendf(nil, "%020d%020d", names.Sum64(), data.Sum64())
 }
 
-// Seal returns the bytes that depend on the CRC-32 (IEEE) of each tensor's
-// data, which are given in the tensors' order: the local headers, the
-// serialization id and the directory. It may be called more than once.
+// Seal returns the pieces that depend on the data: the local headers, the
+// serialization id and the central directory. sums holds the CRC-32 (IEEE) of
+// each tensor's data, in the order of the tensors. Seal may be called more than
+// once.
 func (p *Plan) Seal(sums []uint32) []tensor.Piece {
 	pieces := make([]tensor.Piece, 0, len(sums)+2)
 	for i, k := range p.tensors {
@@ -149,10 +155,11 @@ func (p *Plan) Seal(sums []uint32) []tensor.Piece {
 		tensor.Piece{Offset: p.dir, Bytes: p.appendDirectory(nil)})
 }
 
-// short is a number in a field of 32 bits: all ones ask for the zip64 field.
+// short returns n for a field of 32 bits. All bits set refer to the zip64
+// field.
 func short(n int64) uint32 { return uint32(min(n, math.MaxUint32)) }
 
-// needed is the version of the zip format that a member asks for.
+// needed returns the version of the zip format that a member requires.
 func needed(zip64 bool) uint16 {
 	if zip64 {
 		return 45
@@ -160,11 +167,11 @@ func needed(zip64 bool) uint16 {
 	return 20
 }
 
-// day is 1980-01-01, the first that zips know: files do not depend on the
-// time they were written.
+// day is 1980-01-01 in MS-DOS format, the earliest date of a zip archive. A
+// constant makes files independent of the time they were written.
 const day = 1<<5 | 1
 
-// appendCommon writes the fields that a local header and an entry share.
+// appendCommon appends the fields that local headers and entries share.
 func (m *part) appendCommon(dst []byte, zip64 bool) []byte {
 	le := binary.LittleEndian
 	dst = le.AppendUint16(dst, needed(zip64))
@@ -178,11 +185,11 @@ func (m *part) appendCommon(dst []byte, zip64 bool) []byte {
 	return le.AppendUint16(dst, uint16(len(m.name)))
 }
 
-// paddingID marks the extra field that fills a local header up, as torch's.
+// paddingID is the id of the extra field that pads a local header, as in torch.
 const paddingID = 'F' | 'B'<<8
 
-// appendLocal writes a local header, which is padded so that the member's
-// bytes begin at a multiple of the alignment.
+// appendLocal appends a local header, padded so that the member's data is
+// aligned.
 func (m *part) appendLocal(dst []byte) []byte {
 	le := binary.LittleEndian
 	var extra []byte
@@ -201,7 +208,7 @@ func (m *part) appendLocal(dst []byte) []byte {
 	return append(dst, make([]byte, fixed+padding-m.start-int64(len(dst)-begin))...)
 }
 
-// appendLong writes the zip64 field.
+// appendLong appends a zip64 field with the given values.
 func (m *part) appendLong(dst []byte, values ...int64) []byte {
 	if len(values) == 0 {
 		return dst
@@ -214,7 +221,7 @@ func (m *part) appendLong(dst []byte, values ...int64) []byte {
 	return dst
 }
 
-// appendEntry writes the directory's entry.
+// appendEntry appends the entry of the central directory.
 func (m *part) appendEntry(dst []byte) []byte {
 	le := binary.LittleEndian
 	var long []int64
@@ -226,7 +233,7 @@ func (m *part) appendEntry(dst []byte) []byte {
 	}
 	extra := m.appendLong(nil, long...)
 	dst = le.AppendUint32(dst, entrySignature)
-	dst = le.AppendUint16(dst, needed(true)) // made by
+	dst = le.AppendUint16(dst, needed(true)) // version made by
 	dst = m.appendCommon(dst, extra != nil)
 	dst = le.AppendUint16(dst, uint16(len(extra)))
 	dst = append(dst, make([]byte, 10)...) // comment, disk, attributes
@@ -234,8 +241,8 @@ func (m *part) appendEntry(dst []byte) []byte {
 	return append(append(dst, m.name...), extra...)
 }
 
-// appendDirectory writes the directory and, as torch always does, the end
-// records with long numbers before the short one.
+// appendDirectory appends the central directory and the end records. Like torch
+// it always writes the zip64 end record and its locator.
 func (p *Plan) appendDirectory(dst []byte) []byte {
 	le := binary.LittleEndian
 	for i := range p.parts {

@@ -18,8 +18,8 @@ import (
 	"github.com/koala-go/sdk/internal/torchfile"
 )
 
-// write makes a whole file of tensors; those without data have bytes of
-// their numbers.
+// write returns a file of tensors. Each byte of the data of the i-th tensor is
+// i+1 if the tensor has no data.
 func write(t testing.TB, root string, tensors []tensor.Tensor) []byte {
 	t.Helper()
 	p, err := torchfile.NewPlan(root, tensors)
@@ -38,7 +38,7 @@ func write(t testing.TB, root string, tensors []tensor.Tensor) []byte {
 	for i := range tensors {
 		data := bytes.Repeat([]byte{byte(i + 1)}, int(tensors[i].Bytes()))
 		if tensors[i].Data != nil {
-			data = dataOf(t, &tensors[i])
+			data = refusaltest.DataOf(t, &tensors[i])
 		}
 		require.Zero(t, p.Offsets[i]%64)
 		put(p.Offsets[i], data)
@@ -47,11 +47,11 @@ func write(t testing.TB, root string, tensors []tensor.Tensor) []byte {
 	for _, piece := range p.Seal(sums) {
 		put(piece.Offset, piece.Bytes)
 	}
-	require.Equal(t, -1, bytes.IndexByte(written, 0), "a byte is not written")
+	require.Equal(t, -1, bytes.IndexByte(written, 0), "a byte was not written")
 	return b
 }
 
-// pickleOf is data.pkl as archive/zip finds it.
+// pickleOf returns data.pkl as archive/zip reads it.
 func pickleOf(t testing.TB, whole []byte) []byte {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
@@ -96,14 +96,14 @@ func TestWriteRoundTrips(t *testing.T) {
 				require.Equal(t, tensors[i].Name, got.Name)
 				require.Equal(t, tensors[i].DType, got.DType)
 				require.Equal(t, append([]int64{}, tensors[i].Shape...), append([]int64{}, got.Shape...))
-				require.Equal(t, bytes.Repeat([]byte{byte(i + 1)}, int(got.Bytes())), dataOf(t, &got))
+				require.Equal(t, bytes.Repeat([]byte{byte(i + 1)}, int(got.Bytes())), refusaltest.DataOf(t, &got))
 			}
 			requireStandard(t, whole, len(tensors)+6)
 		})
 	}
 }
 
-// requireStandard reads every member with archive/zip, which compares their
+// requireStandard reads every member with archive/zip, which checks the
 // checksums.
 func requireStandard(t testing.TB, whole []byte, members int) {
 	t.Helper()
@@ -132,8 +132,8 @@ func (s sparse) ReadAt(b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-// A file of 65 GB, with tensors over 4 GiB and places beyond, is laid out in
-// little memory and read again.
+// TestWriteLargest lays out a file of 65 GB, with tensors and offsets beyond 4
+// GiB, and reads it back in little memory.
 func TestWriteLargest(t *testing.T) {
 	tensors := []tensor.Tensor{
 		{Name: "first", DType: "F16", Shape: []int64{1<<31 - 1}}, {Name: "at 4 GiB", DType: "F16", Shape: []int64{1 << 31}},
@@ -158,7 +158,7 @@ func TestWriteLargest(t *testing.T) {
 	}
 }
 
-// More members than the short end record can count.
+// TestWriteMany writes more members than the short end record can count.
 func TestWriteMany(t *testing.T) {
 	var tensors []tensor.Tensor
 	for i := range 70_000 {

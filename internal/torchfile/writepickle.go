@@ -9,7 +9,7 @@ import (
 	"github.com/koala-go/sdk/internal/tensor"
 )
 
-// storageClass is the name of torch's class of storages of each dtype.
+// storageClass maps each dtype to torch's class of storages.
 var storageClass = func() map[dtype.Type]string {
 	m := map[dtype.Type]string{}
 	for class, dt := range storageTypes {
@@ -18,19 +18,19 @@ var storageClass = func() map[dtype.Type]string {
 	return m
 }()
 
-// batch is how many entries of a dictionary picklers write at once.
+// batch is the number of entries of a dictionary that picklers write at once.
 const batch = 1000
 
-// pickler writes the protocol that torch.save uses, 2, as Python's does: each
-// object that could be met again is stored under the next number.
+// pickler writes protocol 2, which torch.save uses, like Python's pickler: it
+// stores each object that could recur in the memo.
 type pickler struct {
 	b      []byte
-	stored int
-	known  map[string]int // number of each global and constant string
+	stored int            // number of objects in the memo
+	known  map[string]int // memo index of each global and constant string
 }
 
-// appendPickle writes the dictionary of tensors, byte for byte as torch.save
-// does for contiguous tensors with a storage each.
+// appendPickle appends the pickled dictionary of tensors. The bytes are those
+// that torch.save writes for contiguous tensors with a storage each.
 func appendPickle(dst []byte, tensors []tensor.Tensor) []byte {
 	p := &pickler{b: dst, known: map[string]int{}}
 	p.b = append(p.b, opProto, 2, '}')
@@ -50,7 +50,7 @@ func appendPickle(dst []byte, tensors []tensor.Tensor) []byte {
 	return append(p.b, opStop)
 }
 
-// entry writes a name and its tensor, the i-th.
+// entry writes the name and the value of the i-th tensor.
 func (p *pickler) entry(i int, t *tensor.Tensor) {
 	p.text(t.Name)
 	p.once("ctorch._utils\n_rebuild_tensor_v2\n")
@@ -77,8 +77,8 @@ func (p *pickler) entry(i int, t *tensor.Tensor) {
 	p.store()
 }
 
-// contiguous are the strides of a tensor that is stored row by row; torch
-// counts a dimension of no elements as one.
+// contiguous returns the strides of a tensor in row-major order. torch counts a
+// dimension without elements as one element.
 func contiguous(shape []int64) []int64 {
 	strides := make([]int64, len(shape))
 	next := int64(1)
@@ -89,7 +89,7 @@ func contiguous(shape []int64) []int64 {
 	return strides
 }
 
-// once writes an object the first time, and its number after that.
+// once writes an object the first time, and a reference to it later.
 func (p *pickler) once(object string) {
 	i, ok := p.known[object]
 	switch {
@@ -135,8 +135,7 @@ func (p *pickler) int(n int64) {
 	}
 }
 
-// long writes a positive number in as few bytes of two's complement as hold
-// it.
+// long writes a positive integer in the fewest bytes of two's complement.
 func (p *pickler) long(n int64) {
 	digits := binary.LittleEndian.AppendUint64(nil, uint64(n))
 	for len(digits) > 1 && digits[len(digits)-1] == 0 && digits[len(digits)-2] < 0x80 {

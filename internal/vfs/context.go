@@ -12,7 +12,8 @@ func NewContext(ctx context.Context, fsys FS) context.Context {
 	return context.WithValue(ctx, contextKey{}, fsys)
 }
 
-// FromContext returns the file system of a context: that of NewContext, or OS.
+// FromContext returns the file system of a context: the one that NewContext put
+// there, or OS.
 func FromContext(ctx context.Context) FS {
 	if fsys, ok := ctx.Value(contextKey{}).(FS); ok {
 		return fsys

@@ -14,8 +14,8 @@ import (
 // smallDisk is set in the process that TestFullDisk starts.
 const smallDisk = "KOALA_TEST_SMALL_DISK"
 
-// TestFullDisk fills a file system of 1 MiB, which a child process mounts in a
-// namespace of its own.
+// TestFullDisk fills a file system of 1 MiB, which a child process mounts in
+// its own namespace.
 func TestFullDisk(t *testing.T) {
 	if dir := os.Getenv(smallDisk); dir != "" {
 		require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
@@ -32,7 +32,8 @@ func TestFullDisk(t *testing.T) {
 	require.Contains(t, string(out), "--- PASS: TestFullDisk")
 }
 
-// inNamespace is a command that may mount file systems which nobody else sees.
+// inNamespace returns a command that may mount file systems that no other
+// process sees.
 func inNamespace(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNotRegular opens what is no regular file, by path and by name in a
+// TestNotRegular opens files that are not regular, by path and by name in a
 // directory. Opening a FIFO must not wait for a writer.
 func TestNotRegular(t *testing.T) {
 	dir := t.TempDir()
@@ -67,8 +67,9 @@ func tree(t *testing.T) (root, rev string) {
 	return root, rev
 }
 
-// TestLinks opens the link "name" in snapshots/REV. Links that leave are
-// refused with an error that names where they go, and pass with follow.
+// TestLinks opens the link "name" in snapshots/REV. Links that leave the
+// directory are refused with an error that states their target, unless follow
+// is true.
 func TestLinks(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -117,7 +118,8 @@ func TestAbsoluteLink(t *testing.T) {
 	requireContent(t, "secret")(OS.OpenIn(rev, "name", true))
 }
 
-// TestFalseCache has links that look like the cache's and lead elsewhere.
+// TestFalseCache opens links that look like those of the cache and lead
+// elsewhere.
 func TestFalseCache(t *testing.T) {
 	t.Run("blobs is a link out", func(t *testing.T) {
 		root, rev := tree(t)
@@ -152,7 +154,7 @@ func TestFalseCache(t *testing.T) {
 	})
 }
 
-// TestCacheByRelativePath names the snapshot as people do.
+// TestCacheByRelativePath opens a snapshot by relative paths.
 func TestCacheByRelativePath(t *testing.T) {
 	_, rev := tree(t)
 	require.NoError(t, os.Symlink("../../blobs/HASH", filepath.Join(rev, "name")))

@@ -30,14 +30,14 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestBusyBetweenSteps begins a run while another one has set the old output
-// aside and not yet put the new one in its place.
+// TestBusyBetweenSteps begins a run while another run has moved the old output
+// aside and not yet renamed the new one.
 func TestBusyBetweenSteps(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out")
 	put(t, path, "", oldFiles)
 	second := error(nil)
-	fsys := between{steps{OS}, beside(path, "old"), func() { _, second = NewStage(OS, path) }}
+	fsys := between{steps{OS}, hiddenPath(path, "old"), func() { _, second = NewStage(OS, path) }}
 	require.NoError(t, output(fsys, path, "", true))
 	require.ErrorIs(t, second, ErrBusy)
 	require.True(t, holds(path, "", newFiles))

@@ -2,5 +2,5 @@
 
 package vfs
 
-// Mapped is the file system itself: files are not mapped here.
+// Mapped returns the file system itself: this system does not map files.
 func Mapped(fsys FS) FS { return fsys }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMapped reads as the system does, also beyond the end.
+// TestMapped reads the same as without a map, also past the end.
 func TestMapped(t *testing.T) {
 	content := bytes.Repeat([]byte("koala "), 3000)
 	dir := t.TempDir()
@@ -48,8 +48,8 @@ func TestMapped(t *testing.T) {
 	require.ErrorIs(t, err, ErrName)
 }
 
-// TestMappedAndCut cuts a mapped file: what is gone is an error, and not the
-// end of the process.
+// TestMappedAndCut cuts a mapped file. Reading a missing page is an error and
+// does not end the process.
 func TestMappedAndCut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, make([]byte, 1<<20), 0o644))

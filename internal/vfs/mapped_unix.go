@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mapped is a file system whose files are read through memory maps, where the
-// system maps them. Reading a file that shrank while it was mapped is an error:
-// the fault is caught.
+// Mapped returns a file system that reads its files through memory maps where
+// the system can map them. Reading a file that shrank while it was mapped is an
+// error: Mapped catches the fault of the missing page.
 func Mapped(fsys FS) FS { return mappedFS{fsys} }
 
 type mappedFS struct{ FS }
@@ -24,7 +24,7 @@ func (m mappedFS) OpenIn(dir, name string, follow bool) (File, error) {
 	return mapFile(m.FS.OpenIn(dir, name, follow))
 }
 
-// mapFile maps an open file. One that cannot be mapped is read as ever: an
+// mapFile maps an open file. A file that cannot be mapped is read as usual: an
 // empty one, and one that is larger than the address space.
 func mapFile(f File, err error) (File, error) {
 	if err != nil {
@@ -46,9 +46,10 @@ type mappedFile struct {
 	data []byte
 }
 
-// ReadAt copies out of the map. A page that is gone, because the file was cut
-// or its disk fails, is a fault, which would end the process if it were not
-// made a panic of this goroutine.
+// ReadAt copies out of the map. If a page is gone, because the file was cut or
+// its disk fails, the access faults. The fault would end the process;
+// SetPanicOnFault makes it a panic of this goroutine, which ReadAt returns as
+// an error.
 func (m *mappedFile) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 || off >= int64(len(m.data)) {
 		return 0, io.EOF
@@ -65,7 +66,8 @@ func (m *mappedFile) ReadAt(p []byte, off int64) (n int, err error) {
 		n, err = 0, errShrunk
 	}()
 	n = copy(p, m.data[off:])
-	// Behind the end of a file that was cut, the rest of its last page is zero.
+	// The rest of the last page of a file that was cut reads as zeros, without
+	// a fault.
 	info, err := m.File.Stat()
 	switch {
 	case err != nil:
@@ -78,9 +80,9 @@ func (m *mappedFile) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-var errShrunk = fmt.Errorf("the file is shorter than it was, or cannot be read: %w", io.ErrUnexpectedEOF)
+var errShrunk = fmt.Errorf("the file shrank after it was opened, or its disk fails: %w", io.ErrUnexpectedEOF)
 
-// Close ends the map, too: ReadAt must not be under way.
+// Close unmaps and closes the file. No ReadAt may be under way.
 func (m *mappedFile) Close() error {
 	data := m.data
 	m.data = nil

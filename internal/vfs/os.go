@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// OS is the machine's own file system.
+// OS is the file system of the operating system.
 var OS FS = osFS{}
 
 type osFS struct{}
@@ -24,12 +24,12 @@ type osFile struct {
 func (f osFile) Size() int64 { return f.size }
 
 func (osFS) Open(path string) (File, error) {
-	return regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
+	return requireRegular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 }
 
-// regular keeps an open file if it is a regular one. O_NONBLOCK keeps the
-// opening of a FIFO from waiting for a writer.
-func regular(f *os.File, err error) (File, error) {
+// requireRegular returns an open file if it is a regular one, and closes it
+// otherwise. O_NONBLOCK keeps the opening of a FIFO from waiting for a writer.
+func requireRegular(f *os.File, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,7 @@ func regular(f *os.File, err error) (File, error) {
 	return osFile{f, info.Size()}, nil
 }
 
+// kind names a file that is not regular, for an error text.
 func kind(m fs.FileMode) string {
 	switch {
 	case m.IsDir():
@@ -56,11 +57,12 @@ func kind(m fs.FileMode) string {
 	return "device"
 }
 
-// maxName is the longest file name that common file systems hold.
+// maxName is the length of the longest file name that common file systems
+// store.
 const maxName = 255
 
-// CheckName refuses what is not the plain name of a file: paths, URLs, and
-// names that some system reads as more than a name.
+// CheckName refuses every name that is not the plain name of a file: paths,
+// URLs, and names that some system reads as more than a name.
 func CheckName(name string) error {
 	switch {
 	case name == "", name == ".", name == "..",
@@ -97,11 +99,13 @@ func openRooted(dir, name string) (File, error) {
 	defer root.Close()
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|largeFile, 0)
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
-		at.Path = filepath.Join(dir, name) // os.Root gives the name alone
+		at.Path = filepath.Join(dir, name) // os.Root states the name without the directory
 	}
-	return regular(f, err)
+	return requireRegular(f, err)
 }
 
+// openLink opens a symbolic link. Without follow, it opens through the root
+// that the link must stay in: the directory, or Hugging Face's cache.
 func openLink(dir, name string, follow bool) (File, error) {
 	path := filepath.Join(dir, name)
 	target, err := os.Readlink(path)
@@ -109,40 +113,45 @@ func openLink(dir, name string, follow bool) (File, error) {
 		return nil, err
 	}
 	if follow {
-		return regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
+		return requireRegular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 	}
 	root := dir
 	if hash, ok := cacheBlob(dir, target); ok {
 		root, name = filepath.Join(dir, "..", ".."), filepath.Join("blobs", hash)
 	} else if !filepath.IsLocal(target) {
-		return nil, leaves(path, target)
+		return nil, leavesDirectory(path, target)
 	}
 	f, err := openRooted(root, name)
-	if real, ok := outside(root, path); ok && err != nil {
-		return nil, leaves(path, real)
+	// os.Root refuses a link out of the root with an error of its own. Callers
+	// tell ErrLink apart, so the target is resolved to learn whether it is that.
+	if resolved, ok := resolveOutside(root, path); ok && err != nil {
+		return nil, leavesDirectory(path, resolved)
 	}
 	return f, err
 }
 
-func leaves(path, target string) error {
+// leavesDirectory returns the refusal of a link to a target outside its
+// directory.
+func leavesDirectory(path, target string) error {
 	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("points to %s: %w", target, ErrLink)}
 }
 
-// outside is where a link leads to in the end, if not into the root.
-func outside(root, path string) (real string, ok bool) {
+// resolveOutside returns the final target of a link, and reports whether it is
+// outside the root.
+func resolveOutside(root, path string) (resolved string, ok bool) {
 	base, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return "", false
 	}
-	if real, err = filepath.EvalSymlinks(path); err != nil {
+	if resolved, err = filepath.EvalSymlinks(path); err != nil {
 		return "", false
 	}
-	rel, err := filepath.Rel(base, real)
-	return real, err != nil || !filepath.IsLocal(rel)
+	rel, err := filepath.Rel(base, resolved)
+	return resolved, err != nil || !filepath.IsLocal(rel)
 }
 
-// cacheBlob recognizes Hugging Face's cache: dir is snapshots/REV and the
-// link points to ../../blobs/HASH.
+// cacheBlob recognizes a link of Hugging Face's cache: dir is snapshots/REV,
+// and the link points to ../../blobs/HASH.
 func cacheBlob(dir, target string) (hash string, ok bool) {
 	abs, err := filepath.Abs(dir)
 	if err != nil || filepath.Base(filepath.Dir(abs)) != "snapshots" {
@@ -166,7 +175,7 @@ func (osFS) Create(path string, size int64) (File, error) {
 }
 
 func (osFS) Reopen(path string) (File, error) {
-	return regular(os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0))
+	return requireRegular(os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0))
 }
 
 func (osFS) Stat(path string) (fs.FileInfo, error)      { return os.Stat(path) }

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// largeFile opens files of 2 GiB and more on 32-bit systems, where os.Root
-// does not ask for them by itself.
+// largeFile opens files of 2 GiB and more on 32-bit systems. os.Root does not
+// set it there.
 const largeFile = unix.O_LARGEFILE
 
-// reserve gives the file its length and blocks, so that a full disk shows
-// before the work and not within it. Where the file system cannot reserve,
-// only the length is set.
+// reserve sets the length of the file and reserves its blocks, so that a full
+// disk shows before the work instead of in the middle of it. If the file system
+// cannot reserve blocks, reserve sets the length only.
 func reserve(f *os.File, size int64) error {
 	if size == 0 {
 		return nil
@@ -33,26 +33,27 @@ func reserve(f *os.File, size int64) error {
 	}
 }
 
-// expectPiece is how much is advised at once: the system takes no more of one
-// call than it reads ahead by itself.
-const expectPiece = 128 << 10
+// prefetchPiece is the number of bytes that are advised at once: the system
+// takes no more of one call than it reads ahead by itself.
+const prefetchPiece = 128 << 10
 
-// Expect has no other effect than on speed, so its errors do not count.
-func (f osFile) Expect(off, n int64) {
-	for end := off + n; off < end; off += expectPiece {
-		_ = unix.Fadvise(int(f.Fd()), off, min(expectPiece, end-off), unix.FADV_WILLNEED)
+// Prefetch drops the errors of the system: the advice affects speed only.
+func (f osFile) Prefetch(off, n int64) {
+	for end := off + n; off < end; off += prefetchPiece {
+		_ = unix.Fadvise(int(f.Fd()), off, min(prefetchPiece, end-off), unix.FADV_WILLNEED)
 	}
 }
 
-// StartSync has no other effect than on speed; Sync gives the errors.
+// StartSync drops the errors of the system, too: Sync returns them.
 func (f osFile) StartSync(off, n int64) {
-	if n > 0 { // 0 would be all
+	if n > 0 { // the system takes 0 for the whole file
 		_ = unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
 	}
 }
 
-// Forget waits for the writing, because only what is written can be forgotten.
-func (f osFile) Forget(off, n int64) {
+// Release waits until the range is written, because the system drops written
+// pages only.
+func (f osFile) Release(off, n int64) {
 	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
 	if n > 0 && unix.SyncFileRange(int(f.Fd()), off, n, all) == nil {
 		_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
@@ -70,10 +71,11 @@ func (osFS) Exchange(a, b string) error {
 	return nil
 }
 
-// holder is the process that holds the lock of an open directory, 0 when the
-// system does not tell. In /proc/locks a lock is a line with its kind, the
-// process, and the device and inode: "1: FLOCK ADVISORY WRITE 42 fe:00:123 0 EOF".
-func holder(d *os.File) int {
+// lockHolder returns the process that holds the lock of an open directory, 0 if
+// the system does not state it. /proc/locks has a line for each lock with its
+// kind, the process, and the device and inode: "1: FLOCK ADVISORY WRITE 42
+// fe:00:123 0 EOF".
+func lockHolder(d *os.File) int {
 	var stat unix.Stat_t
 	locks, err := os.ReadFile("/proc/locks")
 	if err != nil || unix.Fstat(int(d.Fd()), &stat) != nil {

@@ -27,20 +27,20 @@ func (osFS) Lock(path string) (io.Closer, error) {
 	}
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = &busyError{holder(d)}
+			err = &busyError{lockHolder(d)}
 		}
 		d.Close()
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
-	if !stillNames(path, d) { // the other run finished and took it away
+	if !isSameFile(path, d) { // the other run ended and removed the directory
 		d.Close()
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: ErrBusy}
 	}
 	return d, nil
 }
 
-// stillNames says whether a path still names an open directory.
-func stillNames(path string, d *os.File) bool {
+// isSameFile reports whether a path still names an open directory.
+func isSameFile(path string, d *os.File) bool {
 	is, err := os.Stat(path)
 	if err != nil {
 		return false

@@ -10,15 +10,16 @@ import (
 	"strings"
 )
 
-// Stage is an output in the making: a hidden directory beside the place where
-// the output will stand, which nobody sees before it is whole. A run that was
-// killed leaves it behind; the next run on the same output takes it over.
+// Stage is an output that is not yet published: a hidden directory next to the
+// path of the output. Nobody sees the output at its path before it is whole. A
+// run that was killed leaves the hidden directory behind; the next run on the
+// same output takes it over.
 type Stage struct {
 	fs    FS
-	final string
-	dir   string
-	lock  io.Closer
-	files []stagedFile
+	final string       // the path of the output
+	dir   string       // the hidden directory
+	lock  io.Closer    // of dir, nil after the end
+	files []stagedFile // the open files
 }
 
 type stagedFile struct {
@@ -26,17 +27,17 @@ type stagedFile struct {
 	path string
 }
 
-// NewStage begins an output that will stand at path. The parent directory
+// NewStage begins an output that Publish will put at path. The parent directory
 // must exist.
 func NewStage(fsys FS, path string) (*Stage, error) { return newStage(fsys, path, false) }
 
-// ResumeStage is NewStage, but keeps what an earlier run left there, for
+// ResumeStage is NewStage, but keeps the files that an earlier run left, for
 // Reopen.
 func ResumeStage(fsys FS, path string) (*Stage, error) { return newStage(fsys, path, true) }
 
 func newStage(fsys FS, path string, keep bool) (*Stage, error) {
 	path = filepath.Clean(path)
-	s := &Stage{fs: fsys, final: path, dir: beside(path, "partial")}
+	s := &Stage{fs: fsys, final: path, dir: hiddenPath(path, "partial")}
 	if err := fsys.Mkdir(s.dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -45,6 +46,7 @@ func newStage(fsys FS, path string, keep bool) (*Stage, error) {
 		return nil, err
 	}
 	s.lock = lock
+	// Under the lock, no other run is between its renames.
 	err = s.restore()
 	if err == nil && !keep {
 		err = s.Empty()
@@ -55,14 +57,15 @@ func newStage(fsys FS, path string, keep bool) (*Stage, error) {
 	return s, nil
 }
 
-// beside is a hidden name next to the output.
-func beside(path, what string) string {
+// hiddenPath returns a hidden path next to an output.
+func hiddenPath(path, what string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".koala-"+what)
 }
 
-// restore brings an output back that a run set aside and could not replace.
+// restore undoes a replacement that a killed run began: it brings back an
+// output that the run moved aside and did not replace.
 func (s *Stage) restore() error {
-	old := beside(s.final, "old")
+	old := hiddenPath(s.final, "old")
 	aside, err := s.exists(old)
 	if err != nil || !aside {
 		return err
@@ -77,8 +80,8 @@ func (s *Stage) restore() error {
 	return s.fs.Rename(old, s.final)
 }
 
-// exists says whether something stands at a path, and fails where it cannot
-// be told.
+// exists reports whether a path exists. It returns an error if the system
+// cannot tell.
 func (s *Stage) exists(path string) (bool, error) {
 	_, err := s.fs.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +90,8 @@ func (s *Stage) exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// Empty closes and removes all that is staged, or was left by an earlier run.
+// Empty closes and removes every file that is staged or was left by an earlier
+// run.
 func (s *Stage) Empty() error {
 	err := s.closeFiles()
 	entries, readErr := s.fs.ReadDir(s.dir)
@@ -112,8 +116,8 @@ func (s *Stage) Create(name string, size int64) (File, error) {
 	return f, nil
 }
 
-// Reopen opens a file that an earlier run left, if it has the size. It is
-// fs.ErrNotExist if there is none such.
+// Reopen opens a file that an earlier run left. The error is fs.ErrNotExist if
+// there is no such file, or if its size differs.
 func (s *Stage) Reopen(name string, size int64) (File, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
@@ -130,11 +134,10 @@ func (s *Stage) Reopen(name string, size int64) (File, error) {
 	return f, nil
 }
 
-// Has says whether a file is staged, or was left by an earlier run.
+// Has reports whether a file is staged or was left by an earlier run.
 func (s *Stage) Has(name string) (bool, error) { return s.exists(filepath.Join(s.dir, name)) }
 
-// Remove takes a file out of the output again, also one that an earlier run
-// left.
+// Remove removes a file from the output, also one that an earlier run left.
 func (s *Stage) Remove(name string) error {
 	path := filepath.Join(s.dir, name)
 	var err error
@@ -148,12 +151,13 @@ func (s *Stage) Remove(name string) error {
 	return errors.Join(err, s.fs.Remove(path))
 }
 
-// Publish makes the output durable and visible: the directory itself, or only
-// the file that single names and, beside it, those whose names begin with
-// its: single.more becomes PATH.more. What stood there before is replaced when
-// replace allows it; until then it is untouched.
+// Publish makes the output durable and visible. If single is empty, the output
+// is the directory of all files. Otherwise the output is the file single, and
+// the files whose names begin with single go next to it: single.more becomes
+// PATH.more. Publish replaces an earlier output if replace allows it; until
+// then the earlier output is untouched.
 func (s *Stage) Publish(single string, replace bool) error {
-	if err := s.settle(); err != nil {
+	if err := s.syncFiles(); err != nil {
 		return errors.Join(err, s.Discard())
 	}
 	var err error
@@ -169,15 +173,15 @@ func (s *Stage) Publish(single string, replace bool) error {
 	return errors.Join(err, s.unlock())
 }
 
-// unlock ends the Stage: the hidden directory may be another run's from now on.
+// unlock ends the Stage. From then on another run may own the hidden directory.
 func (s *Stage) unlock() error {
 	lock := s.lock
 	s.lock = nil
 	return lock.Close()
 }
 
-// settle writes everything through to the disk and closes it.
-func (s *Stage) settle() error {
+// syncFiles writes the files through to the disk and closes them.
+func (s *Stage) syncFiles() error {
 	var err error
 	for _, f := range s.files {
 		err = errors.Join(err, f.Sync(), f.Close())
@@ -186,8 +190,9 @@ func (s *Stage) settle() error {
 	return errors.Join(err, s.fs.SyncDir(s.dir))
 }
 
-// publishFile puts one file in its place, and then the companions; between
-// the two, the file stands without any.
+// publishFile renames one file to the path of the output, and then its
+// companions. Companions of the earlier output are removed first, so that a
+// file never has those of another: between the renames it has none.
 func (s *Stage) publishFile(name string, replace bool) error {
 	exists, err := s.exists(s.final)
 	switch {
@@ -213,7 +218,7 @@ func (s *Stage) publishFile(name string, replace bool) error {
 	return s.fs.RemoveAll(s.dir)
 }
 
-// companions are the ends of the names of the files that go with one.
+// companions returns the suffixes of the names of the files that go with one.
 func (s *Stage) companions(name string) ([]string, error) {
 	entries, err := s.fs.ReadDir(s.dir)
 	if err != nil {
@@ -228,6 +233,7 @@ func (s *Stage) companions(name string) ([]string, error) {
 	return suffixes, nil
 }
 
+// publishDir renames the hidden directory to the path of the output.
 func (s *Stage) publishDir(replace bool) error {
 	entries, err := s.fs.ReadDir(s.final)
 	switch {
@@ -238,6 +244,7 @@ func (s *Stage) publishDir(replace bool) error {
 	case len(entries) > 0 && !replace:
 		return &fs.PathError{Op: "publish", Path: s.final, Err: fs.ErrExist}
 	}
+	// After an exchange, the hidden directory holds the old output.
 	if err := s.fs.Exchange(s.dir, s.final); !errors.Is(err, errors.ErrUnsupported) {
 		if err != nil {
 			return err
@@ -247,11 +254,11 @@ func (s *Stage) publishDir(replace bool) error {
 	return s.replaceInSteps()
 }
 
-// replaceInSteps is for systems that cannot exchange two directories: between
-// its renames the old output stands under a hidden name, from where restore
+// replaceInSteps replaces a directory on systems that cannot exchange two.
+// Between its renames the old output has a hidden name, from where restore
 // brings it back.
 func (s *Stage) replaceInSteps() error {
-	old := beside(s.final, "old")
+	old := hiddenPath(s.final, "old")
 	if err := s.fs.Rename(s.final, old); err != nil {
 		return err
 	}
@@ -261,8 +268,7 @@ func (s *Stage) replaceInSteps() error {
 	return s.fs.RemoveAll(old)
 }
 
-// Discard removes everything that was staged. After Publish or Discard it does
-// nothing.
+// Discard removes every staged file. After Publish or Discard it does nothing.
 func (s *Stage) Discard() error {
 	if s.lock == nil {
 		return nil
@@ -274,7 +280,7 @@ func (s *Stage) Discard() error {
 	return nil
 }
 
-// Keep leaves what is staged for a later ResumeStage.
+// Keep leaves the staged files for a later ResumeStage.
 func (s *Stage) Keep() error {
 	if s.lock == nil {
 		return nil

@@ -70,7 +70,7 @@ func put(t *testing.T, path, single string, files map[string]string) {
 	}
 }
 
-// holds says whether an output is whole and is these files.
+// holds reports whether an output is whole and consists of these files.
 func holds(path, single string, files map[string]string) bool {
 	if single != "" {
 		b, err := os.ReadFile(path)
@@ -114,7 +114,8 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// TestPublishIntoEmptyDirectory needs no leave to replace.
+// TestPublishIntoEmptyDirectory replaces an empty directory without permission
+// to replace.
 func TestPublishIntoEmptyDirectory(t *testing.T) {
 	for _, fsys := range []FS{OS, steps{OS}} {
 		dir := t.TempDir()
@@ -126,8 +127,8 @@ func TestPublishIntoEmptyDirectory(t *testing.T) {
 	}
 }
 
-// TestPublishOverTheOtherKind never puts a directory where a file stands, nor
-// the reverse.
+// TestPublishOverTheOtherKind refuses to put a directory in the place of a
+// file, and the reverse.
 func TestPublishOverTheOtherKind(t *testing.T) {
 	for _, k := range kinds {
 		dir := t.TempDir()
@@ -154,8 +155,8 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-// TestDiscardTwice discards what was published or discarded before, as a
-// deferred call does, while another run has begun.
+// TestDiscardTwice discards an output that was published or discarded before,
+// as a deferred call does, while another run has begun.
 func TestDiscardTwice(t *testing.T) {
 	for name, end := range map[string]func(*Stage) error{
 		"published": func(s *Stage) error { return s.Publish("one", true) },
@@ -193,12 +194,12 @@ func TestNoParent(t *testing.T) {
 	require.Empty(t, names(t, dir))
 }
 
-// TestLeftovers begins over what a killed run left.
+// TestLeftovers begins over the files that a killed run left.
 func TestLeftovers(t *testing.T) {
 	for _, k := range kinds {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "out")
-		partial := beside(path, "partial")
+		partial := hiddenPath(path, "partial")
 		require.NoError(t, os.MkdirAll(filepath.Join(partial, "sub", "sub"), 0o755))
 		write(t, partial, "one", "half written, and longer than what comes")
 		write(t, filepath.Join(partial, "sub"), "file", "x")
@@ -208,14 +209,14 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// TestSetAside begins where a run was killed between the steps of a
-// replacement: the old output stands under its hidden name.
+// TestSetAside begins after a run was killed between the steps of a
+// replacement, when the old output has its hidden name.
 func TestSetAside(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name+", before the new one", func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "out")
-			put(t, beside(path, "old"), k.single, oldFiles)
+			put(t, hiddenPath(path, "old"), k.single, oldFiles)
 			s, err := NewStage(k.fs, path)
 			require.NoError(t, err)
 			require.True(t, holds(path, k.single, oldFiles), "the old output comes back at once")
@@ -225,7 +226,7 @@ func TestSetAside(t *testing.T) {
 		t.Run(k.name+", after the new one", func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "out")
-			put(t, beside(path, "old"), k.single, oldFiles)
+			put(t, hiddenPath(path, "old"), k.single, oldFiles)
 			put(t, path, k.single, newFiles)
 			s, err := NewStage(k.fs, path)
 			require.NoError(t, err)
@@ -236,7 +237,9 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// unclear is a file system that cannot tell whether anything stands at a path.
+var errUnclear = errors.New("injected fault")
+
+// unclear is a file system that cannot tell whether a path exists.
 type unclear struct {
 	FS
 	path string
@@ -244,20 +247,20 @@ type unclear struct {
 
 func (u unclear) Stat(path string) (fs.FileInfo, error) {
 	if path == u.path {
-		return nil, errFault
+		return nil, errUnclear
 	}
 	return u.FS.Stat(path)
 }
 
-// TestSetAsideStays keeps the only copy of the old output where it cannot be
-// told whether it is the only one.
+// TestSetAsideStays keeps the old output if the system cannot tell whether it
+// is the only copy.
 func TestSetAsideStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
-	put(t, beside(path, "old"), "", oldFiles)
-	for _, what := range []string{path, beside(path, "old")} {
+	put(t, hiddenPath(path, "old"), "", oldFiles)
+	for _, what := range []string{path, hiddenPath(path, "old")} {
 		_, err := NewStage(unclear{OS, what}, path)
-		require.ErrorIs(t, err, errFault)
-		require.True(t, holds(beside(path, "old"), "", oldFiles))
+		require.ErrorIs(t, err, errUnclear)
+		require.True(t, holds(hiddenPath(path, "old"), "", oldFiles))
 	}
 }
 
@@ -276,7 +279,8 @@ func (b between) Rename(from, to string) error {
 	return err
 }
 
-// TestResumeStage keeps what a stage left, and opens only files of their size.
+// TestResumeStage keeps the files that a stage left, and reopens only those of
+// the expected size.
 func TestResumeStage(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out")
@@ -318,8 +322,8 @@ func TestResumeStage(t *testing.T) {
 	require.Equal(t, []string{"out"}, names(t, dir))
 }
 
-// TestCompanions publishes a file with the files that go with it, over earlier
-// ones.
+// TestCompanions publishes a file with its companions, over an earlier one with
+// others.
 func TestCompanions(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out")

@@ -66,8 +66,8 @@ func TestOpen(t *testing.T) {
 	require.Error(t, err, "the directory is a file")
 }
 
-// TestLargeFile opens a sparse file of more than 2 GiB, which 32-bit systems
-// must be asked for.
+// TestLargeFile opens a sparse file of more than 2 GiB, which needs a flag on
+// 32-bit systems.
 func TestLargeFile(t *testing.T) {
 	const size = 3 << 30
 	dir := t.TempDir()
@@ -111,7 +111,8 @@ func TestCreate(t *testing.T) {
 	require.NoError(t, empty.Close())
 }
 
-// TestFree only asks whether the answer is plausible: others use the disk too.
+// TestFree checks that the answer is plausible: other processes use the disk
+// too.
 func TestFree(t *testing.T) {
 	n, err := OS.Free(t.TempDir())
 	if err != nil {
@@ -130,7 +131,7 @@ func write(t *testing.T, dir, name, content string) string {
 	return path
 }
 
-// requireContent checks what an open file holds, and closes it.
+// requireContent checks the content of an open file, and closes it.
 func requireContent(t *testing.T, want string) func(File, error) {
 	t.Helper()
 	return func(f File, err error) {

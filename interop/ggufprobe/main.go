@@ -84,7 +84,7 @@ func (p *pair) value() gguf.Value {
 	case p.Float != nil:
 		return gguf.Float(*p.Float)
 	case p.Truth != nil:
-		return gguf.Truth(*p.Truth)
+		return gguf.Boolean(*p.Truth)
 	case p.Texts != nil:
 		return gguf.Texts(p.Texts)
 	case p.Floats != nil:

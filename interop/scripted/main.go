@@ -1,9 +1,9 @@
-// Command scripted lets check_local.py use the scripted model (internal/scripted)
-// and the forward pass:
+// Command scripted gives check_local.py access to the scripted model of package
+// modeltest and to the forward pass:
 //
-//	scripted write OUT           writes the model as GGUF
-//	scripted continue MODEL N    reads ids, a JSON array a line, and prints the N
-//	                             that follow by the largest logit
+//	scripted write OUT           writes the model as a GGUF file
+//	scripted continue MODEL N    reads lines, each a JSON array of token ids, and
+//	                             prints the N ids of a greedy continuation
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"strconv"
 
 	"github.com/koala-go/sdk/forward"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -31,7 +31,7 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "write":
-		file, err := scripted.GGUF()
+		file, err := modeltest.ScriptedGGUF()
 		if err != nil {
 			return err
 		}
@@ -43,12 +43,12 @@ func run(args []string) error {
 		}
 		return follow(context.Background(), args[1], n)
 	}
-	return errors.New("unknown arguments: see the source")
+	return errors.New("unknown arguments: want \"write OUT\" or \"continue MODEL N\"")
 }
 
-// follow answers each line.
+// follow prints the continuation of each line of standard input.
 func follow(ctx context.Context, path string, n int) error {
-	c, err := weights.Open(path, nil)
+	c, err := weights.Open(context.Background(), path, nil)
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,7 @@ func follow(ctx context.Context, path string, n int) error {
 			if err != nil {
 				return err
 			}
+			// The session remembers earlier tokens: append only the new one.
 			ids = []int32{int32(slices.Index(logits, slices.Max(logits)))}
 			next = append(next, ids[0])
 		}

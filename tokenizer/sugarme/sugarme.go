@@ -1,18 +1,23 @@
-// Package sugarme puts koala's exact tokenizer behind the types of
-// github.com/sugarme/tokenizer, so that a program written for that one
-// switches by one line:
+//go:build !386 && !arm && !mips && !mipsle
+
+// Package sugarme adapts the SDK's tokenizer to the types of
+// github.com/sugarme/tokenizer. A program that uses that package gets exact
+// LLaMA tokens by changing one line:
 //
 //	tk, err := pretrained.FromFile("tokenizer.json") // before
 //	tk := sugarme.New(tokenizer.Default())           // after
 //
-// Encodings, offsets, padding, truncation, post-processors, batches and added
-// tokens are those of that package, which gives each byte of a character the offsets of the
-// whole; the tokens are ours. It has its own module
-// because of what that package depends on.
+// The tokens come from package tokenizer. Encodings, offsets, padding,
+// truncation, post-processors, batches and added tokens come from
+// sugarme/tokenizer, which gives every byte of a character the offsets of the
+// whole character.
 //
-// Where that package ends the program or panics, this one does not: errors of
-// a batch are returned, empty texts have no tokens, and bad bytes are read as
-// U+FFFD, which offsets then count as three bytes.
+// Some inputs make sugarme/tokenizer panic or exit the program. This package
+// returns an error from a batch instead, encodes an empty text as no tokens, and
+// reads invalid UTF-8 as U+FFFD, which counts as three bytes in offsets.
+//
+// The package exists on 64-bit systems only: sugarme/tokenizer does not compile on
+// others.
 package sugarme
 
 import (
@@ -27,31 +32,32 @@ import (
 	"github.com/koala-go/sdk/tokenizer"
 )
 
-// Tokenizer is a tokenizer of that package with koala's model in it.
+// Tokenizer is a sugarme tokenizer whose model is a [Model].
 type Tokenizer struct {
 	*sugar.Tokenizer
 	model *Model
 }
 
-// New wraps a tokenizer. Its special tokens are text, as in koala, until they
-// are given to AddSpecialTokens; each stretch of text between them gets a ▁ of
-// its own then.
+// New returns a Tokenizer that encodes with t. Text that looks like a special
+// token is encoded as text, as in package tokenizer, until the token is passed to
+// AddSpecialTokens. From then on, each piece of text between special tokens gets
+// its own leading ▁.
 func New(t *tokenizer.Tokenizer) *Tokenizer {
 	model := &Model{t: t, vocabulary: sync.OnceValue(func() map[string]int { return vocabulary(t) })}
 	return &Tokenizer{sugar.NewTokenizer(model), model}
 }
 
-// EncodeSingle encodes a text.
+// EncodeSingle encodes one text.
 func (t *Tokenizer) EncodeSingle(input string, addSpecialTokens ...bool) (*sugar.Encoding, error) {
 	return t.Encode(sugar.NewSingleEncodeInput(sequence(input)), isTrue(addSpecialTokens))
 }
 
-// EncodePair encodes two texts.
+// EncodePair encodes two texts as one sequence.
 func (t *Tokenizer) EncodePair(input, pair string, addSpecialTokens ...bool) (*sugar.Encoding, error) {
 	return t.Encode(sugar.NewDualEncodeInput(sequence(input), sequence(pair)), isTrue(addSpecialTokens))
 }
 
-// Tokenize gives the pieces of a text.
+// Tokenize returns the pieces of a text.
 func (t *Tokenizer) Tokenize(input string, addSpecialTokens ...bool) ([]string, error) {
 	e, err := t.EncodeSingle(input, addSpecialTokens...)
 	if err != nil {
@@ -60,14 +66,14 @@ func (t *Tokenizer) Tokenize(input string, addSpecialTokens ...bool) ([]string, 
 	return e.GetTokens(), nil
 }
 
-// sequence mends bad bytes, on which that package panics.
+// sequence replaces invalid UTF-8, on which sugarme/tokenizer panics.
 func sequence(text string) sugar.InputSequence {
 	return sugar.NewInputSequence(string([]rune(text)))
 }
 
 func isTrue(flags []bool) bool { return len(flags) > 0 && flags[0] }
 
-// Encode encodes what may be a pair or split into words already.
+// Encode encodes an input, which may be a pair and may be split into words.
 func (t *Tokenizer) Encode(input sugar.EncodeInput, addSpecialTokens bool) (e *sugar.Encoding, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -77,8 +83,8 @@ func (t *Tokenizer) Encode(input sugar.EncodeInput, addSpecialTokens bool) (e *s
 	return t.Tokenizer.Encode(input, addSpecialTokens)
 }
 
-// EncodeBatch encodes many inputs, several at a time, and pads them to one
-// length if padding is on.
+// EncodeBatch encodes inputs concurrently. If padding is on, it pads them to the
+// same length.
 func (t *Tokenizer) EncodeBatch(inputs []sugar.EncodeInput, addSpecialTokens bool) ([]sugar.Encoding, error) {
 	out := make([]sugar.Encoding, len(inputs))
 	errs := make([]error, len(inputs))
@@ -106,7 +112,7 @@ func (t *Tokenizer) EncodeBatch(inputs []sugar.EncodeInput, addSpecialTokens boo
 	return out, nil
 }
 
-// Decode gives the text of ids. Ids out of range have none.
+// Decode returns the text of ids. It ignores ids that are out of range.
 func (t *Tokenizer) Decode(ids []int, skipSpecialTokens bool) string {
 	var kept []tokenizer.Token
 	for _, id := range ids {
@@ -118,12 +124,12 @@ func (t *Tokenizer) Decode(ids []int, skipSpecialTokens bool) string {
 	}
 	text, err := t.model.t.Decode(kept)
 	if err != nil {
-		return "" // cannot be: the ids were checked
+		return "" // unreachable: Decode fails only for ids that were dropped above
 	}
 	return text
 }
 
-// DecodeBatch gives the texts of several lists of ids.
+// DecodeBatch returns the text of each list of ids.
 func (t *Tokenizer) DecodeBatch(lists [][]int, skipSpecialTokens bool) []string {
 	texts := make([]string, len(lists))
 	for i, ids := range lists {
@@ -132,8 +138,8 @@ func (t *Tokenizer) DecodeBatch(lists [][]int, skipSpecialTokens bool) []string 
 	return texts
 }
 
-// Model is koala's tokenizer as a model of that package: it takes text as it
-// is, so that no normalizer and no pre-tokenizer is needed.
+// Model is a sugarme model that encodes with package tokenizer. It needs neither a
+// normalizer nor a pre-tokenizer.
 type Model struct {
 	t          *tokenizer.Tokenizer
 	vocabulary func() map[string]int
@@ -141,7 +147,7 @@ type Model struct {
 
 var _ sugar.Model = (*Model)(nil)
 
-// Tokenize gives the tokens of a text with their byte offsets in it.
+// Tokenize returns the tokens of a text with their byte offsets.
 func (m *Model) Tokenize(text string) ([]sugar.Token, error) {
 	ids, spans := m.t.AppendEncodeSpans(nil, nil, text, nil)
 	tokens := make([]sugar.Token, len(ids))
@@ -151,13 +157,13 @@ func (m *Model) Tokenize(text string) ([]sugar.Token, error) {
 	return tokens, nil
 }
 
-// TokenToId finds the id of a piece.
+// TokenToId returns the id of a piece and reports whether it exists.
 func (m *Model) TokenToId(piece string) (int, bool) {
 	id, ok := m.t.ID(piece)
 	return int(id), ok
 }
 
-// IdToToken is the piece of an id.
+// IdToToken returns the piece of an id and reports whether it exists.
 func (m *Model) IdToToken(id int) (string, bool) {
 	if id < 0 || id >= m.t.Len() {
 		return "", false
@@ -165,7 +171,7 @@ func (m *Model) IdToToken(id int) (string, bool) {
 	return m.t.Piece(tokenizer.Token(id)), true
 }
 
-// GetVocab is the ids of all pieces; it must not be changed.
+// GetVocab returns the id of each piece. The caller must not change the map.
 func (m *Model) GetVocab() map[string]int { return m.vocabulary() }
 
 func vocabulary(t *tokenizer.Tokenizer) map[string]int {
@@ -176,10 +182,11 @@ func vocabulary(t *tokenizer.Tokenizer) map[string]int {
 	return m
 }
 
-// GetVocabSize is the number of pieces.
+// GetVocabSize returns the number of pieces.
 func (m *Model) GetVocabSize() int { return m.t.Len() }
 
-// Save writes tokenizer.json into a folder, with a prefix to its name.
+// Save writes tokenizer.json to a folder. A prefix is joined to the name with a
+// hyphen.
 func (m *Model) Save(folder string, prefix ...string) error {
 	var b strings.Builder
 	if err := m.t.Export(&b, tokenizer.FormatHF); err != nil {

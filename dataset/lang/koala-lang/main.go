@@ -1,6 +1,7 @@
-// Command koala-lang tells which texts are in some languages: it reads a JSON
-// string a line and answers each with a line, true or false, at once. It is
-// what `koala dataset filter --keep` asks:
+// Command koala-lang filters texts by language. It reads a JSON string from each
+// line of standard input, and answers each line at once with true if the text
+// is in one of the languages, or with false. Use it as the program of
+// koala dataset filter --keep:
 //
 //	koala dataset filter --in records.jsonl --out english.jsonl --keep 'koala-lang -languages en'
 package main
@@ -19,18 +20,18 @@ import (
 
 func main() {
 	var o lang.Options
-	languages := flag.String("languages", "en", "languages to keep, by their codes, with commas between them")
-	flag.Float64Var(&o.Confidence, "confidence", 0, "how sure a judgement must be, from 0 to 1")
-	flag.BoolVar(&o.DropUnsure, "drop-unsure", false, "drop what is not so sure, such as short texts")
+	codes := flag.String("languages", "en", "languages to keep: codes of ISO 639, separated by commas")
+	flag.Float64Var(&o.Confidence, "confidence", 0, "confidence from 0 to 1 that a detection needs")
+	flag.BoolVar(&o.DropUnsure, "drop-unsure", false, "drop texts below the confidence, such as short ones")
 	flag.Parse()
-	o.Languages = strings.Split(*languages, ",")
+	o.Languages = strings.Split(*codes, ",")
 	if err := answer(os.Stdin, os.Stdout, &o); err != nil {
 		fmt.Fprintln(os.Stderr, "koala-lang:", err)
 		os.Exit(1)
 	}
 }
 
-// answer reads texts to the end.
+// answer answers each line of r until its end.
 func answer(r io.Reader, w io.Writer, o *lang.Options) error {
 	keep, err := lang.Keep(o)
 	if err != nil {
@@ -47,7 +48,7 @@ func answer(r io.Reader, w io.Writer, o *lang.Options) error {
 		}
 		var text string
 		if err := json.Unmarshal(line, &text); err != nil {
-			return fmt.Errorf("%w: a line that is no JSON string: give one a line", err)
+			return fmt.Errorf("a line is not a JSON string: standard input: write one string on each line: %w", err)
 		}
 		if _, err := fmt.Fprintln(w, keep(text)); err != nil {
 			return err

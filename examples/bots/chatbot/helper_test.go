@@ -18,11 +18,11 @@ import (
 	"github.com/koala-go/sdk/koala"
 )
 
-// board is a place that remembers what it shows.
+// board is a Poster that records the messages.
 type board struct {
 	mu       sync.Mutex
 	messages []string
-	states   []string // of all messages, after each call
+	states   []string // all messages after each call
 	calls    int
 	fail     func(call int) error
 }
@@ -65,7 +65,7 @@ func (b *board) all() []string {
 	return append([]string(nil), b.messages...)
 }
 
-// newBot makes a bot with a file in a folder of its own, unless o has one.
+// newBot returns a bot with a file of its own, unless o has one.
 func newBot(t *testing.T, o Options) *Bot {
 	t.Helper()
 	if o.Store == nil {
@@ -77,8 +77,8 @@ func newBot(t *testing.T, o Options) *Bot {
 	if o.Style.Max == 0 {
 		o.Style = Style{Max: 4096, Every: 5 * time.Millisecond, Escape: strings.NewReplacer()}
 	}
-	if o.AtOnce == 0 {
-		o.AtOnce = 4
+	if o.MaxReplies == 0 {
+		o.MaxReplies = 4
 	}
 	o.Log = slog.New(slog.DiscardHandler)
 	b := New(o)
@@ -86,7 +86,7 @@ func newBot(t *testing.T, o Options) *Bot {
 	return b
 }
 
-// done is a context that has ended.
+// done returns a context that has ended.
 func done() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -95,10 +95,10 @@ func done() context.Context {
 
 var ids int
 
-// say hands a message on and waits until all is done.
-func say(b *Bot, text string, place Place) {
+// say handles a message and waits for the reply.
+func say(b *Bot, text string, poster Poster) {
 	ids++
-	b.Handle(Message{Channel: "c", User: "u", ID: fmt.Sprint(ids), Text: text}, place)
+	b.Handle(Message{Channel: "c", User: "u", ID: fmt.Sprint(ids), Text: text}, poster)
 	b.all.Wait()
 }
 
@@ -108,8 +108,9 @@ var counting = koala.CompleterFunc(func(_ context.Context, r *koala.Request, w i
 	return err
 })
 
-// blocked says something and goes on when it may, or is stopped.
-type blocked struct{ begun, goOn chan struct{} }
+// blocked is a model that writes the beginning of a reply and waits until it may proceed
+// or is stopped.
+type blocked struct{ started, proceed chan struct{} }
 
 func newBlocked() *blocked { return &blocked{make(chan struct{}, 100), make(chan struct{})} }
 
@@ -117,9 +118,9 @@ func (m *blocked) Complete(ctx context.Context, _ *koala.Request, w io.Writer) (
 	if _, err := io.WriteString(w, " Well"); err != nil {
 		return koala.Report{}, err
 	}
-	m.begun <- struct{}{}
+	m.started <- struct{}{}
 	select {
-	case <-m.goOn:
+	case <-m.proceed:
 	case <-ctx.Done():
 		return koala.Report{}, ctx.Err()
 	}

@@ -18,12 +18,13 @@ import (
 	"github.com/koala-go/sdk/prompt"
 )
 
-// Platform is where a bot talks.
+// Platform connects a bot to a chat platform.
 type Platform struct {
-	Name   string
-	Tokens []string // the environment variables that hold its secrets
-	Style  Style
-	// Run hands messages to the bot until ctx ends.
+	Name   string   // the name of the program and of its default file
+	Tokens []string // the names of the environment variables with its secrets
+	Style  Style    // how the platform shows messages
+	// Run calls Bot.Handle for each message until ctx ends. tokens are the values
+	// of Tokens.
 	Run func(ctx context.Context, b *Bot, tokens []backend.Secret) error
 }
 
@@ -36,11 +37,11 @@ func Main(p Platform) {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
 		stop()
-		os.Exit(1) // it has been told
+		os.Exit(1) // Run has logged the error
 	}
 }
 
-// flags are the flags of a bot.
+// flags are the command-line flags of a bot.
 type flags struct {
 	backend, url, model, modelName, db, words, per string
 	text                                           bool
@@ -48,42 +49,51 @@ type flags struct {
 	temperature                                    float64
 }
 
-// maxMessage bounds what one message may say, in bytes.
+// maxMessage bounds the length of a message in bytes.
 const maxMessage = 16 << 10
 
 func parse(p Platform, args []string, log io.Writer) (*flags, error) {
 	var f flags
 	s := flag.NewFlagSet(p.Name, flag.ContinueOnError)
 	s.SetOutput(log)
-	s.StringVar(&f.backend, "backend", "echo", "what replies: echo, local, llamacpp, ollama, openai, easylm or easylm-chat")
-	s.StringVar(&f.url, "url", "", "where the server is (default: where such servers are on this machine); its key is taken from KOALA_API_KEY")
-	s.StringVar(&f.model, "model", "", "the checkpoint that local runs: a file or directory of any format")
-	s.StringVar(&f.modelName, "model-name", "", "the name of the model at the server; ollama needs it")
+	s.StringVar(&f.backend, "backend", "echo", "what replies: echo, local or a kind of server: "+kinds())
+	s.StringVar(&f.url, "url", "", "URL of the server (default: the usual port of such a server on this machine); KOALA_API_KEY is its key")
+	s.StringVar(&f.model, "model", "", "checkpoint for local: a file or directory of any format")
+	s.StringVar(&f.modelName, "model-name", "", "name of the model at the server; ollama requires it")
 	s.BoolVar(&f.text, "text", false, "send text to servers that take ids")
-	s.IntVar(&f.context, "context", 2048, "tokens that prompt and reply share; the oldest turns are left out")
-	s.IntVar(&f.maxTokens, "max-tokens", 512, "tokens of a reply")
-	s.Float64Var(&f.temperature, "temperature", 0.7, "0 takes the likeliest token")
-	s.StringVar(&f.db, "db", p.Name+".db", "the file that keeps the conversations")
-	s.StringVar(&f.per, "per", "channel", "whose a conversation is: channel or user")
-	s.IntVar(&f.atOnce, "at-once", 4, "replies at a time")
-	s.StringVar(&f.words, "words", "", "a file with words and phrases, one a line: texts that hold one are withheld")
+	s.IntVar(&f.context, "context", 2048, "maximum number of tokens of prompt and reply; the oldest turns are left out")
+	s.IntVar(&f.maxTokens, "max-tokens", 512, "maximum number of tokens of a reply")
+	s.Float64Var(&f.temperature, "temperature", 0.7, "sampling temperature; 0 takes the most probable token")
+	s.StringVar(&f.db, "db", p.Name+".db", "file that keeps the conversations")
+	s.StringVar(&f.per, "per", "channel", "who shares a conversation: everyone in a channel, or only one user of it: channel or user")
+	s.IntVar(&f.atOnce, "at-once", 4, "maximum number of replies at a time")
+	s.StringVar(&f.words, "words", "", "file with words and phrases, one per line: texts that contain one are withheld")
 	if err := s.Parse(args); err != nil {
 		return nil, err
 	}
 	switch {
 	case s.NArg() > 0:
-		return nil, fmt.Errorf("%q: in the command line: there are only flags", s.Arg(0))
+		return nil, fmt.Errorf("%q: in the command line: use only flags", s.Arg(0))
 	case f.per != "channel" && f.per != "user":
-		return nil, fmt.Errorf("%q: --per: it is channel or user", f.per)
+		return nil, fmt.Errorf("%q: --per: use channel or user", f.per)
 	case (f.backend == "local") != (f.model != ""):
-		return nil, errors.New("no checkpoint, or one for nothing: --backend local and --model: give both or neither")
+		return nil, errors.New("--backend local and --model: use both or neither")
 	case f.maxTokens < 1 || f.context <= f.maxTokens || f.atOnce < 1:
-		return nil, errors.New("no room: --context, --max-tokens, --at-once: leave room for prompt and reply, and for one reply at a time")
+		return nil, errors.New("--context, --max-tokens, --at-once: leave room for prompt and reply, and for one reply at a time")
 	}
 	return &f, nil
 }
 
-// chat are the options of every chat.
+// kinds returns the names of the kinds of servers, separated by commas.
+func kinds() string {
+	var names []string
+	for _, k := range backend.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+// chat returns the options of every chat.
 func (f *flags) chat() (koala.Options, error) {
 	s := koala.DefaultSampling()
 	s.Temperature, s.MaxTokens = f.temperature, f.maxTokens
@@ -103,11 +113,11 @@ func (f *flags) chat() (koala.Options, error) {
 	return o, err
 }
 
-// shutdown is how long replies under way may take when the bot is told to stop.
+// shutdown is the time that replies have to end when the bot is stopped.
 const shutdown = 20 * time.Second
 
-// Run runs a bot until ctx ends, and logs the error that it returns. The log holds
-// no secret of the environment.
+// Run runs a bot until ctx ends, and logs the error that it returns. The log never
+// contains a secret of the environment.
 func Run(ctx context.Context, p Platform, args []string, env func(string) string, log io.Writer) (err error) {
 	key := backend.Secret(env("KOALA_API_KEY"))
 	secrets := []backend.Secret{key}
@@ -127,7 +137,7 @@ func Run(ctx context.Context, p Platform, args []string, env func(string) string
 	}
 	for i, name := range p.Tokens {
 		if secrets[i+1] == "" {
-			return fmt.Errorf("no token: %s in the environment: see the README for how to get one", name)
+			return fmt.Errorf("no token: set %s in the environment: see the README for how to get one", name)
 		}
 	}
 	b, err := f.open(ctx, p, key, logger)
@@ -143,7 +153,7 @@ func Run(ctx context.Context, p Platform, args []string, env func(string) string
 	return errors.Join(err, b.o.Store.Close())
 }
 
-// open makes the bot that the flags ask for.
+// open returns the bot that the flags ask for.
 func (f *flags) open(ctx context.Context, p Platform, key backend.Secret, log *slog.Logger) (*Bot, error) {
 	model, err := f.completer(ctx, key)
 	if err != nil {
@@ -157,10 +167,11 @@ func (f *flags) open(ctx context.Context, p Platform, key backend.Secret, log *s
 	if err != nil {
 		return nil, err
 	}
-	return New(Options{Model: model, Chat: o, Store: store, Style: p.Style, AtOnce: f.atOnce, PerUser: f.per == "user", Log: log}), nil
+	return New(Options{Model: model, Chat: o, Store: store, Style: p.Style, MaxReplies: f.atOnce, PerUser: f.per == "user", Log: log}), nil
 }
 
-// hider writes without the secrets. A logger writes each record at once.
+// hider is a writer that replaces secrets. It relies on the logger, which writes each
+// record in one call.
 type hider struct {
 	w io.Writer
 	r *strings.Replacer

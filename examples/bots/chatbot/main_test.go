@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koala-go/sdk/backend"
-	"github.com/koala-go/sdk/internal/scripted"
+	"github.com/koala-go/sdk/modeltest"
 )
 
 const token, key = "12345:very-secret-token", "sk-very-secret-key"
 
-// run runs a bot on a platform that does something with it.
+// run runs a bot on a platform that calls do.
 func run(t *testing.T, env map[string]string, do func(*Bot, []backend.Secret) error, args ...string) (log string, _ error) {
 	t.Helper()
 	var lines bytes.Buffer
@@ -32,7 +32,7 @@ func run(t *testing.T, env map[string]string, do func(*Bot, []backend.Secret) er
 	return lines.String(), err
 }
 
-// TestEcho: without flags the bot echoes.
+// TestEcho checks that a bot without flags echoes.
 func TestEcho(t *testing.T) {
 	var p board
 	log, err := run(t, map[string]string{"TEST_TOKEN": token}, func(b *Bot, tokens []backend.Secret) error {
@@ -45,9 +45,9 @@ func TestEcho(t *testing.T) {
 	require.Contains(t, log, "the bot has ended")
 }
 
-// TestLocal: a model in the bot's own process.
+// TestLocal runs a model in the bot's own process.
 func TestLocal(t *testing.T) {
-	file, err := scripted.GGUF()
+	file, err := modeltest.ScriptedGGUF()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	require.NoError(t, os.WriteFile(path, file, 0o644))
@@ -57,10 +57,10 @@ func TestLocal(t *testing.T) {
 		return nil
 	}, "--backend=local", "--model="+path)
 	require.NoError(t, err)
-	require.Equal(t, []string{strings.TrimSpace(scripted.Greeting)}, p.all())
+	require.Equal(t, []string{strings.TrimSpace(modeltest.Greeting)}, p.all())
 }
 
-// TestServer: a server that --backend and --url name, whose words are not shown.
+// TestServer uses a server that --backend and --url name. Its error texts are not shown.
 func TestServer(t *testing.T) {
 	reply := `data: {"content":" Hi!","stop":true,"stop_type":"eos"}` + "\n\n"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,12 +81,12 @@ func TestServer(t *testing.T) {
 	require.NoError(t, err)
 	log, err := run(t, map[string]string{"TEST_TOKEN": token, "KOALA_API_KEY": "wrong-key"}, hello, "--backend=llamacpp", "--url="+server.URL)
 	require.NoError(t, err)
-	require.Equal(t, []string{"Hi!", sorry(errBroken)}, p.all())
+	require.Equal(t, []string{"Hi!", apology(errBroken)}, p.all())
 	require.Contains(t, log, "no such key: Bearer [secret] and [secret]")
 	require.NotContains(t, log, token)
 }
 
-// TestSecrets: whatever a library puts into its errors and lines.
+// TestSecrets checks that the log has no secrets, whatever a library writes.
 func TestSecrets(t *testing.T) {
 	log, err := run(t, map[string]string{"TEST_TOKEN": token, "KOALA_API_KEY": key}, func(b *Bot, _ []backend.Secret) error {
 		b.Log().Warn("a line with "+token, "url", "https://x/bot"+token+"/getMe", "key", key)
@@ -104,16 +104,16 @@ func TestBadFlags(t *testing.T) {
 	env := map[string]string{"TEST_TOKEN": token}
 	never := func(*Bot, []backend.Secret) error { t.Error("it ran"); return nil }
 	for says, args := range map[string][]string{
-		"there are only flags":                    {"x"},
-		"it is channel or user":                   {"--per=group"},
+		"use only flags":                          {"x"},
+		"use channel or user":                     {"--per=group"},
 		"leave room":                              {"--context=100", "--max-tokens=100"},
 		"and for one reply":                       {"--at-once=0"},
-		"no kind of server is called":             {"--backend=gpt"},
-		"Ollama needs the name of a model":        {"--backend=ollama"},
-		"give both or neither":                    {"--backend=local"},
-		"one for nothing":                         {"--model=koala.gguf"},
+		"unknown kind of server":                  {"--backend=gpt"},
+		"ollama needs the name of a model":        {"--backend=ollama"},
+		"use both or neither":                     {"--backend=local"},
+		"--model: use both":                       {"--model=koala.gguf"},
 		"no-such.gguf":                            {"--backend=local", "--model=no-such.gguf"},
-		"URL without http":                        {"--backend=llamacpp", "--url=localhost:8080"},
+		"the URL needs http://":                   {"--backend=llamacpp", "--url=localhost:8080"},
 		"no-such-file":                            {"--words=no-such-file"},
 		"flag provided but not defined: -nothing": {"--nothing"},
 		"not-a-folder":                            {"--db=" + filepath.Join(words, "not-a-folder")},

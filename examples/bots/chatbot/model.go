@@ -11,8 +11,8 @@ import (
 	"github.com/koala-go/sdk/koala"
 )
 
-// completer is the model that --backend names: the one place where a model is
-// picked.
+// completer returns the model that --backend names. This is the only place where a model is
+// chosen.
 func (f *flags) completer(ctx context.Context, key backend.Secret) (koala.Completer, error) {
 	switch f.backend {
 	case "echo":
@@ -27,7 +27,7 @@ func (f *flags) completer(ctx context.Context, key backend.Secret) (koala.Comple
 	return backend.New(kind, &backend.Options{URL: f.url, Model: f.modelName, Key: key, Text: f.text, Context: f.context})
 }
 
-// echo says what it hears, word by word.
+// echo repeats the query, word by word.
 var echo = koala.CompleterFunc(func(ctx context.Context, r *koala.Request, w io.Writer) error {
 	last := r.Conversation[len(r.Conversation)-1].Content
 	for _, word := range strings.SplitAfter(" You said: "+last, " ") {

@@ -11,18 +11,17 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// Store keeps chats in an SQLite file. What Save has returned from is there
-// after a kill.
+// Store keeps chats in an SQLite file. After Save has returned, a chat survives a kill.
 type Store struct{ db *sql.DB }
 
-// migrations make the tables, and change those of older versions of this
-// program. The file says how many of them it has had. New ones go to the end.
+// migrations make the tables and update those of older versions of this program. The file
+// records how many migrations it has had. Append new ones at the end.
 var migrations = []string{
 	`CREATE TABLE chats (name TEXT PRIMARY KEY, saved BLOB NOT NULL, changed INTEGER NOT NULL)`,
-	`ALTER TABLE chats ADD COLUMN message TEXT NOT NULL DEFAULT ''`, // the last one that was taken
+	`ALTER TABLE chats ADD COLUMN message TEXT NOT NULL DEFAULT ''`, // the id of the last message
 }
 
-// OpenStore opens a file, which need not exist, and brings it up to date.
+// OpenStore opens a file, or creates it, and applies the missing migrations.
 func OpenStore(ctx context.Context, path string) (*Store, error) {
 	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)&_txlock=immediate"}
 	db, err := sql.Open("sqlite", name.String())
@@ -37,21 +36,21 @@ func OpenStore(ctx context.Context, path string) (*Store, error) {
 	return &Store{db}, nil
 }
 
-// migrate makes the changes that a file has not had yet, all or none.
+// migrate applies the missing migrations, all or none.
 func migrate(ctx context.Context, db *sql.DB, changes []string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to take back
-	var had int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&had); err != nil {
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	var applied int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&applied); err != nil {
 		return err
 	}
-	if had > len(changes) {
-		return fmt.Errorf("version %d, of which %d is known here: update this program", had, len(changes))
+	if applied > len(changes) {
+		return fmt.Errorf("version %d, want at most %d: update this program", applied, len(changes))
 	}
-	for _, change := range changes[had:] {
+	for _, change := range changes[applied:] {
 		if _, err := tx.ExecContext(ctx, change); err != nil {
 			return err
 		}
@@ -65,8 +64,8 @@ func migrate(ctx context.Context, db *sql.DB, changes []string) error {
 // Close closes the file.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Load gives a chat as it was saved, and the id of the last message that was
-// taken in it: nil and "" for a new chat.
+// Load returns a saved chat and the id of its last message. For a new chat it returns nil
+// and "".
 func (s *Store) Load(ctx context.Context, name string) (saved []byte, message string, err error) {
 	err = s.db.QueryRowContext(ctx, "SELECT saved, message FROM chats WHERE name = ?", name).Scan(&saved, &message)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -75,7 +74,7 @@ func (s *Store) Load(ctx context.Context, name string) (saved []byte, message st
 	return saved, message, err
 }
 
-// Save keeps a chat.
+// Save saves a chat and the id of its last message.
 func (s *Store) Save(ctx context.Context, name string, saved []byte, message string) error {
 	_, err := s.db.ExecContext(ctx, `INSERT INTO chats (name, saved, message, changed) VALUES (?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET saved = excluded.saved, message = excluded.message, changed = excluded.changed`,

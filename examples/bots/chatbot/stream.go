@@ -9,38 +9,38 @@ import (
 	"unicode/utf16"
 )
 
-// Place is where the reply to a message is shown.
-type Place interface {
-	// Send posts a message and gives its id. An error may be a *WaitError.
+// Poster shows messages in a channel of a platform.
+type Poster interface {
+	// Send posts a message and returns its id. The error may be a *WaitError.
 	Send(ctx context.Context, text string) (id string, err error)
-	// Edit changes what a message says.
+	// Edit replaces the text of a message. The error may be a *WaitError.
 	Edit(ctx context.Context, id, text string) error
 }
 
 // WaitError is the error of a platform that asks for a pause.
 type WaitError struct {
-	After time.Duration
-	Err   error
+	After time.Duration // the pause
+	Err   error         // the error of the platform
 }
 
-// Error is the platform's error.
+// Error returns the text of e.Err.
 func (e *WaitError) Error() string { return e.Err.Error() }
 
-// Unwrap is the platform's error.
+// Unwrap returns e.Err.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// Style is how a platform shows messages.
+// Style describes the messages of a platform.
 type Style struct {
-	Max   int           // the longest message, in UTF-16 units
-	Every time.Duration // from one edit to the next
-	// Escape takes the meaning from single characters that the platform would
-	// read as markup or as a mention: what a model says is shown as it is.
+	Max   int           // the maximum length of a message in UTF-16 units
+	Every time.Duration // the time from one edit to the next
+	// Escape escapes the characters that the platform would read as markup or as
+	// a mention, so that the text of a model is shown unchanged.
 	Escape *strings.Replacer
 }
 
-// split cuts a text into messages, at white space where there is some in the
-// second half of one. More text changes the last message only, but for what
-// moves from it to a new one.
+// split cuts a text into messages, at white space if there is any in the second half of a
+// message. Appending to the text changes only the last message, whose end may move to a
+// new one.
 func (s *Style) split(text string) []string {
 	var parts []string
 	for {
@@ -66,7 +66,7 @@ func (s *Style) split(text string) []string {
 	}
 }
 
-// size is the number of UTF-16 units that a character takes.
+// size returns the number of UTF-16 units of a character after Escape.
 func (s *Style) size(r rune) int {
 	n := 0
 	for _, r := range s.Escape.Replace(string(r)) {
@@ -75,25 +75,25 @@ func (s *Style) size(r rune) int {
 	return n
 }
 
-// stream shows a reply while it comes: a message that is edited, and another one
-// when it is full. Write never waits for the platform.
+// stream shows a reply while it arrives: it edits a message, and sends another one when
+// that is full. Write never waits for the platform.
 type stream struct {
-	ctx   context.Context // of the platform, not of the reply
-	place Place
-	style *Style
+	ctx    context.Context // for calls to the platform, not for the reply
+	poster Poster
+	style  *Style
 
 	mu   sync.Mutex
 	text strings.Builder
 
 	shown   []message
 	done    chan struct{} // closed by Close
-	stopped chan struct{} // closed when nothing is shown any more
+	stopped chan struct{} // closed when run has returned
 }
 
 type message struct{ id, text string }
 
-func newStream(ctx context.Context, place Place, style *Style) *stream {
-	s := &stream{ctx: ctx, place: place, style: style, done: make(chan struct{}), stopped: make(chan struct{})}
+func newStream(ctx context.Context, poster Poster, style *Style) *stream {
+	s := &stream{ctx: ctx, poster: poster, style: style, done: make(chan struct{}), stopped: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -110,8 +110,8 @@ func (s *stream) String() string {
 	return s.text.String()
 }
 
-// run shows what has come, now and then. Its errors are not told: Close shows
-// everything again.
+// run shows the new text at intervals. It ignores errors, because Close shows the whole
+// text again.
 func (s *stream) run() {
 	defer close(s.stopped)
 	for pause := s.style.Every; ; {
@@ -121,14 +121,14 @@ func (s *stream) run() {
 		case <-time.After(pause):
 		}
 		pause = s.style.Every
-		var slow *WaitError
-		if errors.As(s.show(), &slow) {
-			pause = max(pause, slow.After)
+		var wait *WaitError
+		if errors.As(s.show(), &wait) {
+			pause = max(pause, wait.After)
 		}
 	}
 }
 
-// show makes the platform show what has come.
+// show sends and edits messages until the platform shows the whole text.
 func (s *stream) show() error {
 	text := s.String()
 	if strings.TrimSpace(text) == "" {
@@ -142,13 +142,13 @@ func (s *stream) show() error {
 			if strings.TrimSpace(part) == "" {
 				break
 			}
-			id, err := s.place.Send(ctx, escaped)
+			id, err := s.poster.Send(ctx, escaped)
 			if err != nil {
 				return err
 			}
 			s.shown = append(s.shown, message{id, part})
 		} else if s.shown[i].text != part {
-			if err := s.place.Edit(ctx, s.shown[i].id, escaped); err != nil {
+			if err := s.poster.Edit(ctx, s.shown[i].id, escaped); err != nil {
 				return err
 			}
 			s.shown[i].text = part
@@ -157,10 +157,11 @@ func (s *stream) show() error {
 	return nil
 }
 
-// maxTries is how often the end of a reply is shown before it is given up.
+// maxTries is the number of attempts to show the end of a reply.
 const maxTries = 6
 
-// Close adds a note, shows all, and waits as long as the platform asks for.
+// Close appends a note and shows the whole text. It makes the pauses that the platform
+// asks for.
 func (s *stream) Close(note string) error {
 	close(s.done)
 	<-s.stopped
@@ -170,9 +171,9 @@ func (s *stream) Close(note string) error {
 		if err == nil || try == maxTries {
 			return err
 		}
-		var slow *WaitError
-		if errors.As(err, &slow) {
-			pause = max(pause, slow.After)
+		var wait *WaitError
+		if errors.As(err, &wait) {
+			pause = max(pause, wait.After)
 		}
 		select {
 		case <-time.After(pause):

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSplit: no message is too long, nothing is lost, and more text changes
-// nothing of what is full.
+// TestSplit checks that no message is too long, that no text is lost, and that more text
+// does not change full messages.
 func TestSplit(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 1))
 	style := &Style{Max: 20, Escape: strings.NewReplacer("*", `\*`, "@", "@\u2060")}
@@ -32,7 +32,7 @@ func TestSplit(t *testing.T) {
 	require.Equal(t, []string{"one two three four ", "five six"}, style.split("one two three four five six"))
 }
 
-// TestLongReply is shown in several messages.
+// TestLongReply checks that a long reply is shown in several messages.
 func TestLongReply(t *testing.T) {
 	style := &Style{Max: 50, Every: time.Millisecond, Escape: strings.NewReplacer()}
 	var p board
@@ -49,7 +49,7 @@ func TestLongReply(t *testing.T) {
 	require.Greater(t, len(p.states), len(p.all()))
 }
 
-// TestEditsWait: while a reply comes, a pause that the platform asks for is kept.
+// TestEditsWait checks that edits make the pause that the platform asks for.
 func TestEditsWait(t *testing.T) {
 	var calls []time.Time
 	p := board{fail: func(call int) error {
@@ -69,8 +69,8 @@ func TestEditsWait(t *testing.T) {
 	require.GreaterOrEqual(t, calls[1].Sub(calls[0]), 100*time.Millisecond)
 }
 
-// TestPlatformFails: what the platform refuses for a while is shown later, with
-// the pauses that it asks for.
+// TestPlatformFails checks that messages which the platform refuses for a while are shown
+// later, after the pauses that it asks for.
 func TestPlatformFails(t *testing.T) {
 	style := &Style{Max: 50, Every: time.Millisecond, Escape: strings.NewReplacer()}
 	for name, fail := range map[string]func(int) error{
@@ -99,7 +99,7 @@ func TestPlatformFails(t *testing.T) {
 	require.ErrorIs(t, s.Close("x"), errBroken)
 	require.Equal(t, maxTries, p.calls)
 
-	// It waits as long as it is told to, and not on and on.
+	// Close makes the pause that the platform asks for, and gives up after maxTries.
 	p = board{fail: func(call int) error {
 		if call == 1 {
 			return &WaitError{100 * time.Millisecond, errBroken}

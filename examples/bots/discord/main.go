@@ -1,5 +1,5 @@
-// Command discord is a bot on Discord. Its token, from the developer portal, is in
-// DISCORD_TOKEN.
+// Command discord is a Discord bot. The environment variable DISCORD_TOKEN is its token
+// from the developer portal.
 package main
 
 import (
@@ -18,8 +18,8 @@ import (
 
 func main() { chatbot.Main(platform(http.DefaultTransport)) }
 
-// platform is Discord, reached by a transport. A bot may change a channel's
-// messages some five times in five seconds.
+// platform returns the platform Discord behind an HTTP transport. Discord permits about
+// five edits in five seconds for each channel.
 func platform(transport http.RoundTripper) chatbot.Platform {
 	return chatbot.Platform{
 		Name: "discord", Tokens: []string{"DISCORD_TOKEN"},
@@ -30,7 +30,7 @@ func platform(transport http.RoundTripper) chatbot.Platform {
 	}
 }
 
-// markdown puts a backslash before what Discord would read as markup.
+// markdown returns a replacer that puts a backslash before characters of markup.
 func markdown() *strings.Replacer {
 	var pairs []string
 	for _, c := range "\\*_~`|<>#[]@" {
@@ -46,14 +46,14 @@ func run(ctx context.Context, b *chatbot.Bot, transport http.RoundTripper, token
 	}
 	s.Client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	s.Identify.Intents = discordgo.IntentsGuildMessages | discordgo.IntentsDirectMessages
-	s.ShouldRetryOnRateLimit = false // the bot waits itself, and edits less often
-	s.SyncEvents = true              // in their order: Handle does not wait
+	s.ShouldRetryOnRateLimit = false // chatbot makes the pauses and edits less often
+	s.SyncEvents = true              // keep the order of messages; Handle returns at once
 	discordgo.Logger = func(_, _ int, format string, args ...any) {
 		b.Log().Warn("discord", "text", fmt.Sprintf(format, args...))
 	}
 	s.AddHandler(func(s *discordgo.Session, m *discordgo.MessageCreate) {
-		if text := meant(m.Message, s.State.User); text != "" {
-			b.Handle(chatbot.Message{Channel: "discord/" + m.ChannelID, User: m.Author.ID, ID: m.ID, Text: text}, &place{s, m.ChannelID})
+		if text := addressed(m.Message, s.State.User); text != "" {
+			b.Handle(chatbot.Message{Channel: "discord/" + m.ChannelID, User: m.Author.ID, ID: m.ID, Text: text}, &poster{s, m.ChannelID})
 		}
 	})
 	if err := s.Open(); err != nil {
@@ -63,9 +63,10 @@ func run(ctx context.Context, b *chatbot.Bot, transport http.RoundTripper, token
 	return s.Close()
 }
 
-// meant is the text of a message that is for the bot, else "". In a server that
-// is one that mentions it. Other people's mentions become their names.
-func meant(m *discordgo.Message, me *discordgo.User) string {
+// addressed returns the text of a message to the bot, or "" for other messages. On a
+// server, these are the messages that mention the bot. It replaces mentions of people by
+// their names.
+func addressed(m *discordgo.Message, me *discordgo.User) string {
 	if m.Author == nil || m.Author.Bot || m.Type != discordgo.MessageTypeDefault && m.Type != discordgo.MessageTypeReply {
 		return ""
 	}
@@ -80,33 +81,33 @@ func meant(m *discordgo.Message, me *discordgo.User) string {
 	return strings.TrimSpace(m.ContentWithMentionsReplaced())
 }
 
-// place is a channel.
-type place struct {
+// poster is a chatbot.Poster for a channel.
+type poster struct {
 	s       *discordgo.Session
 	channel string
 }
 
-// Send posts a message that notifies nobody and shows no previews.
-func (p *place) Send(ctx context.Context, text string) (string, error) {
+// Send posts a message without notifications and previews.
+func (p *poster) Send(ctx context.Context, text string) (string, error) {
 	m, err := p.s.ChannelMessageSendComplex(p.channel, &discordgo.MessageSend{
 		Content: text, AllowedMentions: &discordgo.MessageAllowedMentions{}, Flags: discordgo.MessageFlagsSuppressEmbeds,
 	}, discordgo.WithContext(ctx))
 	if err != nil {
-		return "", slow(err)
+		return "", asWaitError(err)
 	}
 	return m.ID, nil
 }
 
-// Edit changes a message.
-func (p *place) Edit(ctx context.Context, id, text string) error {
+// Edit replaces the text of a message.
+func (p *poster) Edit(ctx context.Context, id, text string) error {
 	_, err := p.s.ChannelMessageEditComplex(&discordgo.MessageEdit{
 		Channel: p.channel, ID: id, Content: &text, AllowedMentions: &discordgo.MessageAllowedMentions{}, Flags: discordgo.MessageFlagsSuppressEmbeds,
 	}, discordgo.WithContext(ctx))
-	return slow(err)
+	return asWaitError(err)
 }
 
-// slow tells when Discord asks for a pause.
-func slow(err error) error {
+// asWaitError returns a *chatbot.WaitError if Discord asks for a pause.
+func asWaitError(err error) error {
 	var many *discordgo.RateLimitError
 	if errors.As(err, &many) {
 		return &chatbot.WaitError{After: many.RetryAfter, Err: err}

@@ -18,7 +18,7 @@ import (
 
 const token = "very.secret.token"
 
-// fake is Discord's REST API and gateway.
+// fake plays Discord's REST API and gateway.
 type fake struct {
 	*bottest.Board
 	t      *testing.T
@@ -26,7 +26,7 @@ type fake struct {
 	events chan map[string]any
 }
 
-// RoundTrip sends to the fake what is for Discord.
+// RoundTrip sends the requests for Discord to the fake.
 func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.URL.Scheme, r.URL.Host = f.url.Scheme, f.url.Host
@@ -75,7 +75,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// gateway greets a session and sends it events.
+// gateway opens a session and sends events to it.
 func (f *fake) gateway(w http.ResponseWriter, r *http.Request) {
 	var up websocket.Upgrader
 	c, err := up.Upgrade(w, r, nil)
@@ -148,16 +148,17 @@ func TestDiscord(t *testing.T) {
 		func(text string) string { return "<@7> " + text }, markdown().Replace)
 }
 
-// TestMentions: the bot's own is left out, others become names that notify nobody.
+// TestMentions checks that mentions of the bot are removed and others become names without
+// notifications.
 func TestMentions(t *testing.T) {
 	f := start(t)
 	stop := bottest.Start(t, platform(f), map[string]string{"DISCORD_TOKEN": token}, t.TempDir()+"/x.db")
 	f.events <- map[string]any{"id": "1", "channel_id": "6", "guild_id": "1", "content": "<@!7> who is <@8>?", "author": map[string]any{"id": "9"},
 		"mentions": []any{map[string]any{"id": "7"}, map[string]any{"id": "8", "username": "Ann"}}}
-	f.Awaits(t, `You said: who is \@Ann?`)
+	f.Await(t, `You said: who is \@Ann?`)
 	f.events <- map[string]any{"id": "2", "channel_id": "5", "type": 7, "content": "joined", "author": map[string]any{"id": "9"}}
 	f.events <- map[string]any{"id": "3", "channel_id": "5", "content": "end", "author": map[string]any{"id": "9"}}
-	f.Awaits(t, "You said: end")
+	f.Await(t, "You said: end")
 	_, n := f.Last()
 	require.Equal(t, 2, n)
 	_, err := stop()

@@ -1,5 +1,5 @@
-// Command slack is a bot on Slack, over socket mode. Its tokens are in
-// SLACK_BOT_TOKEN (xoxb-…) and SLACK_APP_TOKEN (xapp-…).
+// Command slack is a Slack bot that uses socket mode. The environment variables
+// SLACK_BOT_TOKEN (xoxb-…) and SLACK_APP_TOKEN (xapp-…) are its tokens.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 
 func main() { chatbot.Main(platform(slack.APIURL)) }
 
-// platform is Slack at a URL. A bot may post a message a second to a channel and
-// edit some fifty times a minute.
+// platform returns the platform Slack at a URL. Slack permits one message per second in
+// each channel and about fifty edits per minute.
 func platform(url string) chatbot.Platform {
 	return chatbot.Platform{
 		Name: "slack", Tokens: []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"},
@@ -34,7 +34,7 @@ func platform(url string) chatbot.Platform {
 }
 
 func run(ctx context.Context, b *chatbot.Bot, url, token, appToken string) error {
-	lines := log.New(toLog{b.Log()}, "", 0)
+	lines := log.New(logWriter{b.Log()}, "", 0)
 	api := slack.New(token, slack.OptionAppLevelToken(appToken), slack.OptionAPIURL(url), slack.OptionLog(lines))
 	me, err := api.AuthTestContext(ctx)
 	if err != nil {
@@ -50,20 +50,19 @@ func run(ctx context.Context, b *chatbot.Bot, url, token, appToken string) error
 				if err := client.Ack(*e.Request); err != nil {
 					b.Log().Warn("slack", "error", err)
 				}
-				take(b, api, me, e.Data)
+				handleEvent(b, api, me, e.Data)
 			}
 		case err := <-ended:
 			if ctx.Err() != nil {
-				return nil // as it was told to
+				return nil // the bot is being stopped
 			}
 			return err
 		}
 	}
 }
 
-// take hands a message on if it is for the bot: a direct one, or one that
-// mentions it.
-func take(b *chatbot.Bot, api *slack.Client, me *slack.AuthTestResponse, data any) {
+// handleEvent handles a message to the bot: a direct message, or one that mentions the bot.
+func handleEvent(b *chatbot.Bot, api *slack.Client, me *slack.AuthTestResponse, data any) {
 	outer, _ := data.(slackevents.EventsAPIEvent)
 	var user, channel, thread, id, text string
 	switch m := outer.InnerEvent.Data.(type) {
@@ -87,17 +86,17 @@ func take(b *chatbot.Bot, api *slack.Client, me *slack.AuthTestResponse, data an
 	if thread != "" {
 		name += "/" + thread
 	}
-	b.Handle(chatbot.Message{Channel: name, User: user, ID: id, Text: strings.TrimSpace(text)}, &place{api, channel, thread})
+	b.Handle(chatbot.Message{Channel: name, User: user, ID: id, Text: strings.TrimSpace(text)}, &poster{api, channel, thread})
 }
 
-// place is a channel, or a thread in it.
-type place struct {
+// poster is a chatbot.Poster for a channel, or for a thread in it.
+type poster struct {
 	api             *slack.Client
 	channel, thread string
 }
 
-// options are those of a message that is shown as it is and notifies nobody.
-func (p *place) options(text string) []slack.MsgOption {
+// options returns the options of a message without markup and notifications.
+func (p *poster) options(text string) []slack.MsgOption {
 	o := []slack.MsgOption{
 		slack.MsgOptionText(text, false), slack.MsgOptionParse(false), slack.MsgOptionLinkNames(false), slack.MsgOptionDisableMarkdown(),
 		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
@@ -108,20 +107,20 @@ func (p *place) options(text string) []slack.MsgOption {
 	return o
 }
 
-// Send posts a message; its time is its id.
-func (p *place) Send(ctx context.Context, text string) (string, error) {
+// Send posts a message. The id is the time of the message.
+func (p *poster) Send(ctx context.Context, text string) (string, error) {
 	_, id, err := p.api.PostMessageContext(ctx, p.channel, p.options(text)...)
-	return id, slow(err)
+	return id, asWaitError(err)
 }
 
-// Edit changes a message.
-func (p *place) Edit(ctx context.Context, id, text string) error {
+// Edit replaces the text of a message.
+func (p *poster) Edit(ctx context.Context, id, text string) error {
 	_, _, _, err := p.api.UpdateMessageContext(ctx, p.channel, id, p.options(text)...)
-	return slow(err)
+	return asWaitError(err)
 }
 
-// slow tells when Slack asks for a pause.
-func slow(err error) error {
+// asWaitError returns a *chatbot.WaitError if Slack asks for a pause.
+func asWaitError(err error) error {
 	var many *slack.RateLimitedError
 	if errors.As(err, &many) {
 		return &chatbot.WaitError{After: many.RetryAfter, Err: err}
@@ -129,12 +128,12 @@ func slow(err error) error {
 	return err
 }
 
-// toLog is the log as a writer, for the library's lines.
-type toLog struct{ l *slog.Logger }
+// logWriter writes the lines of the library to the log.
+type logWriter struct{ l *slog.Logger }
 
-var _ io.Writer = toLog{}
+var _ io.Writer = logWriter{}
 
-func (t toLog) Write(line []byte) (int, error) {
+func (t logWriter) Write(line []byte) (int, error) {
 	t.l.Warn("slack", "text", strings.TrimSpace(string(line)))
 	return len(line), nil
 }

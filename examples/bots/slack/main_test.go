@@ -15,7 +15,7 @@ import (
 
 var env = map[string]string{"SLACK_BOT_TOKEN": "xoxb-very-secret", "SLACK_APP_TOKEN": "xapp-very-secret"}
 
-// fake is Slack's web API and socket mode.
+// fake plays Slack's web API and socket mode.
 type fake struct {
 	*bottest.Board
 	t      *testing.T
@@ -62,7 +62,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// socket delivers events and wants each to be acknowledged.
+// socket delivers events and requires an acknowledgement of each.
 func (f *fake) socket(w http.ResponseWriter, r *http.Request) {
 	var up websocket.Upgrader
 	up.CheckOrigin = func(*http.Request) bool { return true }
@@ -136,8 +136,8 @@ func TestSlack(t *testing.T) {
 		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace)
 }
 
-// TestOthers: changed messages, other bots' mentions and the bot's own are left
-// out; a thread is a conversation of its own.
+// TestOthers checks that edited messages, mentions by other bots and the bot's own messages
+// are ignored, and that a thread is a conversation of its own.
 func TestOthers(t *testing.T) {
 	f := start(t)
 	stop := bottest.Start(t, platform(f.url+"/"), env, t.TempDir()+"/x.db")
@@ -150,9 +150,9 @@ func TestOthers(t *testing.T) {
 		}
 		f.events <- e
 	}
-	f.Awaits(t, "You said: Hello!")
+	f.Await(t, "You said: Hello!")
 	f.events <- event(bottest.Incoming{ID: 50, Text: "!retry"}) // outside the thread
-	f.Awaits(t, "There is nothing to reply to yet.")
+	f.Await(t, "There is nothing to reply to yet.")
 	_, n := f.Last()
 	require.Equal(t, 2, n)
 	log, err := stop()

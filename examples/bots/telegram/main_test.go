@@ -22,7 +22,7 @@ import (
 
 const token = "12345:very-secret"
 
-// fake is Telegram's HTTP API.
+// fake plays Telegram's HTTP API.
 type fake struct {
 	*bottest.Board
 	updates chan map[string]any
@@ -91,7 +91,7 @@ func TestTelegram(t *testing.T) {
 		func(text string) string { return strings.ReplaceAll(text, "@", "@\u2060") })
 }
 
-// TestMain runs the program itself where TestSignal asks for it.
+// TestMain runs the program itself if TestSignal asks for it.
 func TestMain(m *testing.M) {
 	if url := os.Getenv("KOALA_TEST_TELEGRAM"); url != "" {
 		chatbot.Main(platform(url))
@@ -100,8 +100,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSignal tells the program to end in the middle of a reply, which comes to its
-// end; another message does not begin.
+// TestSignal sends a signal to the program during a reply. The reply ends normally, and no
+// other one starts.
 func TestSignal(t *testing.T) {
 	f, url := start(t)
 	say := func(id int, text string) {
@@ -116,7 +116,7 @@ func TestSignal(t *testing.T) {
 	long := strings.Repeat("word ", 50) + "end"
 	say(1, long)
 	require.Eventually(t, func() bool { return len(f.updates) == 0 }, 10*time.Second, time.Millisecond)
-	time.Sleep(200 * time.Millisecond) // it is being said
+	time.Sleep(200 * time.Millisecond) // the reply is arriving
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	time.Sleep(100 * time.Millisecond)
 	say(2, "too late")
@@ -153,7 +153,7 @@ func TestMeant(t *testing.T) {
 		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: bot}}, "x"},
 		{&models.Message{Text: "x", From: person, Chat: group, ReplyToMessage: &models.Message{From: person}}, ""},
 	} {
-		require.Equal(t, row.want, newMe(bot).meant(row.m), strconv.Itoa(i))
+		require.Equal(t, row.want, newMe(bot).addressed(row.m), strconv.Itoa(i))
 	}
 	m := &models.Message{ID: 3, From: person, Chat: models.Chat{ID: -6}, MessageThreadID: 4}
 	require.Equal(t, chatbot.Message{Channel: "telegram/-6", User: "9", ID: "3", Text: "x"}, message(m, "x"))

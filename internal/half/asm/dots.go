@@ -8,14 +8,14 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// What package half says of its sums: lanes of a sum, and rows of a panel.
+// The numbers of lanes of a sum and of rows of a panel, as in package half.
 const (
 	sumLanes  = 16
 	panelRows = 64
 )
 
-// dots emits the kernels that multiply weights with vectors, exact and fused,
-// and those that go with them.
+// dots emits the exact and the fused kernels that multiply weights with
+// vectors, and the functions that go with them.
 func (m *machine) dots() {
 	for _, t := range []string{f32, f16, bf16} {
 		for _, fused := range []bool{false, true} {
@@ -29,13 +29,13 @@ func (m *machine) dots() {
 	m.readOnly()
 }
 
-// shape is how many rows and tokens a kernel does, and the vectors of a sum's
-// lanes that it keeps at a time: all, or half of them in each of two passes
-// over the columns.
+// shape is the numbers of rows and tokens of a kernel. vectors is the number of
+// registers for a sum's lanes. They hold all lanes, or half of them in each of
+// two passes over the columns.
 type shape struct{ rows, tokens, vectors int }
 
-// shapes are those of one, four and tile. The last is as large as there are
-// registers for its sums.
+// shapes returns the shapes of the kernels one, four and tile. The last uses
+// all registers for its sums.
 func (m *machine) shapes() []shape {
 	switch {
 	case m.single:
@@ -46,7 +46,7 @@ func (m *machine) shapes() []shape {
 	return []shape{{1, 1, 2}, {4, 1, 2}, {4, m.tileTokens(), 1}}
 }
 
-// tileTokens is the number of tokens of the kernels named tile.
+// tileTokens returns the number of tokens of the kernel tile.
 func (m *machine) tileTokens() int {
 	switch {
 	case m.single:
@@ -68,9 +68,7 @@ func dotName(t string, fused bool, s shape) string {
 // dot emits a kernel of the type dotKernel.
 func (m *machine) dot(t string, fused bool, s shape) {
 	name := dotName(t, fused, s) + m.name
-	TEXT(name, NOSPLIT, "func(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("%s adds the products of n columns of %d rows of %s weights and %d tokens to their lanes. n is a positive multiple of 16.", name, s.rows, t, s.tokens))
+	declare(name, "func(lanes *float32, w *byte, stride int, x *float32, xStride int, n int)", fmt.Sprintf("adds the products of n columns of %d rows of %s weights and %d tokens to their lanes. n is a positive multiple of 16.", s.rows, t, s.tokens))
 	lanes := Load(Param("lanes"), GP64())
 	w := rows(Load(Param("w"), GP64()), Load(Param("stride"), GP64()), s.rows)
 	stride := GP64()
@@ -97,7 +95,7 @@ func (m *machine) dot(t string, fused bool, s shape) {
 	RET()
 }
 
-// pass goes over the columns.
+// pass emits a loop over the columns.
 func (m *machine) pass(label, t string, fused bool, s shape, first int, sums []VecVirtual, w, x rowSet, n Register) {
 	left := GP64()
 	MOVQ(n, left)
@@ -109,8 +107,8 @@ func (m *machine) pass(label, t string, fused bool, s shape, first int, sums []V
 	JNZ(LabelRef(label))
 }
 
-// stream goes over the columns of weights that come from memory, two blocks at
-// a time, and asks for those further on.
+// stream emits a loop over the columns of weights in memory. It processes two
+// blocks at a time and prefetches later ones.
 func (m *machine) stream(t string, fused bool, s shape, sums []VecVirtual, w, x rowSet, n Register) {
 	const step = 2 * sumLanes
 	SUBQ(U8(step), n)
@@ -135,7 +133,7 @@ func (m *machine) stream(t string, fused bool, s shape, sums []VecVirtual, w, x 
 	Label("done")
 }
 
-// rowSet addresses up to six rows that are a stride apart.
+// rowSet addresses up to six rows at a constant distance.
 type rowSet struct {
 	base, stride, stride3, stride5 Register
 }
@@ -167,7 +165,7 @@ func (s rowSet) at(i int) Mem {
 	return Mem{Base: s.base, Index: s.stride, Scale: uint8(i)}
 }
 
-// rewind goes n elements back.
+// rewind emits the move back by n elements.
 func (s rowSet) rewind(n Register, size int) {
 	r := GP64()
 	MOVQ(n, r)
@@ -179,7 +177,7 @@ func (s rowSet) rewind(n Register, size int) {
 	SUBQ(r, s.base)
 }
 
-// sums loads the lanes of each row and token, or stores them.
+// sums emits the loads of the lanes of each row and token, or the stores.
 func (m *machine) sums(lanes Register, s shape, first int, load bool, sums []VecVirtual) []VecVirtual {
 	for i := range s.rows * s.tokens * s.vectors {
 		v, r, t := first+i%s.vectors, i/s.vectors%s.rows, i/s.vectors/s.rows
@@ -194,13 +192,13 @@ func (m *machine) sums(lanes Register, s shape, first int, load bool, sums []Vec
 	return sums
 }
 
-// products adds the products of sumLanes columns from column on, or of those
-// of one pass.
+// products emits the products of sumLanes columns from column on, or of the
+// columns of one pass.
 func (m *machine) products(t string, fused bool, s shape, first, column int, sums []VecVirtual, w, x rowSet) {
 	var vectors []Op // of x
 	for i := range s.tokens * s.vectors {
 		at := x.at(i / s.vectors).Offset(4 * (column + m.lanes*(first+i%s.vectors)))
-		if !m.wide && s.tokens > 1 { // too few registers
+		if !m.wide && s.tokens > 1 { // too few registers: use memory operands
 			vectors = append(vectors, at)
 			continue
 		}
@@ -210,27 +208,25 @@ func (m *machine) products(t string, fused bool, s shape, first, column int, sum
 	}
 	for r := range s.rows {
 		for v := range s.vectors {
-			weights := m.load(t, w.at(r).Offset(size(t)*(column+m.lanes*(first+v))))
+			row := m.load(t, w.at(r).Offset(size(t)*(column+m.lanes*(first+v))))
 			for token := range s.tokens {
 				sum := sums[(token*s.rows+r)*s.vectors+v]
 				if fused {
-					VFMADD231PS(vectors[token*s.vectors+v], weights, sum)
+					VFMADD231PS(vectors[token*s.vectors+v], row, sum)
 					continue
 				}
 				product := m.vec()
-				VMULPS(vectors[token*s.vectors+v], weights, product)
+				VMULPS(vectors[token*s.vectors+v], row, product)
 				VADDPS(product, sum, sum)
 			}
 		}
 	}
 }
 
-// fold emits the sum of the lanes of each row of a panel: pairs of registers
-// are halved until one holds the sums of as many rows as it has lanes.
+// fold emits the sum of the lanes of each row of a panel. It halves pairs of
+// registers until a register holds the sums of as many rows as it has lanes.
 func (m *machine) fold() {
-	TEXT("fold"+m.name, NOSPLIT, "func(sums, lanes *float32)")
-	Pragma("noescape")
-	Doc("fold" + m.name + " writes the sums of the lanes of 64 rows.")
+	declare("fold"+m.name, "func(sums, lanes *float32)", "writes the sums of the lanes of 64 rows.")
 	sums := Load(Param("sums"), GP64())
 	lanes := Load(Param("lanes"), GP64())
 	nan := m.broadcast(0x7fc00000)
@@ -250,7 +246,7 @@ func (m *machine) fold() {
 		}
 		return v
 	}
-	var quads [4]VecVirtual // each holds four lanes of the rows k, k+4, …
+	var quads [4]VecVirtual // quads[k] holds four lanes of each of the rows k, k+4, …
 	for k := range quads {
 		quads[k] = m.quads(row, k)
 	}
@@ -265,7 +261,8 @@ func (m *machine) fold() {
 	RET()
 }
 
-// quads folds the lanes of the rows k, k+4, … to four each.
+// quads emits the folding of the lanes of the rows k, k+4, … to four lanes
+// each.
 func (m *machine) quads(row func(int) VecVirtual, k int) VecVirtual {
 	if !m.wide {
 		return m.halve(row(k), row(k+4), lanes128)
@@ -274,8 +271,8 @@ func (m *machine) quads(row func(int) VecVirtual, k int) VecVirtual {
 	return m.halve(left, m.halve(row(k+8), row(k+12), quarters(0x44, 0xee)), quarters(0x88, 0xdd))
 }
 
-// halve adds the upper parts of two registers to their lower ones; take makes
-// a register of the one or of the other.
+// halve emits the addition of the upper to the lower parts of two registers.
+// take selects the parts of both.
 func (m *machine) halve(a, b VecVirtual, take func(a, b, to VecVirtual, upper bool)) VecVirtual {
 	low, high := m.vec(), m.vec()
 	take(a, b, low, false)
@@ -318,11 +315,9 @@ func shuffle(a, b, to VecVirtual, upper bool) {
 	VSHUFPS(U8(order), b, a, to)
 }
 
-// addScaled emits dst += s·x, each product rounded.
+// addScaled emits dst += s·x with each product rounded.
 func (m *machine) addScaled() {
-	TEXT("addScaled"+m.name, NOSPLIT, "func(dst, x *float32, s float32, n int)")
-	Pragma("noescape")
-	Doc("addScaled" + m.name + " adds s times n numbers to others. n is a positive multiple of 16.")
+	declare("addScaled"+m.name, "func(dst, x *float32, s float32, n int)", "adds s·x to n numbers. n is a positive multiple of 16.")
 	dst := Load(Param("dst"), GP64())
 	x := Load(Param("x"), GP64())
 	scale, one := m.vec(), XMM()
@@ -349,16 +344,13 @@ func (m *machine) addScaled() {
 	RET()
 }
 
-// readOnly emits the loop that reads and does nothing else. Only benchmarks
-// call it.
+// readOnly emits a loop that only reads. Only benchmarks call it.
 func (m *machine) readOnly() {
-	TEXT("rooflineRead"+m.name, NOSPLIT, "func(src *byte, n int) byte")
-	Pragma("noescape")
-	Doc("rooflineRead" + m.name + " reads n bytes, a positive multiple of 256, in four places at a time, as the kernels for four rows do.")
+	declare("rooflineRead"+m.name, "func(src *byte, n int) byte", "reads n bytes, a positive multiple of 256. It reads four streams at a time, like the kernels for four rows.")
 	src := Load(Param("src"), GP64())
 	n := Load(Param("n"), GP64())
 	SHRQ(U8(2), n)
-	places := rows(src, n, 4)
+	streams := rows(src, n, 4)
 	left := GP64()
 	MOVQ(n, left)
 	var v [4]VecVirtual
@@ -369,7 +361,7 @@ func (m *machine) readOnly() {
 	Label("loop")
 	for i := range v {
 		for k := 0; k < 64; k += 4 * m.lanes {
-			VORPS(places.at(i).Offset(k), v[i], v[i])
+			VORPS(streams.at(i).Offset(k), v[i], v[i])
 		}
 	}
 	ADDQ(U8(64), src)

@@ -8,20 +8,21 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The powers of e are those of package half's Exp64: the same operations in the
-// same order.
+// The kernels of e^x perform the operations of package half's Exp64 in the same
+// order.
 
-// Arguments are cut off at these bounds: beyond them the result is infinite or 0
-// when it is rounded to fp32.
+// Arguments are clamped to these bounds. Beyond them the result rounds to
+// infinity or 0 in fp32.
 const expLow, expHigh = -708, 709
 
-// The parts of ln 2 are those of Exp64.
+// The parts of ln 2, as in Exp64.
 const (
 	ln2High = 6.93147180369123816490e-01
 	ln2Low  = 1.90821492927058770002e-10
 )
 
-// expSeries are the coefficients of the Taylor series of e^r, the last first.
+// expSeries returns the coefficients of the Taylor series of e^r, the highest
+// power first.
 func expSeries() []float64 {
 	const degree = 13
 	series := make([]float64, degree+1)
@@ -33,19 +34,17 @@ func expSeries() []float64 {
 	return series
 }
 
-// exponentBias is that of float64, as the bits of a number.
+// exponentBias is the number with the bits of the exponent bias of float64.
 var exponentBias = math.Float64frombits(1023)
 
-// expConstants are all constants of the kernels.
+// expConstants returns all constants of the kernels.
 func expConstants() []float64 {
 	return append(expSeries(), expLow, expHigh, math.Log2E, ln2High, ln2Low, exponentBias)
 }
 
-// exp emits e^x, for as many numbers at a time as a register has in float64.
+// exp emits e^x for as many float64 numbers at a time as a register holds.
 func (m *machine) exp(c *doubles) {
-	TEXT("exp"+m.name, NOSPLIT, "func(x *float32, n int)")
-	Pragma("noescape")
-	Doc("exp" + m.name + " replaces n numbers by e to their power. n is a positive multiple of 16.")
+	declare("exp"+m.name, "func(x *float32, n int)", "replaces each of n numbers x by e^x. n is a positive multiple of 16.")
 	x := Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())
 	low, high := m.vec(), m.vec()
@@ -56,7 +55,7 @@ func (m *machine) exp(c *doubles) {
 		at := Mem{Base: x}.Offset(2 * m.lanes * i)
 		v := m.vec()
 		VCVTPS2PD(at, v)
-		VMAXPD(v, low, v) // of a bound and a NaN, the NaN
+		VMAXPD(v, low, v) // if one operand is NaN, the result is v
 		VMINPD(v, high, v)
 		m.narrow(m.powers(c, v), at)
 	}
@@ -67,7 +66,7 @@ func (m *machine) exp(c *doubles) {
 	RET()
 }
 
-// powers are e to the powers in a register of float64.
+// powers emits e^r for the float64 numbers in a register.
 func (m *machine) powers(c *doubles, r VecVirtual) VecVirtual {
 	k, p := m.vec(), m.vec()
 	VMULPD(c.at(math.Log2E), r, k)
@@ -101,7 +100,7 @@ func (m *machine) powers(c *doubles, r VecVirtual) VecVirtual {
 	return p
 }
 
-// narrow rounds a register of float64 and writes it.
+// narrow emits rounding float64 numbers to fp32 and their store.
 func (m *machine) narrow(v VecVirtual, at Mem) {
 	if m.wide {
 		out := YMM()
@@ -114,13 +113,13 @@ func (m *machine) narrow(v VecVirtual, at Mem) {
 	VMOVUPS(out, at)
 }
 
-// doubles are constants in memory, each as often as a register holds it.
+// doubles holds constants in memory. Each is repeated to fill a register.
 type doubles struct {
 	data Mem
 	at64 map[float64]int
 }
 
-// newDoubles emits them.
+// newDoubles emits constants.
 func newDoubles(values []float64) *doubles {
 	d := &doubles{GLOBL("doubles", RODATA|NOPTR), make(map[float64]int)}
 	for _, v := range values {

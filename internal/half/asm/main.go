@@ -1,9 +1,10 @@
-// Command asm generates the amd64 kernels of package half with avo. Run it by
-// go generate in that package.
+// Command asm generates the kernels of package half, with avo for amd64 and as
+// text for arm64. Run go generate in that package.
 //
-// Every kernel is a loop over blocks: load and widen to fp32, combine, make
-// NaNs one, round and store. The pieces are below, once for AVX2 with F16C
-// and once for AVX-512; main puts them together for the types that matter.
+// Every kernel of a sum or conversion is a loop over blocks: load and widen to
+// fp32, combine, replace NaNs by one, round and store. The steps are functions
+// of machine, each for AVX2 with F16C and for AVX-512. main combines them for
+// the pairs of types that matter.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Types and operations are those of package half.
+// The types of package half.
 const (
 	f32  = "F32"
 	f16  = "F16"
@@ -30,18 +31,18 @@ func size(t string) int {
 	return 2
 }
 
-// machine is an instruction set: how many fp32 lanes a register has, and its
-// constants.
+// machine is an instruction set. lanes is the number of fp32 lanes of a
+// register. The other fields hold its constants.
 type machine struct {
 	name   string
 	wide   bool // AVX-512
-	single bool // no streaming kernels, and only those for sums and conversions
+	single bool // NEON: no streaming kernels, no tiles, and nothing of what only amd64 has
 	lanes  int
 
 	nan, one, bias VecVirtual // 0x7fc00000, 1, 0x7fff in every lane
-	last           VecVirtual // 0x10000, the last bit that bf16 keeps
+	last           VecVirtual // 0x10000, the lowest bit that bf16 keeps
 	mask           OpmaskVirtual
-	quarters       VecVirtual // the order that undoes VPACKUSDW's
+	quarters       VecVirtual // the permutation that undoes the order of VPACKUSDW
 }
 
 func (m *machine) vec() VecVirtual {
@@ -51,11 +52,11 @@ func (m *machine) vec() VecVirtual {
 	return YMM()
 }
 
-// block is the number of elements of one turn of a loop.
+// block returns the number of elements that an iteration of a loop processes.
 func (m *machine) block() int { return 2 * m.lanes }
 
-// The sums, differences and conversions that have a kernel of their own. All
-// others are put together from the conversions and the fp32 operations.
+// The sums, differences and conversions that have a kernel of their own.
+// Package half combines the others from conversions and fp32 operations.
 var (
 	sums = [][3]string{
 		{f16, bf16, bf16}, {f16, f16, f16}, {bf16, bf16, bf16}, {f16, bf16, f16}, {f16, bf16, f32},
@@ -84,7 +85,7 @@ func main() {
 			m.convert(c[0], c[1])
 		}
 		m.rooflines()
-		m.firstFull()
+		m.firstNonFinite()
 		m.dots()
 		m.exp(doubles)
 	}
@@ -102,8 +103,17 @@ func main() {
 	}
 }
 
-// loop emits a function over blocks of elements. Arguments are dst, the
-// sources and n, a multiple of block(); body gets pointers that move.
+// declare starts an assembly function and its Go declaration. The documentation
+// is the name followed by doc.
+func declare(name, signature, doc string) {
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(name + " " + doc)
+}
+
+// loop emits a function that loops over blocks of elements. Its arguments are
+// dst, the sources and n, a multiple of block(). body emits an iteration. It
+// receives the current addresses.
 func (m *machine) loop(name string, out string, in []string, stream bool, doc string, body func(dst Mem, src []Mem)) {
 	signature := "func(dst, a *byte, n int)"
 	if len(in) == 2 {
@@ -111,11 +121,9 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	}
 	if stream {
 		name += "Stream"
-		doc += " It stores past the caches; dst must be aligned to 64 bytes, and fence must follow."
+		doc += " It bypasses the caches. dst must be aligned to 64 bytes, and fence must follow."
 	}
-	TEXT(name+m.name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + m.name + " " + doc)
+	declare(name+m.name, signature, doc)
 	dst := Load(Param("dst"), GP64())
 	pointers := []Register{Load(Param("a"), GP64())}
 	if len(in) == 2 {
@@ -147,10 +155,10 @@ func (m *machine) loop(name string, out string, in []string, stream bool, doc st
 	RET()
 }
 
-// distance is how far ahead of its reads a streaming loop asks for memory.
+// distance is how many bytes ahead of its reads a streaming loop prefetches.
 const distance = 2048
 
-// ahead asks for n bytes at a distance from p.
+// ahead emits prefetches of n bytes at distance from p.
 func (m *machine) ahead(p Register, n int) {
 	for i := 0; i < n; i += 64 {
 		PREFETCHT0(Mem{Base: p}.Offset(distance + i))
@@ -177,7 +185,7 @@ func (m *machine) broadcast(c uint32) VecVirtual {
 	return v
 }
 
-// load widens lanes elements of a type to fp32, which is exact.
+// load emits the conversion of lanes elements to fp32, which is exact.
 func (m *machine) load(t string, at Mem) VecVirtual {
 	v := m.vec()
 	switch t {
@@ -192,8 +200,8 @@ func (m *machine) load(t string, at Mem) VecVirtual {
 	return v
 }
 
-// canonical replaces every NaN by the one of fp32, which rounds to that of
-// the other types.
+// canonical emits the replacement of every NaN by the one of fp32, which rounds
+// to the one NaN of each other type.
 func (m *machine) canonical(v VecVirtual) {
 	const unordered = 3
 	if m.wide {
@@ -206,8 +214,9 @@ func (m *machine) canonical(v VecVirtual) {
 	VBLENDVPS(isNaN, m.nan, v, v)
 }
 
-// roundBF16 leaves the bf16 pattern in the low half of every lane: adding
-// 0x7fff, and one more where the pattern would be odd, rounds to nearest even.
+// roundBF16 emits rounding to bf16, with the bits in the low half of every
+// lane. Adding 0x7fff, and one more if the result would be odd, rounds to
+// nearest even.
 func (m *machine) roundBF16(v VecVirtual) {
 	if m.wide {
 		VPTESTMD(m.last, v, m.mask)
@@ -223,7 +232,7 @@ func (m *machine) roundBF16(v VecVirtual) {
 	VPSRLD(U8(16), v, v)
 }
 
-// store rounds two registers and writes them one after the other.
+// store emits the rounding of two registers and the stores of both.
 func (m *machine) store(t string, lo, hi VecVirtual, at Mem, stream bool) {
 	m.canonical(lo)
 	m.canonical(hi)
@@ -240,7 +249,7 @@ func (m *machine) store(t string, lo, hi VecVirtual, at Mem, stream bool) {
 	}
 }
 
-// halfF16 rounds to fp16, to nearest even whatever MXCSR says.
+// halfF16 emits rounding to fp16, to nearest even regardless of MXCSR.
 func (m *machine) halfF16(v VecVirtual) VecVirtual {
 	const nearestEven = 0
 	var h VecVirtual = XMM()
@@ -251,7 +260,7 @@ func (m *machine) halfF16(v VecVirtual) VecVirtual {
 	return h
 }
 
-// pair joins two half registers.
+// pair emits the concatenation of two registers of half the width.
 func (m *machine) pair(lo, hi VecVirtual) VecVirtual {
 	v := m.vec()
 	if m.wide {
@@ -262,10 +271,11 @@ func (m *machine) pair(lo, hi VecVirtual) VecVirtual {
 	return v
 }
 
-// packBF16 joins the low halves of the lanes of two registers.
+// packBF16 emits the concatenation of the low halves of the lanes of two
+// registers.
 func (m *machine) packBF16(lo, hi VecVirtual) VecVirtual {
 	v := m.vec()
-	VPACKUSDW(hi, lo, v) // interleaves the quarters
+	VPACKUSDW(hi, lo, v) // the result has the quarters interleaved
 	if m.wide {
 		VPERMQ(v, m.quarters, v)
 	} else {
@@ -285,7 +295,8 @@ func (m *machine) write(v VecVirtual, at Mem, stream bool) {
 	}
 }
 
-// combine emits a sum or difference, plain and streaming.
+// combine emits a sum or difference, once with plain and once with streaming
+// stores.
 func (m *machine) combine(op, a, b, out string) {
 	for _, stream := range []bool{false, true} {
 		doc := "writes a " + map[string]string{"add": "+", "sub": "-"}[op] + " b for " + a + " and " + b + ", rounded to " + out + ". n is a multiple of 32."
@@ -306,7 +317,7 @@ func (m *machine) combine(op, a, b, out string) {
 	}
 }
 
-// convert emits a conversion, plain and streaming.
+// convert emits a conversion, once with plain and once with streaming stores.
 func (m *machine) convert(from, to string) {
 	for _, stream := range []bool{false, true} {
 		m.loop("convert"+from+to, to, []string{from}, stream, "rounds "+from+" to "+to+". n is a multiple of 32.", func(dst Mem, src []Mem) {
@@ -317,23 +328,23 @@ func (m *machine) convert(from, to string) {
 	}
 }
 
-// rooflines emits the loops that move as many bytes with the arithmetic left
-// out. Only benchmarks call them.
+// rooflines emits loops that move as many bytes as the kernels, without the
+// arithmetic. Only benchmarks call them.
 func (m *machine) rooflines() {
 	for _, stream := range []bool{false, true} {
-		m.loop("rooflineAdd", f16, []string{f16, f16}, stream, "adds 16-bit integers: what a sum of halves costs without its arithmetic.", func(dst Mem, src []Mem) {
+		m.loop("rooflineAdd", f16, []string{f16, f16}, stream, "adds 16-bit integers. It measures the memory traffic of a sum of 16-bit numbers.", func(dst Mem, src []Mem) {
 			v, w := m.vec(), m.vec()
 			m.read(src[0], v)
 			m.read(src[1], w)
 			VPADDW(w, v, v)
 			m.write(v, dst, stream)
 		})
-		m.loop("rooflineCopy", f16, []string{f16}, stream, "copies: what a conversion between halves costs without its arithmetic.", func(dst Mem, src []Mem) {
+		m.loop("rooflineCopy", f16, []string{f16}, stream, "copies 16-bit integers. It measures the memory traffic of a conversion between 16-bit types.", func(dst Mem, src []Mem) {
 			v := m.vec()
 			m.read(src[0], v)
 			m.write(v, dst, stream)
 		})
-		m.loop("rooflineWiden", f32, []string{f16}, stream, "extends 16-bit integers to 32 bits: what widening costs without its arithmetic.", func(dst Mem, src []Mem) {
+		m.loop("rooflineWiden", f32, []string{f16}, stream, "extends 16-bit integers to 32 bits. It measures the memory traffic of a conversion to fp32.", func(dst Mem, src []Mem) {
 			for i := range 2 {
 				v := m.vec()
 				VPMOVZXWD(src[0].Offset(2*i*m.lanes), v)
@@ -349,50 +360,4 @@ func (m *machine) read(at Mem, v VecVirtual) {
 	} else {
 		VMOVDQU(at, v)
 	}
-}
-
-// firstFull emits the search for an exponent of all ones.
-func (m *machine) firstFull() {
-	TEXT("firstFull"+m.name, NOSPLIT, "func(src *byte, n int, exponent uint32) int")
-	Pragma("noescape")
-	Doc("firstFull" + m.name + " is the first element of the first block of 32 that has one with all bits of exponent set, or n. exponent holds the 16-bit mask twice; n is a multiple of 32.")
-	src := Load(Param("src"), GP64())
-	n := Load(Param("n"), GP64())
-	exponent, x, mask := GP32(), XMM(), m.vec()
-	Load(Param("exponent"), exponent)
-	VMOVD(exponent, x)
-	VPBROADCASTD(x, mask)
-	i := GP64()
-	XORQ(i, i)
-	Label("loop")
-	CMPQ(i, n)
-	JGE(LabelRef("done"))
-	m.testFull(Mem{Base: src, Index: i, Scale: 2}, mask)
-	JNZ(LabelRef("found"))
-	ADDQ(U8(32), i)
-	JMP(LabelRef("loop"))
-	Label("done")
-	MOVQ(n, i)
-	Label("found")
-	VZEROUPPER()
-	Store(i, ReturnIndex(0))
-	RET()
-}
-
-// testFull clears the zero flag when one of 32 elements is full.
-func (m *machine) testFull(at Mem, mask VecVirtual) {
-	if m.wide {
-		v, k := ZMM(), K()
-		VPANDD(at, mask, v)
-		VPCMPEQW(mask, v, k)
-		KTESTD(k, k)
-		return
-	}
-	lo, hi := YMM(), YMM()
-	VPAND(at, mask, lo)
-	VPAND(at.Offset(32), mask, hi)
-	VPCMPEQW(mask, lo, lo)
-	VPCMPEQW(mask, hi, hi)
-	VPOR(lo, hi, lo)
-	VPTEST(lo, lo)
 }

@@ -2,11 +2,11 @@ package main
 
 import "fmt"
 
-// The products of NEON have the lanes of a sum in four registers: V16 to V31
-// for four rows. V0 to V3 hold the vector's columns, V8 to V11 the weights in
-// fp32, V12 to V15 are scratch.
+// The NEON kernels of products hold the lanes of a sum in four registers: V16
+// to V31 for four rows. V0 to V3 hold the columns of the vector, V8 to V11 the
+// weights in fp32. V12 to V15 are scratch.
 
-// dots emits what machine.dots does.
+// dots emits the kernels of products. See machine.dots.
 func (w *neon) dots() {
 	m := &machine{name: "NEON", single: true}
 	for _, t := range []string{f32, f16, bf16} {
@@ -20,7 +20,8 @@ func (w *neon) dots() {
 	w.addScaled()
 }
 
-// dot emits a kernel of the type dotKernel: rows of weights at R1, R5, R6, R7.
+// dot emits a kernel of type dotKernel. The rows of weights are at R1, R5, R6
+// and R7.
 func (w *neon) dot(t string, fused bool, s shape) {
 	w.begin(dotName(t, fused, s)+"NEON", "lanes *float32, w *byte, stride int, x *float32, xStride int, n int", 48)
 	w.line("MOVD lanes+0(FP), R0")
@@ -52,7 +53,7 @@ func (w *neon) dot(t string, fused bool, s shape) {
 	w.line("RET")
 }
 
-// sixteen widens 16 elements to V8 to V11.
+// sixteen emits the conversion of 16 elements to fp32 in V8 to V11.
 func (w *neon) sixteen(t, pointer string) {
 	if t == f32 {
 		w.line("VLD1.P 64(%s), [V8.S4, V9.S4, V10.S4, V11.S4]", pointer)
@@ -63,8 +64,8 @@ func (w *neon) sixteen(t, pointer string) {
 	w.widen(t, 13, 10)
 }
 
-// product adds V(a) times V(b) to V(sum), by way of V12 to V15 where it is to
-// be rounded first.
+// product emits the addition of V(a)·V(b) to V(sum). It uses V12 to V15 if the
+// product is to be rounded first.
 func (w *neon) product(fused bool, sum, a, b uint32) {
 	if fused {
 		w.word(0x4e20cc00, sum, a, b, fmt.Sprintf("FMLA V%d.4S, V%d.4S, V%d.4S", sum, a, b))
@@ -79,7 +80,7 @@ func (w *neon) add(d, n, m uint32) {
 	w.word(0x4e20d400, d, n, m, fmt.Sprintf("FADD V%d.4S, V%d.4S, V%d.4S", d, n, m))
 }
 
-// fold emits the sums of the lanes of a panel's rows, four at a time.
+// fold emits the sums of the lanes of the rows of a panel, four rows at a time.
 func (w *neon) fold() {
 	w.begin("foldNEON", "sums, lanes *float32", 16)
 	w.line("MOVD sums+0(FP), R0")
@@ -87,13 +88,13 @@ func (w *neon) fold() {
 	w.line("MOVD $%d, R3", panelRows)
 	w.constant(29, 0x7fc00000)
 	w.text.WriteString("\nloop:\n")
-	for r := range uint32(4) { // to four lanes each, in V8 to V11
+	for r := range uint32(4) { // fold to four lanes each, in V8 to V11
 		w.line("VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]")
 		w.add(0, 0, 2)
 		w.add(1, 1, 3)
 		w.add(8+r, 0, 1)
 	}
-	for pair := range uint32(2) { // to two
+	for pair := range uint32(2) { // fold to two lanes each
 		a, b := 8+2*pair, 9+2*pair
 		w.word(0x4ec03800, 0, a, b, fmt.Sprintf("ZIP1 V0.2D, V%d.2D, V%d.2D", a, b))
 		w.word(0x4ec07800, 1, a, b, fmt.Sprintf("ZIP2 V1.2D, V%d.2D, V%d.2D", a, b))
@@ -107,7 +108,7 @@ func (w *neon) fold() {
 	w.line("RET")
 }
 
-// addScaled emits dst += s·x, each product rounded.
+// addScaled emits dst += s·x with each product rounded.
 func (w *neon) addScaled() {
 	w.begin("addScaledNEON", "dst, x *float32, s float32, n int", 32)
 	w.line("MOVD dst+0(FP), R0")

@@ -5,8 +5,9 @@ import (
 	"math"
 )
 
-// exp emits e^x, two numbers at a time. V14 and V15 hold the bounds, V16 to V18
-// log2 e and the parts of ln 2, V19 to V30 the coefficients up to 1/2, V31 is 1.
+// exp emits e^x, two numbers at a time. V14 and V15 hold the bounds, V16 log2
+// e, V17 and V18 the parts of ln 2, V19 to V30 the coefficients down to 1/2,
+// V31 the number 1.
 func (w *neon) exp() {
 	w.begin("expNEON", "x *float32, n int", 16)
 	w.line("MOVD x+0(FP), R0")
@@ -33,13 +34,12 @@ func (w *neon) exp() {
 	w.line("RET")
 }
 
-// double writes an instruction of two float64 lanes.
+// double emits an instruction on two float64 lanes.
 func (w *neon) double(name string, opcode, d, n, m uint32) {
 	w.word(opcode, d, n, m, fmt.Sprintf("%s V%d.2D, V%d.2D, V%d.2D", name, d, n, m))
 }
 
-// powers replaces the numbers in V(v) by e to their power, with the help of V3
-// to V5.
+// powers emits e^x for the numbers x in V(v). It uses V3 to V5.
 func (w *neon) powers(v uint32) {
 	const fmul, fadd, fsub, fmax, fmin = 0x6e60dc00, 0x4e60d400, 0x4ee0d400, 0x4e60f400, 0x4ee0f400
 	w.double("FMAX", fmax, v, v, 14)
@@ -52,7 +52,7 @@ func (w *neon) powers(v uint32) {
 	}
 	w.double("FMUL", fmul, 4, 19, v)
 	w.double("FADD", fadd, 4, 4, 20)
-	for c := range uint32(11) { // and 1 twice
+	for c := range uint32(11) { // the last two coefficients are 1
 		w.double("FMUL", fmul, 4, 4, v)
 		w.double("FADD", fadd, 4, 4, 21+c)
 	}

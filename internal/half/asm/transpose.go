@@ -6,12 +6,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// transpose emits the kernel that turns 8 rows of 16-bit elements: 16 columns
-// at a time, as two squares of 8 × 8, one in each half of the registers.
+// transpose emits the kernel that transposes 8 rows of 16-bit elements, 16
+// columns at a time. The two halves of a register belong to two squares of 8 ×
+// 8 elements.
 func transpose() {
-	TEXT("transpose8AVX2", NOSPLIT, "func(dst, src *byte, stride int, to *int, cols int)")
-	Pragma("noescape")
-	Doc("transpose8AVX2 writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.")
+	declare("transpose8AVX2", "func(dst, src *byte, stride int, to *int, cols int)", "writes 8 rows of cols elements of 2 bytes as columns: element (r, c), at src + r·stride + 2c, goes to dst + to[c] + 2r. cols is a multiple of 16.")
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
 	stride := Load(Param("stride"), GP64())
@@ -19,7 +18,7 @@ func transpose() {
 	cols := Load(Param("cols"), GP64())
 	stride3 := GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
-	lower := GP64() // the fifth row
+	lower := GP64() // address of the fifth row
 
 	Label("loop")
 	TESTQ(cols, cols)
@@ -42,7 +41,7 @@ func transpose() {
 		}
 	}
 	ahead(src, stride, stride3)
-	for c, v := range turned(r) {
+	for c, v := range transposeSquares(r) {
 		at := GP64()
 		MOVQ(Mem{Base: to}.Offset(8*c), at)
 		VMOVDQU(v.AsX(), Mem{Base: dst, Index: at, Scale: 1})
@@ -58,8 +57,8 @@ func transpose() {
 	RET()
 }
 
-// ahead asks for the same columns of the next 8 rows: they lie on other pages,
-// where the processor does not look ahead by itself.
+// ahead emits prefetches of the same columns of the next 8 rows. They are on
+// other memory pages, where the processor does not prefetch by itself.
 func ahead(src, stride, stride3 Register) {
 	p := GP64()
 	LEAQ(Mem{Base: src, Index: stride, Scale: 8}, p)
@@ -72,8 +71,9 @@ func ahead(src, stride, stride3 Register) {
 	}
 }
 
-// turned transposes in three rounds of interleaving: by 16, 32 and 64 bits.
-func turned(r [8]VecVirtual) [8]VecVirtual {
+// transposeSquares emits the transposition in three rounds of interleaving: of
+// 16, 32 and 64 bits.
+func transposeSquares(r [8]VecVirtual) [8]VecVirtual {
 	var a, b, c [8]VecVirtual
 	for i := range a {
 		a[i], b[i], c[i] = YMM(), YMM(), YMM()
@@ -95,11 +95,9 @@ func turned(r [8]VecVirtual) [8]VecVirtual {
 	return c
 }
 
-// prefetch emits a loop that asks for n bytes.
+// prefetch emits a loop that prefetches n bytes.
 func prefetch() {
-	TEXT("prefetchAVX2", NOSPLIT, "func(p *byte, n int)")
-	Pragma("noescape")
-	Doc("prefetchAVX2 brings n bytes from p on into the caches.")
+	declare("prefetchAVX2", "func(p *byte, n int)", "prefetches n bytes from p on into the caches.")
 	p := Load(Param("p"), GP64())
 	n := Load(Param("n"), GP64())
 	Label("loop")
@@ -110,11 +108,11 @@ func prefetch() {
 	RET()
 }
 
-// fence emits what must stand between streaming stores and whoever is told
-// that they are done.
+// fence emits the fence between streaming stores and the stores that announce
+// them to other goroutines.
 func fence() {
 	TEXT("fenceSSE2", NOSPLIT, "func()")
-	Doc("fenceSSE2 makes stores past the caches visible before any store that follows.")
+	Doc("fenceSSE2 makes stores that bypassed the caches visible before all later stores.")
 	SFENCE()
 	RET()
 }

@@ -2,10 +2,8 @@ module github.com/koala-go/sdk/internal/parquet/peer
 
 go 1.26.0
 
-replace github.com/koala-go/sdk => ../../../
-
 require (
-	github.com/koala-go/sdk v0.0.0
+	github.com/koala-go/sdk v0.1.0
 	github.com/parquet-go/parquet-go v0.32.0
 	github.com/stretchr/testify v1.12.1
 )
@@ -19,6 +17,6 @@ require (
 	github.com/pierrec/lz4/v4 v4.1.21 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )

@@ -1,10 +1,11 @@
-// Command gen makes ../../llama.bin, LLaMA's vocabulary as package tokenizer
-// embeds it, from the npm package llama-tokenizer-js (MIT licence).
+// Command gen makes ../../llama.bin, the vocabulary of LLaMA that package
+// tokenizer embeds, from the npm package llama-tokenizer-js (MIT licence).
 //
-// The file holds, all little-endian: for each piece from id 259 on that is
-// made by a merge the ids of the two pieces that its last merge joins, two
-// bytes each; then, as UTF-8, the characters that are the pieces after these.
-// The pieces before are the same for all: <unk>, <s>, </s> and 256 bytes.
+// All numbers in the file are little-endian. For each piece from id 259 on that
+// a merge makes, the file holds the ids of its halves, the two pieces that its
+// last merge joins, in two bytes each. The characters that are the remaining
+// pieces follow as UTF-8. The pieces before id 259 are not in the file: they are
+// <unk>, <s>, </s> and the 256 bytes.
 package main
 
 import (
@@ -32,8 +33,8 @@ const (
 	digest = "ee83014ac8b379b16cf8d81e99ffcdb23dfade8c0d2e751bd06e7dc0b8476e72"
 	member = "package/llama-tokenizer.js"
 
-	first = 259   // id of the first piece that is no byte
-	total = 32000 // pieces
+	first = 259   // id of the first piece that is neither special nor a byte
+	total = 32000 // number of pieces
 )
 
 func main() {
@@ -67,19 +68,20 @@ func run(tarball, out string) error {
 	return os.WriteFile(out, data, 0o644)
 }
 
-// fetch reads the package and checks its digest.
+// fetch returns the package after checking its digest.
 func fetch(tarball string) ([]byte, error) {
 	packed, err := download(tarball)
 	if err != nil {
 		return nil, err
 	}
 	if sum := sha256.Sum256(packed); hex.EncodeToString(sum[:]) != digest {
-		return nil, fmt.Errorf("%s: sha256 is %x, not %s", source, sum, digest)
+		return nil, fmt.Errorf("%s: sha256 is %x, want %s", source, sum, digest)
 	}
 	return packed, nil
 }
 
-// download has npm fetch the package, unless it is here already.
+// download reads the package from tarball, or has npm fetch it if tarball is
+// empty.
 func download(tarball string) ([]byte, error) {
 	if tarball != "" {
 		return os.ReadFile(tarball)
@@ -98,7 +100,7 @@ func download(tarball string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(dir, strings.TrimSpace(string(name))))
 }
 
-// unpack takes the script out of the package.
+// unpack returns the script of the package.
 func unpack(packed []byte) (string, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
@@ -116,11 +118,12 @@ func unpack(packed []byte) (string, error) {
 	}
 }
 
-// vocabulary takes the pieces out of the script: base64 of one a line.
+// vocabulary returns the pieces of the script, which holds them in base64, one
+// on a line.
 func vocabulary(script string) ([]string, error) {
 	found := regexp.MustCompile(`const llama_vocab_base64 = "([A-Za-z0-9+/=]+)"`).FindStringSubmatch(script)
 	if found == nil {
-		return nil, fmt.Errorf("%s: no vocabulary in it", member)
+		return nil, fmt.Errorf("%s: the script has no vocabulary", member)
 	}
 	b, err := base64.StdEncoding.DecodeString(found[1])
 	if err != nil {
@@ -128,12 +131,12 @@ func vocabulary(script string) ([]string, error) {
 	}
 	pieces := strings.Split(string(b), "\n")
 	if len(pieces) != total {
-		return nil, fmt.Errorf("%s: %d pieces, not %d", member, len(pieces), total)
+		return nil, fmt.Errorf("%s: the vocabulary has %d pieces, want %d", member, len(pieces), total)
 	}
 	return pieces, nil
 }
 
-// encode writes the pieces as the package reads them.
+// encode returns the pieces in the format of llama.bin.
 func encode(pieces []string) ([]byte, error) {
 	ids := make(map[string]int, total)
 	for id := first; id < total; id++ {
@@ -151,15 +154,15 @@ func encode(pieces []string) ([]byte, error) {
 	}
 	for _, char := range pieces[id:] {
 		if utf8.RuneCountInString(char) != 1 {
-			return nil, fmt.Errorf("piece %q is no character", char)
+			return nil, fmt.Errorf("piece %q is not a single character", char)
 		}
 		out = append(out, char...)
 	}
 	return out, nil
 }
 
-// halves are the two pieces that the last merge of a piece joins: merging goes
-// by ascending id, the leftmost first.
+// halves returns the ids of the two pieces that the last merge of a piece joins.
+// Merges go by ascending id, and the leftmost of equals first.
 func halves(piece string, ids map[string]int) (left, right int, err error) {
 	row := strings.Split(piece, "")
 	for len(row) > 2 {
@@ -178,7 +181,7 @@ func halves(piece string, ids map[string]int) (left, right int, err error) {
 	left, okLeft := ids[row[0]]
 	right, okRight := ids[row[1]]
 	if !okLeft || !okRight {
-		return 0, 0, fmt.Errorf("the halves of %q are no pieces", piece)
+		return 0, 0, fmt.Errorf("the halves of %q are not pieces", piece)
 	}
 	return left, right, nil
 }

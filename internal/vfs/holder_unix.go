@@ -1,8 +1,0 @@
-//go:build unix && !linux
-
-package vfs
-
-import "os"
-
-// holder is not known here.
-func holder(*os.File) int { return 0 }
