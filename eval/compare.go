@@ -9,111 +9,111 @@ import (
 
 // Comparison is the result of a pairwise study.
 type Comparison struct {
-	Kind      Kind         `json:"kind"`
-	Items     int          `json:"items"` // with a judgment that is not a skip
-	Judgments int          `json:"judgments"`
-	Raters    int          `json:"raters"`
-	Pairs     []PairResult `json:"pairs"`
-	Strengths Strengths    `json:"strengths"`
-	Agreement Agreement    `json:"agreement"`
-	BySide    BySide       `json:"by_side"`
-	ByLength  []ByLength   `json:"by_length"`
-	Excluded  []Exclusion  `json:"excluded"`
+	Kind      Kind         `json:"kind"`      // Pairwise
+	Items     int          `json:"items"`     // with a judgment that is not a skip
+	Judgments int          `json:"judgments"` // skips included
+	Raters    int          `json:"raters"`    // number of raters
+	Pairs     []PairResult `json:"pairs"`     // in the order in which they are named first
+	Strengths Strengths    `json:"strengths"` // fitted on the verdicts of items
+	Agreement Agreement    `json:"agreement"` // of the raters, over all pairs
+	BySide    BySide       `json:"by_side"`   // whether the place on the screen matters
+	ByLength  []ByLength   `json:"by_length"` // whether the length of an output matters
+	Excluded  []Exclusion  `json:"excluded"`  // judgments that rules removed
 }
 
 // PairResult is the result of one pair of systems. Wins, ties and losses are
 // A's, and of items: the verdict of an item is the sign of the mean of its
 // judgments, a win being 1, a tie 0 and a loss -1.
 type PairResult struct {
-	A            string         `json:"a"`
-	B            string         `json:"b"`
-	Items        int            `json:"items"`
-	Wins         int            `json:"wins"`
-	Ties         int            `json:"ties"`
-	Losses       int            `json:"losses"`
+	A            string         `json:"a"`               // the system whose wins are counted
+	B            string         `json:"b"`               // the other system
+	Items        int            `json:"items"`           // with a judgment that is not a skip
+	Wins         int            `json:"wins"`            // items that A wins
+	Ties         int            `json:"ties"`            // items with a tie
+	Losses       int            `json:"losses"`          // items that A loses
 	WinRate      float64        `json:"win_rate"`        // wins/items
 	TieRate      float64        `json:"tie_rate"`        // ties/items
 	LossRate     float64        `json:"loss_rate"`       // losses/items
 	WinOrTieRate float64        `json:"win_or_tie_rate"` // (wins+ties)/items
 	Adjusted     float64        `json:"adjusted"`        // (wins+ties/2)/items
 	Net          float64        `json:"net"`             // (wins-losses)/items
-	Wilson       WilsonRates    `json:"wilson"`
-	Bootstrap    BootstrapRates `json:"bootstrap"`
-	SignTestP    *float64       `json:"sign_test_p"` // nil without wins and losses
-	HolmP        *float64       `json:"holm_p"`      // adjusted for the number of pairs
-	Counts       JudgmentCounts `json:"judgment_counts"`
+	Wilson       WilsonRates    `json:"wilson"`          // by Wilson, n being the number of items
+	Bootstrap    BootstrapRates `json:"bootstrap"`       // by resampling items
+	SignTestP    *float64       `json:"sign_test_p"`     // nil without wins and losses
+	HolmP        *float64       `json:"holm_p"`          // adjusted for the number of pairs
+	Counts       JudgmentCounts `json:"judgment_counts"` // of judgments
 }
 
 // WilsonRates are the score intervals of a pair's rates.
 type WilsonRates struct {
-	WinRate      Interval `json:"win_rate"`
-	WinOrTieRate Interval `json:"win_or_tie_rate"`
+	WinRate      Interval `json:"win_rate"`        // of wins/items
+	WinOrTieRate Interval `json:"win_or_tie_rate"` // of (wins+ties)/items
 }
 
 // BootstrapRates are the intervals of a pair's rates by resampling items.
 type BootstrapRates struct {
-	Adjusted Interval `json:"adjusted"`
-	Net      Interval `json:"net"`
+	Adjusted Interval `json:"adjusted"` // of (wins+ties/2)/items
+	Net      Interval `json:"net"`      // of (wins-losses)/items
 }
 
 // JudgmentCounts counts the judgments of a pair, A's wins and losses.
 type JudgmentCounts struct {
-	Wins   int `json:"wins"`
-	Ties   int `json:"ties"`
-	Losses int `json:"losses"`
-	Skips  int `json:"skips"`
+	Wins   int `json:"wins"`   // judgments for A
+	Ties   int `json:"ties"`   // both kinds of ties
+	Losses int `json:"losses"` // judgments for B
+	Skips  int `json:"skips"`  // not judged
 }
 
 // Strengths are the fitted strengths, or why there are none.
 type Strengths struct {
-	Davidson     *DavidsonFit `json:"davidson,omitempty"`
-	BradleyTerry []EloRating  `json:"bradley_terry,omitempty"`
-	Error        string       `json:"error,omitempty"`
+	Davidson     *DavidsonFit `json:"davidson,omitempty"`      // nil if there is no finite fit
+	BradleyTerry []EloRating  `json:"bradley_terry,omitempty"` // strongest first
+	Error        string       `json:"error,omitempty"`         // why there is no fit
 }
 
 // DavidsonFit is the result of Davidson.
 type DavidsonFit struct {
-	Nu      float64    `json:"nu"`
-	Systems []Strength `json:"systems"`
+	Nu      float64    `json:"nu"`      // weight of ties
+	Systems []Strength `json:"systems"` // by name
 }
 
 // EloRating is a system's Bradley–Terry strength on the scale of Elo.
 type EloRating struct {
-	System string  `json:"system"`
-	Elo    float64 `json:"elo"`
+	System string  `json:"system"` // its name
+	Elo    float64 `json:"elo"`    // mean 1000 over all systems
 }
 
 // Agreement is how far raters agree. A measure that is not defined is nil, and
 // Undefined says why by its name.
 type Agreement struct {
-	AlphaNominal  *float64          `json:"alpha_nominal,omitempty"`
-	AlphaOrdinal  *float64          `json:"alpha_ordinal,omitempty"`
-	AlphaInterval *float64          `json:"alpha_interval,omitempty"`
-	FleissKappa   *float64          `json:"fleiss_kappa"`
-	Percent       *float64          `json:"percent"` // of pairs of judgments, 0 to 100
-	Undefined     map[string]string `json:"undefined,omitempty"`
+	AlphaNominal  *float64          `json:"alpha_nominal,omitempty"`  // Krippendorff's alpha of choices
+	AlphaOrdinal  *float64          `json:"alpha_ordinal,omitempty"`  // Krippendorff's alpha of scores, by rank
+	AlphaInterval *float64          `json:"alpha_interval,omitempty"` // Krippendorff's alpha of scores, by difference
+	FleissKappa   *float64          `json:"fleiss_kappa"`             // for equal numbers of judgments
+	Percent       *float64          `json:"percent"`                  // of pairs of judgments, 0 to 100
+	Undefined     map[string]string `json:"undefined,omitempty"`      // reasons, by the name of the measure in JSON
 }
 
 // BySide counts judgments by the side that they prefer.
 type BySide struct {
-	LeftWins    int      `json:"left_wins"`
-	RightWins   int      `json:"right_wins"`
-	Ties        int      `json:"ties"`
+	LeftWins    int      `json:"left_wins"`     // judgments for the output on the left
+	RightWins   int      `json:"right_wins"`    // judgments for the output on the right
+	Ties        int      `json:"ties"`          // judgments for neither
 	LeftWinRate *float64 `json:"left_win_rate"` // of the judgments that prefer a side
 }
 
 // ByLength is the result of the items in one quarter by the difference in
 // length of the two outputs.
 type ByLength struct {
-	Quarter       int     `json:"quarter"` // from 1, the smallest difference
-	Items         int     `json:"items"`
+	Quarter       int     `json:"quarter"`         // from 1, the smallest difference
+	Items         int     `json:"items"`           // in the quarter
 	LongerWinRate float64 `json:"longer_win_rate"` // of the items that are decided
 }
 
 // Exclusion counts the judgments that a rule removed.
 type Exclusion struct {
-	Rule      string `json:"rule"`
-	Judgments int    `json:"judgments"`
+	Rule      string `json:"rule"`      // its name
+	Judgments int    `json:"judgments"` // removed by it
 }
 
 // ErrKind is the error of a function that is given judgments of the other kind,

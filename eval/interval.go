@@ -11,7 +11,9 @@ import (
 )
 
 // Interval is a confidence interval.
-type Interval struct{ Low, High float64 }
+type Interval struct {
+	Low, High float64 // its ends, which may be infinite
+}
 
 // MarshalJSON writes the interval as [low, high].
 func (i Interval) MarshalJSON() ([]byte, error) {

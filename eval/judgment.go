@@ -44,20 +44,20 @@ const (
 // Judgment is one judgment of a rater. Those of a pairwise study have A, B,
 // Left and Choice; those of a rating study have System and Score.
 type Judgment struct {
-	Item        string `json:"item"`
-	A           string `json:"a,omitempty"`      // a system
-	B           string `json:"b,omitempty"`      // the other one
-	Left        string `json:"left,omitempty"`   // the system shown on the left: "a" or "b"
-	Choice      Choice `json:"choice,omitempty"` // about A and B
-	System      string `json:"system,omitempty"` // the rated system
-	Score       int    `json:"score,omitempty"`  // from MinScore to MaxScore
-	Rater       string `json:"rater"`
-	RaterKind   string `json:"rater_kind,omitempty"` // "human" or "model"; empty: human
-	Reason      string `json:"reason,omitempty"`
-	ShownAt     string `json:"shown_at,omitempty"` // RFC 3339
-	SubmittedAt string `json:"submitted_at,omitempty"`
-	VisibleMS   int64  `json:"visible_ms,omitempty"` // how long the page was visible
-	Revision    int    `json:"revision,omitempty"`   // of the same rater's judgment; the last one counts
+	Item        string `json:"item"`                   // its id
+	A           string `json:"a,omitempty"`            // a system
+	B           string `json:"b,omitempty"`            // the other one
+	Left        string `json:"left,omitempty"`         // the system shown on the left: "a" or "b"
+	Choice      Choice `json:"choice,omitempty"`       // about A and B
+	System      string `json:"system,omitempty"`       // the rated system
+	Score       int    `json:"score,omitempty"`        // from MinScore to MaxScore
+	Rater       string `json:"rater"`                  // its id
+	RaterKind   string `json:"rater_kind,omitempty"`   // "human" or "model"; empty: human
+	Reason      string `json:"reason,omitempty"`       // in the words of the rater
+	ShownAt     string `json:"shown_at,omitempty"`     // RFC 3339
+	SubmittedAt string `json:"submitted_at,omitempty"` // RFC 3339
+	VisibleMS   int64  `json:"visible_ms,omitempty"`   // how long the page was visible
+	Revision    int    `json:"revision,omitempty"`     // of the same rater's judgment; the last one counts
 }
 
 // Kind returns the kind of study that the judgment belongs to.

@@ -8,35 +8,35 @@ import (
 
 // Ratings is the result of a rating study.
 type Ratings struct {
-	Kind      Kind           `json:"kind"`
-	Judgments int            `json:"judgments"`
-	Raters    int            `json:"raters"`
-	Systems   []SystemRating `json:"systems"`
-	Agreement Agreement      `json:"agreement"`
-	Excluded  []Exclusion    `json:"excluded"`
+	Kind      Kind           `json:"kind"`      // Rating
+	Judgments int            `json:"judgments"` // number of ratings
+	Raters    int            `json:"raters"`    // number of raters
+	Systems   []SystemRating `json:"systems"`   // in the order in which they are named first
+	Agreement Agreement      `json:"agreement"` // of the raters, over all systems
+	Excluded  []Exclusion    `json:"excluded"`  // judgments that rules removed
 }
 
 // SystemRating is the result of one system.
 type SystemRating struct {
-	System    string   `json:"system"`
-	Items     int      `json:"items"`
-	Judgments int      `json:"judgments"`
-	Mean      float64  `json:"mean"`    // of the means of the items
-	MeanCI    Interval `json:"mean_ci"` // by resampling items
+	System    string   `json:"system"`    // its name
+	Items     int      `json:"items"`     // with a rating
+	Judgments int      `json:"judgments"` // number of ratings
+	Mean      float64  `json:"mean"`      // of the means of the items
+	MeanCI    Interval `json:"mean_ci"`   // by resampling items
 	// WeightedMean is Σ f·m/Σ f over the categories, with frequency f and mean m
 	// of the category. It is nil without frequencies.
 	WeightedMean   *float64         `json:"weighted_mean"`
 	WeightedMeanCI *Interval        `json:"weighted_mean_ci"` // by resampling items within categories
-	Categories     []CategoryRating `json:"categories"`
+	Categories     []CategoryRating `json:"categories"`       // by name
 }
 
 // CategoryRating is the result of one system in one category.
 type CategoryRating struct {
-	Category  string   `json:"category"`
+	Category  string   `json:"category"`  // its name
 	Frequency *float64 `json:"frequency"` // nil if it is not known
-	Items     int      `json:"items"`
-	Mean      float64  `json:"mean"`
-	CI        Interval `json:"ci"`
+	Items     int      `json:"items"`     // with a rating
+	Mean      float64  `json:"mean"`      // of the means of the items
+	CI        Interval `json:"ci"`        // by resampling items
 }
 
 // Categories says to which category items belong, and how frequent categories
@@ -181,17 +181,17 @@ func (s *rated) strata(c *Categories) (names []string, strata [][]int) {
 }
 
 func weightedMean(names []string, strata [][]int, frequency map[string]float64, means []float64) float64 {
-	sum, weights := 0.0, 0.0
+	sum, total := 0.0, 0.0
 	for i, items := range strata {
-		total := 0.0
+		sumOfItems := 0.0
 		for _, item := range items {
-			total += means[item]
+			sumOfItems += means[item]
 		}
 		f := frequency[names[i]]
-		sum += f * total / float64(len(items))
-		weights += f
+		sum += f * sumOfItems / float64(len(items))
+		total += f
 	}
-	return sum / weights
+	return sum / total
 }
 
 func mean(values []float64) float64 {

@@ -11,7 +11,7 @@ import (
 
 // Overlap is how much of two texts is common: the scores of one pair.
 type Overlap struct {
-	Precision, Recall, F float64
+	Precision, Recall, F float64 // each from 0 to 1
 }
 
 // MaxRougeWords is the largest number of words of a text that RougeL accepts.

@@ -10,15 +10,15 @@ import (
 
 // Outcome counts the verdicts on one pair of systems.
 type Outcome struct {
-	A, B               string
+	A, B               string  // the systems
 	Wins, Ties, Losses float64 // of A against B
 }
 
 // Strength is the strength of a system in natural log units. The mean over all
 // systems is zero.
 type Strength struct {
-	System   string  `json:"system"`
-	Strength float64 `json:"strength"`
+	System   string  `json:"system"`   // its name
+	Strength float64 `json:"strength"` // natural log units
 }
 
 // Elo returns a strength on the scale of chess ratings, 400 for a factor of
