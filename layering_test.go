@@ -52,7 +52,7 @@ var edges = map[string][]string{
 	"backend/local":        {"koala", "prompt", "forward", "tokenizer", "weights", "progress", "internal/half", "internal/memory", "internal/parallel", "dtype"},
 	"koala":                {"prompt", "tokenizer", "internal/refusal", "internal/strictjson"},
 	"dataset":              {"source", "progress", "internal/parallel", "tokenizer", "dtype", "internal/bounded", "internal/refusal", "internal/strictjson", "internal/tensor", "internal/vfs", "internal/bleu", "internal/parquet", "internal/safetensors", "github.com/klauspost/compress/zstd"},
-	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "forward", "weights", "tokenizer", "dtype", "progress", "internal/dialogue", "internal/parallel", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/dustin/go-humanize", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/koala":            {"koala", "backend", "backend/local", "prompt", "dataset", "diff", "eval", "forward", "weights", "tokenizer", "dtype", "progress", "internal/dialogue", "internal/parallel", "internal/refusal", "internal/strictjson", "internal/vfs", "internal/half", "github.com/alecthomas/kong", "github.com/dustin/go-humanize", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 	"examples/prompt":      {"koala", "prompt"},
 	"examples/bot":         {"koala", "prompt", "backend/local", "modeltest"},
 	"examples/applydiff":   {"diff", "weights", "dtype", "modeltest", "progress", "github.com/x448/float16"},

@@ -1,8 +1,6 @@
 package eval
 
 import (
-	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -78,51 +76,31 @@ func (j *Judgment) task() task {
 
 type task struct{ item, a, b string }
 
-// JudgmentError is a judgment that cannot be used.
-type JudgmentError struct {
+// LineError is a line of a file, or a judgment of a list, that cannot be used.
+type LineError struct {
 	Line int // in the file, from 1; or the place in the list, from 1
 	Err  error
 }
 
 // Error reads "line N: what: what to do".
-func (e *JudgmentError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 
 // Unwrap returns the cause.
-func (e *JudgmentError) Unwrap() error { return e.Err }
-
-// maxLine is the longest line that ReadJudgments reads, in bytes.
-const maxLine = 1 << 20
+func (e *LineError) Unwrap() error { return e.Err }
 
 // ReadJudgments reads judgments, one JSON object a line, plain or compressed
 // with gzip. It returns the last revision of each judgment, in the order of the
-// file. The errors are *JudgmentError, io errors and those of gzip.
+// file. The errors are *LineError, io errors and those of gzip.
 func ReadJudgments(r io.Reader) ([]Judgment, error) {
-	buffered := bufio.NewReader(r)
-	if magic, err := buffered.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
-		unpacked, err := gzip.NewReader(buffered)
-		if err != nil {
-			return nil, err
-		}
-		defer unpacked.Close()
-		buffered = bufio.NewReader(unpacked)
-	}
-	lines := bufio.NewScanner(buffered)
-	lines.Buffer(nil, maxLine)
 	var list []Judgment
-	for n := 1; lines.Scan(); n++ {
-		text := lines.Bytes()
-		if strings.TrimSpace(string(text)) == "" {
-			continue
-		}
+	err := readLines(r, func(text []byte) error {
 		j, err := parseJudgment(text)
-		if err != nil {
-			return nil, &JudgmentError{n, err}
+		if err == nil {
+			list = append(list, *j)
 		}
-		list = append(list, *j)
-	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, fmt.Errorf("a line has more than %d bytes: give one judgment a line", maxLine)
-	} else if err != nil {
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return Current(list)
@@ -231,10 +209,10 @@ func Current(list []Judgment) ([]Judgment, error) {
 	for i := range list {
 		j := &list[i]
 		if err := j.Check(); err != nil {
-			return nil, &JudgmentError{i + 1, err}
+			return nil, &LineError{i + 1, err}
 		}
 		if j.Kind() != list[0].Kind() {
-			return nil, &JudgmentError{i + 1, fmt.Errorf("the judgment is of kind %s and the first one of kind %s: give one kind", j.Kind(), list[0].Kind())}
+			return nil, &LineError{i + 1, fmt.Errorf("the judgment is of kind %s and the first one of kind %s: give one kind", j.Kind(), list[0].Kind())}
 		}
 		k := key{j.task(), j.Rater}
 		before, seen := last[k]
@@ -242,7 +220,7 @@ func Current(list []Judgment) ([]Judgment, error) {
 		case !seen || list[before].Revision < j.Revision:
 			last[k] = i
 		case list[before].Revision == j.Revision:
-			return nil, &JudgmentError{i + 1, fmt.Errorf("rater %.40q judged item %.40q twice with revision %d: keep one, or count revisions up", j.Rater, j.Item, j.Revision)}
+			return nil, &LineError{i + 1, fmt.Errorf("rater %.40q judged item %.40q twice with revision %d: keep one, or count revisions up", j.Rater, j.Item, j.Revision)}
 		}
 	}
 	var current []Judgment

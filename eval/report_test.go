@@ -208,7 +208,7 @@ func TestBadJudgments(t *testing.T) {
 		"both in one file":   {good + "\n" + `{"item":"1","rater":"r","system":"s","score":3}`, "line 2: the judgment is of kind rating"},
 		"one rater twice":    {good + "\n" + good, "line 2: rater"},
 		"a NUL":              {strings.Replace(good, `"1"`, `"1\u0000"`, 1), "NUL"},
-		"a long line":        {strings.Repeat(" ", 1<<20) + good, "more than 1048576 bytes"},
+		"a long line":        {strings.Repeat(" ", 8<<20) + good, "more than 8388608 bytes"},
 		"broken gzip":        {"\x1f\x8b\x00", "EOF"},
 	} {
 		_, err := eval.ReadJudgments(strings.NewReader(row.text))
@@ -219,7 +219,7 @@ func TestBadJudgments(t *testing.T) {
 	_, err = eval.Rate(verdicts("a", "b", 1, 0, 0), nil, nil)
 	require.ErrorIs(t, err, eval.ErrKind)
 	_, err = eval.Compare([]eval.Judgment{{}}, nil)
-	var at *eval.JudgmentError
+	var at *eval.LineError
 	require.True(t, errors.As(err, &at))
 	require.Equal(t, 1, at.Line)
 }
@@ -259,4 +259,29 @@ func BenchmarkCompare(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestAgree(t *testing.T) {
+	r, err := eval.Agree([]eval.Judgment{
+		{Item: "1", System: "s", Score: 3, Rater: "a"}, {Item: "1", System: "s", Score: 3, Rater: "b"}, {Item: "1", System: "s", Score: 4, Rater: "c"},
+		{Item: "2", System: "s", Score: 1, Rater: "a"}, {Item: "2", System: "s", Score: 1, Rater: "b"},
+		{Item: "3", System: "s", Score: 5, Rater: "a"}, {Item: "3", System: "s", Score: 4, Rater: "b"}, {Item: "3", System: "s", Score: 5, Rater: "c"},
+		{Item: "4", System: "s", Score: 2, Rater: "a"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Raters)
+	require.Equal(t, 4, r.Units)
+	require.InDelta(t, 0.825, *r.Alpha.Ordinal, 1e-12) // krippendorff 0.9.0
+	require.Nil(t, r.FleissKappa)
+	require.Contains(t, r.Undefined["fleiss_kappa"], "has 2 judgments")
+	require.Len(t, r.Cohen, 3)
+	require.Equal(t, "a", r.Cohen[0].A)
+	require.InDelta(t, 3.0/7*100, *r.Percent, 1e-12)
+
+	one, err := eval.Agree(verdicts("x", "y", 3, 0, 0)[:1])
+	require.NoError(t, err)
+	require.Empty(t, one.Cohen)
+	require.Contains(t, one.Undefined["alpha"], "no unit has two judgments")
+	_, err = eval.Agree(nil)
+	require.ErrorIs(t, err, eval.ErrKind)
 }

@@ -36,6 +36,7 @@ type cli struct {
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Encode text into tokens and decode tokens into text."`
 	Dataset    datasetCmd    `cmd:"" help:"Convert public data sets to training records, tokens and batches."`
 	Chat       chatCmd       `cmd:"" help:"Chat with a model."`
+	Eval       evalCmd       `cmd:"" help:"Evaluate predictions and the judgments of raters."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
