@@ -25,6 +25,10 @@
 //     decodes it, exactly as SentencePiece does.
 //   - [github.com/koala-go/sdk/dataset] converts public data sets to Koala's
 //     training records, tokens and batches.
+//   - [github.com/koala-go/sdk/eval] computes the statistics of an evaluation by
+//     people, and Rouge-L.
+//   - [github.com/koala-go/sdk/arith] computes with arrays of fp16, bf16 and fp32
+//     numbers.
 //   - [github.com/koala-go/sdk/source] is the interface for inputs that are not
 //     local files.
 //   - [github.com/koala-go/sdk/dtype] names the element types of tensors, and
