@@ -87,7 +87,7 @@ func checkFile(t *testing.T, path string) (problems []string) {
 }
 
 // isField reports whether an identifier names a field of a struct or a method
-// of an interface: those are selected, so that they shadow nothing.
+// of an interface. Such a name shadows nothing, because it follows a dot.
 func isField(file *ast.File, id *ast.Ident) (found bool) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		var list *ast.FieldList

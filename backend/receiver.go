@@ -85,7 +85,7 @@ func (s *receiver) readDocument(response *http.Response) error {
 }
 
 // take reads an event, writes its text and reports whether it is the end mark.
-// Only events with text restart the timer: a server cannot go on for ever with
+// Only events with text restart the timer: a server cannot continue for ever with
 // empty ones.
 func (s *receiver) take(event []byte) (end bool, err error) {
 	event, replaced := replaceInvalid(event)

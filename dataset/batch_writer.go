@@ -46,7 +46,7 @@ func (o *BatchOptions) resolve() (err error) {
 }
 
 // BatchWriter writes batches to numbered files in a directory. Each file appears
-// whole, and after it checkpoint.json, so that a run that was killed can go on
+// whole, and after it checkpoint.json, so that a run that was killed can continue
 // after the last file. The result is the same to the byte. At the end
 // done.json replaces checkpoint.json.
 type BatchWriter struct {
@@ -169,7 +169,7 @@ func isBatchFile(name string) bool {
 // to write then.
 func (w *BatchWriter) Done() bool { return w.done }
 
-// Start returns where to go on, for ReadOptions and PackOptions.
+// Start returns where to continue, for ReadOptions and PackOptions.
 func (w *BatchWriter) Start() *Checkpoint {
 	c := w.state.Next
 	return &c

@@ -11,7 +11,7 @@ import (
 // time.
 const blockSize = 256 << 10
 
-// rawRecord is a record as it stands in a file.
+// rawRecord is the text of a record in a file.
 type rawRecord struct {
 	at   Position
 	data []byte

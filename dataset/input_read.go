@@ -15,7 +15,7 @@ import (
 type ReadOptions struct {
 	Source       Source        // data set of the inputs; empty for training records
 	Compat       bool          // accept defects, as the reference does, instead of refusing them
-	SkipBad      bool          // count bad records in the report and go on
+	SkipBad      bool          // count bad records in the report and continue
 	SkipBadJSON  bool          // like SkipBad, but only for lines that are not JSON, as EasyLM does with training records
 	PositiveOnly bool          // leave out the replies that people liked less
 	Part         string        // "train", "eval" or "all" of a ShareGPT file with parts (default: "eval" for ShareGPTEval, else "train")
@@ -209,7 +209,7 @@ func (r *reader) countLines(e *Error, pos *Position) *Error {
 	return e
 }
 
-// skips reports whether to go on after an error about a record.
+// skips reports whether to continue after an error about a record.
 func (r *reader) skips(e *Error) bool {
 	return r.opts.SkipBad || r.opts.SkipBadJSON && e.Field == "" && e.Err != errNotObject
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/koala-go/sdk/internal/strictjson"
 )
 
-// Position is where a record stands in the inputs. In a Parquet file, rows
+// Position is the place of a record in the inputs. In a Parquet file, rows
 // replace bytes and lines.
 type Position struct {
 	File   string // name of the input

@@ -53,7 +53,7 @@ type unitMarker struct {
 // EachUnit does the units of this run one after the other, and skips those that
 // an earlier run did. do must write the result of a unit to path and rename it
 // into place. Path is in the directory and ends in ending. When do returns,
-// EachUnit writes a marker. Runs with different indexes can go on at the same
+// EachUnit writes a marker. Runs with different indexes can continue at the same
 // time. A second run with the same index gets ErrBusy.
 func EachUnit(ctx context.Context, dir, ending string, units []Unit, opts *UnitOptions, do func(u Unit, path string) error) error {
 	r, err := newUnitRun(ctx, dir, opts)

@@ -18,7 +18,7 @@ type exchange struct {
 	stepDone func() (bool, error)
 }
 
-// finished is stepDone for a run that can go on without the answer.
+// finished is stepDone for a run that can continue without the answer.
 func (x *exchange) finished() bool {
 	done, err := x.stepDone()
 	return done && err == nil

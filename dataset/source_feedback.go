@@ -16,7 +16,7 @@ func feedbackFields() []Field {
 }
 
 // addRated adds the record of one rated answer. Before names the fields
-// that stand before the answer.
+// that precede the answer.
 func (o *ruleOutput) addRated(fields []Field, before []string, index int, good bool, answer string) {
 	key, marker := ordinal("gpt", index), "marker_gpt"
 	if !good {

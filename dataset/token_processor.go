@@ -56,7 +56,7 @@ type ProcessorOptions struct {
 	EOS        bool
 	Base64Type string  // numpy type of the ids in {key} (default: "i4")
 	Compat     bool    // accept ids outside the vocabulary, and base64 that only Python accepts
-	SkipBad    bool    // count bad records in the report and go on
+	SkipBad    bool    // count bad records in the report and continue
 	Report     *Report // counts tokens and errors; may be nil
 }
 

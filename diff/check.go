@@ -29,7 +29,7 @@ const (
 )
 
 // checkNames lists the checks. Options.Allow can override the first ones, which
-// are statistical; a run cannot go on without what the others check.
+// are statistical. A run cannot continue if one of the others fails.
 var checkNames = []string{CheckSwapped, CheckRounded, CheckRecovered, CheckWhole, CheckSize, CheckOutput, CheckSpace}
 
 // overridable is the number of checks that can be overridden.

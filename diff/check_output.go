@@ -120,7 +120,7 @@ func isOwnCard(ctx context.Context, dir string) bool {
 // checkSpace refuses an output that the disk has no room for.
 func checkSpace(ctx context.Context, p *Plan) *CheckError {
 	free, err := vfs.FromContext(ctx).Free(filepath.Dir(filepath.Clean(p.out)))
-	if err == nil && free < p.layout.Bytes() { // where the system does not know, writing will tell
+	if err == nil && free < p.layout.Bytes() { // if the system does not know, a full disk is an error of the writing
 		return &CheckError{CheckSpace, fmt.Sprintf("output %s needs %d bytes, its disk has %d free", p.out, p.layout.Bytes(), free),
 			"free some space or write to another disk"}
 	}

@@ -105,7 +105,7 @@ func TestConvertGivesTheReferencesGGUF(t *testing.T) {
 	}
 }
 
-// names lists a file's tensors.
+// names returns the names of the tensors of a file.
 func names(t *testing.T, path string) (list []string) {
 	t.Helper()
 	c, err := weights.Open(t.Context(), path, nil)

@@ -46,8 +46,8 @@ type Options struct {
 	// AllowNonFinite allows results that are infinite or NaN.
 	AllowNonFinite bool
 	// Allow names checks that may fail: CheckSwapped, CheckRounded,
-	// CheckRecovered. The run goes on if one of them fails. Naming one of the
-	// other checks has no effect, because a run cannot go on without what they
+	// CheckRecovered. The run continues if one of them fails. Naming one of the
+	// other checks has no effect, because a run cannot continue without what they
 	// check.
 	Allow []string
 

@@ -35,7 +35,7 @@ type row struct {
 }
 
 // table holds the types that safetensors names and the block types of GGUF. A
-// block does not cross a row. A type that can hold weights and is no float type
+// block does not cross a row. A type that can hold weights and is not a float type
 // also needs a row in the table of codecs of internal/half.
 // Source of the blocks: GGML_QUANT_SIZES in constants.py of gguf 0.19.
 var table = map[Type]row{

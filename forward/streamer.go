@@ -112,7 +112,7 @@ func await(ctx context.Context, c <-chan struct{}) error {
 }
 
 // each starts goroutines of its own, because the workers are busy with reading
-// ahead. It makes all calls even if the context ends: otherwise the pass could go on
+// ahead. It makes all calls even if the context ends: otherwise the pass could continue
 // with incomplete results.
 func (s *streamer) each(n int, do func(worker, i int)) {
 	parallel.Each(s.model.options.Workers, n, do)

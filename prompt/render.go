@@ -81,7 +81,7 @@ func appendContent(dst []byte, content string, o *Options) []byte {
 	return dst
 }
 
-// check checks everything that rendering relies on. control says whether to refuse
+// check checks everything that rendering relies on. control is true to refuse
 // control text.
 func (d *Dialect) check(c Conversation, o *Options, control bool) error {
 	if err := d.Check(); err != nil {

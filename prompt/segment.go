@@ -42,8 +42,8 @@ func (s *Segment) Loss() bool { return s.Kind != Query }
 // Control reports whether the segment is a token and not text.
 func (s *Segment) Control() bool { return s.Kind == End }
 
-// AppendText appends the text of the segment to dst, which is "" for End. It keeps
-// bytes that are not UTF-8: tokenizers read U+FFFD for each of them.
+// AppendText appends the text of the segment to dst. The segment End has no text.
+// Bytes that are not UTF-8 stay: tokenizers read U+FFFD for each of them.
 func (s *Segment) AppendText(dst []byte) []byte {
 	for _, b := range s.before {
 		dst = append(dst, b...)

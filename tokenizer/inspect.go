@@ -6,8 +6,8 @@ type Properties struct {
 	AddPrefix    bool `json:"add_prefix"`    // encoding puts a ▁ before a text
 	TrimSpaces   bool `json:"trim_spaces"`   // spaces at the ends and extra spaces inside are removed
 
-	Direct    bool `json:"direct"`      // texts are cut as they are, without being normalized first
-	CutAtRuns bool `json:"cut_at_runs"` // texts are cut before runs of ▁, which are split by arithmetic
+	Direct    bool `json:"direct"`      // texts are cut without being normalized first
+	CutAtRuns bool `json:"cut_at_runs"` // texts are cut before runs of ▁, whose tokens follow from their length
 	CutPairs  bool `json:"cut_pairs"`   // texts are cut between characters that are neighbours in no piece
 	Words     bool `json:"words"`       // whole words are looked up in the cache
 	Linear    bool `json:"linear"`      // merging takes time linear in the length of a chunk

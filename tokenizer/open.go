@@ -109,7 +109,7 @@ func NewReader(r io.ReaderAt, size int64) (*Tokenizer, error) {
 }
 
 // detect returns the kind of the model that begins with header. Protobuf has
-// no magic number: SentencePiece is what remains.
+// no magic number: what no other kind matches is read as SentencePiece.
 func detect(header []byte) Kind {
 	switch text := bytes.TrimLeft(header, " \t\r\n"); {
 	case bytes.HasPrefix(header, []byte("GGUF")):

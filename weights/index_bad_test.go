@@ -50,7 +50,7 @@ func TestShardNames(t *testing.T) {
 	}
 }
 
-// TestBadIndexText opens directories whose index is not one.
+// TestBadIndexText opens directories with a malformed index file.
 func TestBadIndexText(t *testing.T) {
 	entry := `"lm_head.weight":"` + shard1 + `"`
 	for what, c := range map[string]struct {

@@ -81,7 +81,7 @@ func TestPerson(t *testing.T) {
 
 // TestCtrlC runs the program on a terminal of its own. The terminal shows a reply while it
 // arrives. Ctrl-C stops the reply and keeps the chat and the beginning of the reply, and
-// the program goes on. Ctrl-C at the prompt ends the program.
+// the program continues. Ctrl-C at the prompt ends the program.
 func TestCtrlC(t *testing.T) {
 	gone := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

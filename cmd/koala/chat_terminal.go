@@ -42,7 +42,7 @@ func (s *session) script() error {
 	return lines.Err()
 }
 
-// interact chats on a terminal. It prints errors and goes on. Ctrl-C ends the reply and
+// interact chats on a terminal. It prints errors and continues. Ctrl-C ends the reply and
 // not the program, so the requests do not use the context of the program.
 func (s *session) interact(in, out *os.File) error {
 	s.terminal = true

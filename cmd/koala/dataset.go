@@ -53,7 +53,7 @@ func datasetVars() kong.Vars {
 // datasetFlags are the flags that most steps have.
 type datasetFlags struct {
 	In      []string `required:"" placeholder:"FILE" sep:"none" help:"Input: JSON lines or a JSON array, plain or compressed with gzip or zstd, or Parquet; - for standard input. The flag may be repeated, and FILE may be a pattern such as units/*.jsonl."`
-	SkipBad bool     `help:"Count bad records and go on."`
+	SkipBad bool     `help:"Count bad records and continue."`
 	Force   bool     `help:"Replace an existing output when the new one is complete."`
 	Workers int      `placeholder:"N" help:"Number of goroutines (default: one per processor)."`
 	JSON    bool     `name:"json" help:"Print the report as a JSON document on stdout."`

@@ -37,7 +37,7 @@ func (c *datasetDedupCmd) Run(a *app) error {
 	}))
 }
 
-// runShared does the share of one of several runs.
+// runShared removes duplicates together with other runs.
 func (c *datasetDedupCmd) runShared(s *step) error {
 	units, o, err := s.divide(&c.unitFlags, []any{"dedup", c.SkipBad})
 	if err != nil {

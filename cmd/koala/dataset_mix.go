@@ -15,7 +15,7 @@ type datasetMixCmd struct {
 	Shuffle bool          `help:"Shuffle the mixture."`
 	Seed    uint64        `help:"Seed of the draws and the shuffle."`
 	Wait    time.Duration `placeholder:"TIME" help:"With --count: time to wait for the work of another run before doing it here, such as 30m (default: no time)."`
-	SkipBad bool          `help:"Count bad records and go on."`
+	SkipBad bool          `help:"Count bad records and continue."`
 	Force   bool          `help:"Replace an existing output when the new one is complete."`
 	Workers int           `placeholder:"N" help:"Number of goroutines (default: one per processor)."`
 	JSON    bool          `name:"json" help:"Print the report as a JSON document on stdout."`

@@ -73,7 +73,7 @@ func run(ctx context.Context, path, listen string) error {
 	return serve(ctx, m, listen)
 }
 
-// talk replies to each line. It reports a line that is refused and goes on.
+// talk replies to each line. It reports a line that is refused and continues.
 func talk(ctx context.Context, m koala.Completer, in io.Reader, out io.Writer) error {
 	chat, err := koala.New(options())
 	if err != nil {

@@ -40,7 +40,7 @@ func read(b []byte) error {
 	return err
 }
 
-// mark stands in a header at the offset of the expected error.
+// mark marks the offset of the expected error in a header.
 const mark = "¦"
 
 // row returns a row for a header that contains a mark.

@@ -40,7 +40,7 @@ func TestJSONSkipsValid(t *testing.T) {
 	}
 }
 
-// mark stands in a test's text at the offset of the expected error.
+// mark marks the offset of the expected error in the text of a test.
 const mark = "¦"
 
 func TestJSONRefuses(t *testing.T) {

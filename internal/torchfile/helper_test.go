@@ -190,7 +190,7 @@ func stored(class, key string, numel int64) string {
 	return "(" + text("storage") + glob("torch."+class) + text(key) + text("cpu") + num(numel) + "tQ"
 }
 
-// view returns a tensor. The mark stands at the opcode whose offset its errors
+// view returns a tensor. The mark is at the opcode whose offset its errors
 // have.
 func view(storage string, first int64, shape, strides []int64) string {
 	return rebuild + "(" + storage + num(first) + tup(shape...) + tup(strides...) + "\x89" + noHooks + "t" + mark + "R"
@@ -215,7 +215,7 @@ func dictOf(pairs ...string) string {
 	return s + "u."
 }
 
-// mark stands in a pickle at the offset of the expected error.
+// mark marks the offset of the expected error in a pickle.
 const mark = "¦"
 
 func unmarked(s string) string { return strings.ReplaceAll(s, mark, "") }

@@ -72,9 +72,9 @@ const (
 // Read reads and checks the structure of a file of size bytes. It does not read
 // elements. The readers of the tensors use r.
 //
-// Tensors may share storages. Data reads the elements row by row for any
-// strides are. For matrices stored in column-major order see
-// tensor.Tensor.Transposed. Errors are *refusal.Error values.
+// Tensors may share storages. Data reads the elements row by row, whatever the
+// strides are. For matrices stored in column-major order, Transposed is set too.
+// Errors are *refusal.Error values.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	z := &archive{r: r, size: size}
 	if err := z.open(); err != nil {

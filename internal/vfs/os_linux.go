@@ -44,7 +44,7 @@ func (f osFile) Prefetch(off, n int64) {
 	}
 }
 
-// StartSync drops the errors of the system, too: Sync returns them.
+// StartSync ignores errors of the system, because Sync returns them.
 func (f osFile) StartSync(off, n int64) {
 	if n > 0 { // the system takes 0 for the whole file
 		_ = unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)

@@ -277,7 +277,7 @@ func TestModelFails(t *testing.T) {
 	require.Equal(t, " …", noteFor(koala.Ending{Report: koala.Report{Finish: koala.Limit}}, nil, "x"))
 }
 
-// TestBrokenStore checks that a bot without its file apologizes and goes on.
+// TestBrokenStore checks that a bot without its file apologizes and continues.
 func TestBrokenStore(t *testing.T) {
 	b := newBot(t, Options{Model: counting})
 	require.NoError(t, b.o.Store.Save(t.Context(), "c", []byte(`{"version":9}`), ""))
