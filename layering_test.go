@@ -59,10 +59,10 @@ var edges = map[string][]string{
 	"examples/dataset":     {"dataset", "source", "tokenizer"},
 
 	"tokenizer/internal/gen": {},
-	"tokenizer/sugarme":      {"tokenizer", "github.com/sugarme/tokenizer", "github.com/sugarme/tokenizer/normalizer"},
+	"tokenizer/sugarme":      {"internal/parallel", "tokenizer", "github.com/sugarme/tokenizer", "github.com/sugarme/tokenizer/normalizer"},
 
 	// For tests, examples and benchmarks.
-	"modeltest":                    {"tokenizer", "weights", "dtype", "internal/half", "internal/vfs"},
+	"modeltest":                    {"internal/parallel", "tokenizer", "weights", "dtype", "internal/half", "internal/vfs"},
 	"interop/scripted":             {"modeltest", "forward", "weights", "dtype"},
 	"interop/ggufprobe":            {"internal/bounded", "internal/refusal", "internal/tensor", "dtype", "internal/half", "internal/gguf"},
 	"internal/fixture":             {},

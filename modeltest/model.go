@@ -23,10 +23,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"sync"
 
 	"github.com/koala-go/sdk/dtype"
+	"github.com/koala-go/sdk/internal/parallel"
 	"github.com/koala-go/sdk/weights"
 )
 
@@ -229,26 +228,22 @@ func (m Model) writeTensor(write func(b []byte, off int64) error, p weights.Para
 	if len(shape) == 2 {
 		rows, cols = int(shape[0]), int(shape[1])
 	}
-	var group sync.WaitGroup
-	errs := make(chan error, runtime.NumCPU())
-	each := (rows + runtime.NumCPU() - 1) / runtime.NumCPU()
-	for first := 0; first < rows; first += each {
-		group.Go(func() {
-			b := make([]byte, 0, min(each, rows-first)*cols*2)
-			for r := first; r < min(first+each, rows); r++ {
-				for c := range cols {
-					row, col := m.metaIndex(p.Role, l, r, c)
-					b = binary.LittleEndian.AppendUint16(b, values(p, row, col))
-				}
+	blocks := parallel.Workers(0)
+	size := (rows + blocks - 1) / blocks
+	return parallel.For(context.Background(), blocks, (rows+size-1)/size, func(_ context.Context, i int) error {
+		first := i * size
+		b := make([]byte, 0, min(size, rows-first)*cols*2)
+		for r := first; r < min(first+size, rows); r++ {
+			for c := range cols {
+				row, col := m.metaIndex(p.Role, l, r, c)
+				b = binary.LittleEndian.AppendUint16(b, values(p, row, col))
 			}
-			if err := write(b, int64(first*cols*2)); err != nil {
-				errs <- fmt.Errorf("writing %v: %w", p, err)
-			}
-		})
-	}
-	group.Wait()
-	close(errs)
-	return <-errs
+		}
+		if err := write(b, int64(first*cols*2)); err != nil {
+			return fmt.Errorf("writing %v: %w", p, err)
+		}
+		return nil
+	})
 }
 
 // metaIndex returns the row and column in Meta's layout of the element that

@@ -21,6 +21,7 @@
 package sugarme
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ import (
 
 	sugar "github.com/sugarme/tokenizer"
 
+	"github.com/koala-go/sdk/internal/parallel"
 	"github.com/koala-go/sdk/tokenizer"
 )
 
@@ -87,24 +89,16 @@ func (t *Tokenizer) Encode(input sugar.EncodeInput, addSpecialTokens bool) (e *s
 // same length.
 func (t *Tokenizer) EncodeBatch(inputs []sugar.EncodeInput, addSpecialTokens bool) ([]sugar.Encoding, error) {
 	out := make([]sugar.Encoding, len(inputs))
-	errs := make([]error, len(inputs))
-	limit := make(chan struct{}, 16)
-	var wait sync.WaitGroup
-	for i := range inputs {
-		limit <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-limit }()
-			e, err := t.Encode(inputs[i], addSpecialTokens)
-			if errs[i] = err; err == nil {
-				out[i] = *e
-			}
-		})
-	}
-	wait.Wait()
-	for i, err := range errs {
+	err := parallel.For(context.Background(), 0, len(inputs), func(_ context.Context, i int) error {
+		e, err := t.Encode(inputs[i], addSpecialTokens)
 		if err != nil {
-			return nil, fmt.Errorf("input %d: %w", i, err)
+			return fmt.Errorf("input %d: %w", i, err)
 		}
+		out[i] = *e
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if padding := t.GetPadding(); padding != nil {
 		out = sugar.PadEncodings(out, *padding)
