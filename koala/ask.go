@@ -31,26 +31,35 @@ func (f CompleterFunc) Complete(ctx context.Context, r *Request, w io.Writer) (R
 // what the server reported.
 type Ending struct {
 	prompt.Ending
+	Text   string // the reply, as it is in the history; "" after an error
 	Window Window // the part of the conversation that was sent
 	Report Report // the report of the Completer
 }
 
 // Ask adds a query to the chat, requests the reply from m, writes the reply to w
 // as it arrives and adds it to the history. w may be nil. If Ask returns an
-// error, the history is unchanged. The error is a *FlaggedError if
-// Options.Moderator withheld the query or the reply.
-func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (Ending, error) {
+// error, or m panics, the history is unchanged. The error is a *FlaggedError if
+// Options.Moderator withheld the query or the reply, ErrBusy if another Ask or
+// Answer of the chat has not returned, and of the kind ErrOptions if m is nil.
+func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (ending Ending, err error) {
+	if err := c.begin(m); err != nil {
+		return Ending{}, err
+	}
+	defer c.end()
 	if err := c.Moderate(ctx, prompt.User, text); err != nil {
 		return Ending{}, err
 	}
 	if err := c.User(text); err != nil {
 		return Ending{}, err
 	}
-	reply := c.reply(ctx, w)
-	ending, err := c.answer(ctx, m, reply)
-	if err != nil {
-		c.undo(reply.turn)
-	}
+	reply, answered := c.reply(ctx, w), false
+	defer func() { // also when m panics
+		if !answered {
+			c.undo(reply.turn)
+		}
+	}()
+	ending, err = c.answer(ctx, m, reply)
+	answered = err == nil
 	return ending, err
 }
 
@@ -58,7 +67,32 @@ func (c *Chat) Ask(ctx context.Context, m Completer, text string, w io.Writer) (
 // Answer to get another reply. If Answer returns an error, the query stays in
 // the history.
 func (c *Chat) Answer(ctx context.Context, m Completer, w io.Writer) (Ending, error) {
+	if err := c.begin(m); err != nil {
+		return Ending{}, err
+	}
+	defer c.end()
 	return c.answer(ctx, m, c.reply(ctx, w))
+}
+
+// begin marks the chat as busy with a request to m.
+func (c *Chat) begin(m Completer) error {
+	if m == nil {
+		return optionError("Completer", "the Completer is nil: give a server, such as a client of package backend")
+	}
+	c.lock()
+	defer c.mu.Unlock()
+	if c.busy {
+		return ErrBusy
+	}
+	c.busy = true
+	return nil
+}
+
+// end ends what begin began.
+func (c *Chat) end() {
+	c.lock()
+	defer c.mu.Unlock()
+	c.busy = false
 }
 
 // answer requests the reply to the last query.
@@ -73,5 +107,9 @@ func (c *Chat) answer(ctx context.Context, m Completer, reply *Reply) (Ending, e
 	if err == nil || errors.Is(err, ErrEnded) {
 		err = reply.Close()
 	}
-	return Ending{reply.Ending(), r.Window, report}, err
+	ending := Ending{Ending: reply.Ending(), Window: r.Window, Report: report}
+	if err == nil { // after an error the text may be one that a moderator withholds
+		ending.Text = reply.Text()
+	}
+	return ending, err
 }

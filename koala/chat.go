@@ -10,13 +10,15 @@ import (
 
 // Chat is a conversation that continues: its history and the options of its
 // prompts. The zero Chat is empty and has the default options. A Chat is safe for
-// concurrent use and must not be copied.
+// concurrent use and must not be copied. It answers one query at a time: a second
+// one gets ErrBusy.
 //
-// Save it with json.Marshal and load it with json.Unmarshal.
+// Save it with json.Marshal and load it with Load.
 type Chat struct {
-	mu sync.Mutex
-	s  settings
-	h  history
+	mu   sync.Mutex
+	s    settings
+	h    history
+	busy bool // Ask or Answer has not returned
 }
 
 // New returns an empty chat. The error is of the kind ErrOptions.

@@ -77,6 +77,68 @@ func TestAskFails(t *testing.T) {
 	require.Equal(t, before, chat.Conversation())
 }
 
+// TestAskPanics checks that a Completer that panics leaves the chat unchanged.
+func TestAskPanics(t *testing.T) {
+	chat, err := koala.New(nil)
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "broken", func() {
+		_, _ = chat.Ask(t.Context(), koala.CompleterFunc(func(context.Context, *koala.Request, io.Writer) error { panic("broken") }), "Q", nil)
+	})
+	require.Empty(t, chat.Conversation())
+	_, err = chat.Ask(t.Context(), nil, "Q", nil)
+	require.ErrorIs(t, err, koala.ErrOptions)
+	_, err = chat.Answer(t.Context(), nil, nil)
+	require.ErrorIs(t, err, koala.ErrOptions)
+	require.Empty(t, chat.Conversation())
+	ending, err := chat.Ask(t.Context(), says("A", 1), "Q", nil)
+	require.NoError(t, err, "the chat is not busy after a panic")
+	require.Equal(t, "A", ending.Text)
+}
+
+// TestBusy asks a chat that is waiting for a reply.
+func TestBusy(t *testing.T) {
+	chat, err := koala.New(nil)
+	require.NoError(t, err)
+	slow := koala.CompleterFunc(func(ctx context.Context, _ *koala.Request, w io.Writer) error {
+		_, err := chat.Ask(ctx, says("other", 1), "Q2", nil)
+		require.ErrorIs(t, err, koala.ErrBusy)
+		_, err = chat.Answer(ctx, says("other", 1), nil)
+		require.ErrorIs(t, err, koala.ErrBusy)
+		_, err = io.WriteString(w, "A")
+		return err
+	})
+	_, err = chat.Ask(t.Context(), slow, "Q", nil)
+	require.NoError(t, err)
+	require.Equal(t, prompt.Conversation{{Role: prompt.User, Content: "Q"}, {Role: prompt.Assistant, Content: "A"}}, chat.Conversation())
+}
+
+// TestLoad loads a chat with the moderator and the tokenizer of the program.
+func TestLoad(t *testing.T) {
+	first, err := koala.New(&koala.Options{Budget: 512})
+	require.NoError(t, err)
+	require.NoError(t, first.User("Q"))
+	data, err := json.Marshal(first)
+	require.NoError(t, err)
+	var asked counter
+	chat, err := koala.Load(data, &koala.Options{Moderator: &asked})
+	require.NoError(t, err)
+	_, err = chat.Answer(t.Context(), says("A", 1), nil)
+	require.NoError(t, err)
+	require.Positive(t, asked, "the moderator is not lost")
+	_, err = koala.Load(data, &koala.Options{Budget: -1})
+	require.ErrorIs(t, err, koala.ErrOptions)
+	_, err = koala.Load([]byte("{}"), nil)
+	require.ErrorIs(t, err, koala.ErrMalformed)
+}
+
+// counter is a moderator that passes every text and counts them.
+type counter int
+
+func (c *counter) Moderate(context.Context, string) (string, error) {
+	*c++
+	return "", nil
+}
+
 type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }

@@ -20,6 +20,9 @@ var (
 	ErrTokenizer = errors.New("the tokenizer lacks a token")
 	// ErrContext reports a prompt that is longer than the model's context.
 	ErrContext = errors.New("the prompt is longer than the model's context")
+	// ErrBusy is returned by Ask and Answer while another one of the same chat
+	// has not returned. Wait for it, or use another chat.
+	ErrBusy = errors.New("the chat is waiting for a reply: ask again when it has arrived")
 	// ErrFlagged is the kind of every *FlaggedError.
 	ErrFlagged = errors.New("withheld by the moderator")
 	// ErrEnded is returned by Reply.Write once the reply has ended: the

@@ -120,8 +120,7 @@ func ExampleChat() {
 	data, err := json.Marshal(chat)
 	fmt.Println(len(data) > 0, err)
 
-	var later koala.Chat
-	err = json.Unmarshal(data, &later)
+	later, err := koala.Load(data, nil)
 	text, _, _ := later.AppendText(nil)
 	fmt.Printf("%s %v\n", text, err)
 	// Output:

@@ -63,6 +63,20 @@ func (c *Chat) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// Load returns a saved chat. The tokenizer and the moderator, which are not saved,
+// are those of o. All other options are those that were saved. The errors are
+// those of New and UnmarshalJSON.
+func Load(data []byte, o *Options) (*Chat, error) {
+	c, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // UnmarshalJSON replaces the chat by a saved one. Only the tokenizer and the
 // moderator stay. The errors are those of ParseConversation, ErrUnsupported for a
 // newer version, and ErrOptions for options that cannot be used. If there is an
