@@ -97,7 +97,11 @@ func ExampleNewModeration() {
 		return
 	}
 	chat, _ := koala.New(&koala.Options{Moderator: koala.Moderators{backend.NewWordList("bomb"), server}})
-	_, err = chat.Ask(context.Background(), nil, "Let us fight!", io.Discard)
+	model := koala.CompleterFunc(func(_ context.Context, _ *koala.Request, w io.Writer) error {
+		_, err := io.WriteString(w, "Hi!")
+		return err
+	})
+	_, err = chat.Ask(context.Background(), model, "Let us fight!", io.Discard)
 	fmt.Println(err)
 	// Output: withheld by the moderator: the query (violence): ask for something else
 }
