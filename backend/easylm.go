@@ -1,8 +1,6 @@
 package backend
 
 import (
-	"encoding/json"
-
 	"github.com/koala-go/sdk/koala"
 	"github.com/koala-go/sdk/prompt"
 )
@@ -24,12 +22,11 @@ func easyLMBody(o *Options, r *koala.Request) (any, error) {
 	return easyLMRequest{[]any{input}, r.Sampling.Temperature}, err
 }
 
-func easyLMTake(event []byte, rep *koala.Report) (string, bool, error) {
+func easyLMTake(event []byte, rep *koala.Report) (streamText, bool, error) {
 	var e struct {
-		Error json.RawMessage `json:"error"`
-		Text  []string        `json:"output_text"`
+		Text []streamText `json:"output_text"`
 	}
-	if err := unmarshalEvent(event, &e, &e.Error); err != nil {
+	if err := unmarshalEvent(event, &e); err != nil {
 		return "", false, err
 	}
 	if len(e.Text) != 1 {
@@ -55,13 +52,12 @@ func easyLMChatBody(_ *Options, r *koala.Request) (any, error) {
 	return easyLMChatRequest{query, history, r.Sampling.Temperature}, err
 }
 
-func easyLMChatTake(event []byte, rep *koala.Report) (string, bool, error) {
+func easyLMChatTake(event []byte, rep *koala.Report) (streamText, bool, error) {
 	var e struct {
-		Error    json.RawMessage `json:"error"`
-		Response *string         `json:"response"`
-		Context  *string         `json:"context"`
+		Response *streamText `json:"response"`
+		Context  *string     `json:"context"`
 	}
-	if err := unmarshalEvent(event, &e, &e.Error); err != nil {
+	if err := unmarshalEvent(event, &e); err != nil {
 		return "", false, err
 	}
 	if e.Response == nil || e.Context == nil {

@@ -23,14 +23,16 @@ var (
 	ErrRefused = errors.New("the server refused the request")
 	// ErrOverloaded reports that the server is busy or is loading its model.
 	ErrOverloaded = errors.New("the server is busy")
-	// ErrModel reports that the server does not have the model, or answered
-	// for another one.
+	// ErrModel reports that the server does not have the model.
 	ErrModel = errors.New("wrong model")
 	// ErrServer reports that the server failed.
 	ErrServer = errors.New("the server failed")
 	// ErrBroken reports a reply that ended without its end mark or that is not
 	// of the expected form.
 	ErrBroken = errors.New("broken stream")
+	// ErrAborted reports that the server ended the reply for a reason other
+	// than the model's end, a stop sequence or a limit. The reason is in Words.
+	ErrAborted = errors.New("the server ended the reply early")
 	// ErrTimeout reports that the first text or the next one took too long.
 	ErrTimeout = errors.New("the server takes too long")
 )
@@ -68,6 +70,7 @@ var remedies = map[error]string{
 	ErrModel:         "name a model that the server has",
 	ErrServer:        "see the server's log",
 	ErrBroken:        "ask again; if it happens again, check that the server is of this kind",
+	ErrAborted:       "ask again; if it happens again, see the server's log",
 	ErrTimeout:       "raise the timeouts, or see whether the server hangs",
 }
 

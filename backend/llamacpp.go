@@ -1,10 +1,6 @@
 package backend
 
-import (
-	"encoding/json"
-
-	"github.com/koala-go/sdk/koala"
-)
+import "github.com/koala-go/sdk/koala"
 
 // llamaCPP is the protocol of llama.cpp's /completion.
 var llamaCPP = protocol{path: "/completion", events: newSSE, body: llamaBody, take: llamaTake}
@@ -22,22 +18,42 @@ func llamaBody(o *Options, r *koala.Request) (any, error) {
 }
 
 type llamaEvent struct {
-	Error     json.RawMessage `json:"error"`
-	Index     int             `json:"index"`
-	Content   *string         `json:"content"`
-	Stop      *bool           `json:"stop"`
-	StopType  string          `json:"stop_type"`
-	Word      string          `json:"stopping_word"`
-	Evaluated int             `json:"tokens_evaluated"`
-	Predicted int             `json:"tokens_predicted"`
-	Model     string          `json:"model"`
+	Index     int         `json:"index"`
+	Content   *streamText `json:"content"`
+	Stop      *bool       `json:"stop"`
+	StopType  string      `json:"stop_type"`
+	Word      string      `json:"stopping_word"`
+	Truncated bool        `json:"truncated"`
+	Evaluated count       `json:"tokens_evaluated"`
+	Predicted count       `json:"tokens_predicted"`
+	Model     string      `json:"model"`
+
+	// Before stop_type, the reason was one of three flags.
+	StoppedEOS   bool `json:"stopped_eos"`
+	StoppedWord  bool `json:"stopped_word"`
+	StoppedLimit bool `json:"stopped_limit"`
 }
 
-var llamaFinish = map[string]koala.Finish{"eos": koala.EndToken, "word": koala.StopText, "limit": koala.Limit}
+// reason returns why the reply ended, "" if the server does not say it.
+func (e *llamaEvent) reason() string {
+	switch {
+	case e.StopType != "":
+		return e.StopType
+	case e.StoppedEOS:
+		return "eos"
+	case e.StoppedWord:
+		return "word"
+	case e.StoppedLimit:
+		return "limit"
+	}
+	return ""
+}
 
-func llamaTake(event []byte, rep *koala.Report) (string, bool, error) {
+var llamaFinish = map[string]koala.Finish{"": koala.Stopped, "eos": koala.EndToken, "word": koala.StopText, "limit": koala.Limit}
+
+func llamaTake(event []byte, rep *koala.Report) (streamText, bool, error) {
 	var e llamaEvent
-	if err := unmarshalEvent(event, &e, &e.Error); err != nil {
+	if err := unmarshalEvent(event, &e); err != nil {
 		return "", false, err
 	}
 	if e.Content == nil || e.Stop == nil {
@@ -46,14 +62,15 @@ func llamaTake(event []byte, rep *koala.Report) (string, bool, error) {
 	if e.Index != 0 {
 		return "", false, broken("an event of several replies")
 	}
-	rep.PromptTokens, rep.ReplyTokens = e.Evaluated, e.Predicted
+	rep.PromptTokens, rep.ReplyTokens = int(e.Evaluated), int(e.Predicted)
 	if !*e.Stop {
 		return *e.Content, false, nil
 	}
-	rep.Model, rep.Finish = e.Model, koala.Stopped
-	if f, known := llamaFinish[e.StopType]; known {
-		rep.Finish = f
+	rep.Model, rep.Reason, rep.Stop, rep.Truncated = e.Model, e.reason(), e.Word, e.Truncated
+	finish, known := llamaFinish[rep.Reason]
+	if !known {
+		return "", true, aborted(rep.Reason)
 	}
-	rep.Stop = e.Word
+	rep.Finish = finish
 	return *e.Content, true, nil
 }

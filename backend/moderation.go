@@ -51,15 +51,14 @@ func (m *Moderation) Moderate(ctx context.Context, text string) (string, error) 
 	return m.client.clean(flagged.String()), err
 }
 
-func moderationTake(event []byte, rep *koala.Report) (string, bool, error) {
+func moderationTake(event []byte, rep *koala.Report) (streamText, bool, error) {
 	var e struct {
-		Error   json.RawMessage `json:"error"`
 		Results []struct {
 			Flagged    *bool           `json:"flagged"`
 			Categories map[string]bool `json:"categories"`
 		} `json:"results"`
 	}
-	if err := unmarshalEvent(event, &e, &e.Error); err != nil {
+	if err := unmarshalEvent(event, &e); err != nil {
 		return "", false, err
 	}
 	if len(e.Results) != 1 || e.Results[0].Flagged == nil {
@@ -78,5 +77,5 @@ func moderationTake(event []byte, rep *koala.Report) (string, bool, error) {
 	if names == nil {
 		names = []string{"flagged"}
 	}
-	return strings.Join(names, ", "), true, nil
+	return streamText(strings.Join(names, ", ")), true, nil
 }

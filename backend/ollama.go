@@ -1,10 +1,6 @@
 package backend
 
-import (
-	"encoding/json"
-
-	"github.com/koala-go/sdk/koala"
-)
+import "github.com/koala-go/sdk/koala"
 
 // ollama is the protocol of Ollama's /api/generate in raw mode.
 var ollama = protocol{
@@ -36,29 +32,39 @@ func ollamaBody(o *Options, r *koala.Request) (any, error) {
 }
 
 type ollamaEvent struct {
-	Error    json.RawMessage `json:"error"`
-	Model    string          `json:"model"`
-	Response *string         `json:"response"`
-	Done     *bool           `json:"done"`
-	Reason   string          `json:"done_reason"`
-	Prompt   int             `json:"prompt_eval_count"`
-	Reply    int             `json:"eval_count"`
+	Model    string      `json:"model"`
+	Response *streamText `json:"response"`
+	Done     *bool       `json:"done"`
+	Reason   string      `json:"done_reason"`
+	Prompt   count       `json:"prompt_eval_count"`
+	Reply    count       `json:"eval_count"`
 }
 
-func ollamaTake(event []byte, rep *koala.Report) (string, bool, error) {
+// ollamaFinish has the reasons of a reply's end. Before version 0.1.37, Ollama
+// did not send one. For any other reason, such as load, there is no reply.
+var ollamaFinish = map[string]koala.Finish{"": koala.Stopped, "stop": koala.Stopped, "length": koala.Limit}
+
+func ollamaTake(event []byte, rep *koala.Report) (streamText, bool, error) {
 	var e ollamaEvent
-	if err := unmarshalEvent(event, &e, &e.Error); err != nil {
+	if err := unmarshalEvent(event, &e); err != nil {
 		return "", false, err
 	}
-	if e.Response == nil || e.Done == nil {
+	if e.Done == nil || e.Response == nil && !*e.Done {
 		return "", false, broken("an event without response and done")
 	}
 	rep.Model = e.Model
-	if *e.Done {
-		rep.PromptTokens, rep.ReplyTokens, rep.Finish = e.Prompt, e.Reply, koala.Stopped
-		if e.Reason == "length" {
-			rep.Finish = koala.Limit
-		}
+	var text streamText
+	if e.Response != nil {
+		text = *e.Response
 	}
-	return *e.Response, *e.Done, nil
+	if !*e.Done {
+		return text, false, nil
+	}
+	rep.PromptTokens, rep.ReplyTokens, rep.Reason = int(e.Prompt), int(e.Reply), e.Reason
+	finish, known := ollamaFinish[e.Reason]
+	if !known {
+		return "", true, aborted(e.Reason)
+	}
+	rep.Finish = finish
+	return text, true, nil
 }

@@ -32,7 +32,7 @@ type Options struct {
 	// password; a key goes into Key.
 	URL string
 	// Model is the name of the model at the server. Ollama requires it. If it
-	// is set and the server answers for another model, the error is ErrModel.
+	// is set and the server answers for another model, Report.Warning says so.
 	Model string
 	// Key is sent as a bearer token and is never printed. The default is to
 	// send none.

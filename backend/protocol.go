@@ -20,7 +20,7 @@ type protocol struct {
 	// the event is the end mark of the stream, and stores what the event says
 	// about the reply in the report. The error is errServer if the event
 	// contains an error of the server, or an *Error.
-	take func(event []byte, rep *koala.Report) (text string, end bool, err error)
+	take func(event []byte, rep *koala.Report) (text streamText, end bool, err error)
 	// noEndHint says what else a stream without an end mark may mean.
 	noEndHint string
 }
@@ -32,16 +32,22 @@ func newSSE(l *lines) events    { return &sse{lines: l} }
 func newNDJSON(l *lines) events { return ndjson{l} }
 
 // unmarshalEvent decodes an event into target, a struct of the fields that
-// matter. serverError points to its error field. JSON treats all fields as
-// optional, so take has to check the required ones.
-func unmarshalEvent(event []byte, target any, serverError *json.RawMessage) error {
+// matter. JSON treats all fields as optional, so take has to check the required
+// ones.
+func unmarshalEvent(event []byte, target any) error {
+	if isServerError(event) {
+		return errServer
+	}
 	if err := json.Unmarshal(event, target); err != nil {
 		return &Error{Kind: ErrBroken, Words: "an event is not JSON of the expected form: " + string(event[:min(len(event), maxWords)]), Cause: err}
 	}
-	if len(*serverError) > 0 && string(*serverError) != "null" {
-		return errServer
-	}
 	return nil
+}
+
+// aborted returns the error of a reply that the server ended for a reason that
+// is not in the list of its protocol.
+func aborted(reason string) error {
+	return &Error{Kind: ErrAborted, Words: "its reason is " + reason}
 }
 
 // promptOf returns the prompt in the form that the server takes: ids, or text
@@ -74,7 +80,8 @@ func samplersOf(r *koala.Request) samplers {
 	return samplers{s.Temperature, s.TopK, s.TopP, 0, 1, s.Seed, r.Stops}
 }
 
-// maxDocument bounds a reply that is one JSON document, in bytes.
+// maxDocument bounds a reply that is one JSON document, and a line or an event of
+// a stream, in bytes.
 const maxDocument = 8 << 20
 
 // readDocument reads a reply that is one JSON document.

@@ -1,7 +1,12 @@
 package backend
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -18,6 +23,7 @@ type receiver struct {
 	rep    *koala.Report
 	cancel context.CancelCauseFunc
 	timer  *time.Timer // ends the request when the next text is late
+	joiner joiner
 }
 
 // writeError marks an error of the caller's writer.
@@ -26,15 +32,27 @@ type writeError struct{ error }
 // read reads the reply, as one document or as a stream. A server that does not
 // stream sends a document although the request asks for a stream.
 func (s *receiver) read(response *http.Response) error {
-	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if s.client.protocol.events == nil || mediaType == "application/json" {
-		return s.readDocument(response)
+	body := bufio.NewReader(response.Body)
+	if s.client.protocol.events == nil || s.isDocument(response, body) {
+		return s.readDocument(body)
 	}
-	events := s.client.protocol.events(newLines(response.Body))
+	events := s.client.protocol.events(newLines(body))
 	ctx := response.Request.Context()
 	for ctx.Err() == nil {
 		event, err := events.next()
+		end, taken := false, error(nil)
+		if len(event) > 0 && (err == nil || err == io.ErrUnexpectedEOF) {
+			end, taken = s.take(event)
+		}
 		switch {
+		case end && taken == nil:
+			return s.finish()
+		case s.rep.Finish != koala.Unfinished && (err != nil || taken != nil) && !isWriteError(taken):
+			// The reply is complete: what follows its reason is optional.
+			s.warn(cmp.Or(taken, err))
+			return s.finish()
+		case taken != nil && (err == nil || !errors.Is(taken, ErrBroken)):
+			return taken
 		case err == io.EOF:
 			return s.noEndMark()
 		case err == io.ErrUnexpectedEOF:
@@ -42,15 +60,41 @@ func (s *receiver) read(response *http.Response) error {
 		case err != nil:
 			return asBroken(err)
 		}
-		end, err := s.take(event)
-		if err != nil {
-			return err
-		}
-		if end {
-			return s.checkModel()
-		}
 	}
 	return ctx.Err() // events that were buffered meanwhile do not count
+}
+
+// isDocument reports whether the response is one JSON document, although the
+// request asks for a stream. Its type does not tell: proxies label streams as
+// JSON, too.
+func (s *receiver) isDocument(response *http.Response, body *bufio.Reader) bool {
+	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if mediaType != "application/json" {
+		return false
+	}
+	begin, _ := body.Peek(1)
+	for n := 1; len(begin) == n && n < body.Size() && begin[n-1] != '\n'; n++ {
+		begin, _ = body.Peek(n + 1)
+	}
+	begin = bytes.TrimSpace(bytes.TrimPrefix(begin, []byte(byteOrderMark)))
+	if len(begin) > 0 && begin[0] != '{' {
+		return false // a field of an event
+	}
+	_, isLines := s.client.protocol.events(newLines(bytes.NewReader(nil))).(ndjson)
+	return !isLines || !json.Valid(begin)
+}
+
+// isWriteError reports whether err is an error of the caller's writer.
+func isWriteError(err error) bool {
+	_, ok := err.(writeError)
+	return ok
+}
+
+// warn stores an error that came after the end of the reply.
+func (s *receiver) warn(err error) {
+	if err != nil && err != io.EOF && s.rep.Warning == "" {
+		s.rep.Warning = s.client.clean("after the reply: " + err.Error())
+	}
 }
 
 // noEndMark returns the error of a reply without its end mark.
@@ -70,8 +114,8 @@ func asBroken(err error) error {
 }
 
 // readDocument reads a reply that is one JSON document.
-func (s *receiver) readDocument(response *http.Response) error {
-	data, err := readDocument(response.Body)
+func (s *receiver) readDocument(body io.Reader) error {
+	data, err := readDocument(body)
 	if err != nil {
 		return asBroken(err)
 	}
@@ -81,7 +125,7 @@ func (s *receiver) readDocument(response *http.Response) error {
 	if s.rep.Finish == koala.Unfinished {
 		return s.noEndMark()
 	}
-	return s.checkModel()
+	return s.finish()
 }
 
 // take reads an event, writes its text and reports whether it is the end mark.
@@ -91,20 +135,35 @@ func (s *receiver) take(event []byte) (end bool, err error) {
 	event, replaced := replaceInvalid(event)
 	s.rep.Replaced += replaced
 	text, end, err := s.client.protocol.take(event, s.rep)
-	switch {
-	case err == errServer:
+	if err == errServer {
 		return false, errorEvent(event)
-	case err != nil:
-		return false, err
-	case text == "":
-		return end, nil
+	}
+	if writeErr := s.write(text, false); writeErr != nil {
+		return false, writeErr
+	}
+	return end, err
+}
+
+// write writes the text of an event, joined with what the events before it left.
+func (s *receiver) write(text streamText, last bool) error {
+	whole, replaced := s.joiner.join(text, last)
+	s.rep.Replaced += replaced
+	if whole == "" {
+		return nil
 	}
 	s.timer.Stop() // the caller's writer may take its time
-	if _, err := io.WriteString(s.w, text); err != nil {
-		return false, writeError{err}
+	if _, err := io.WriteString(s.w, whole); err != nil {
+		return writeError{err}
 	}
 	s.startTimer("nothing more within ", s.client.o.BetweenTokens)
-	return end, nil
+	return nil
+}
+
+// finish completes a reply whose end has come.
+func (s *receiver) finish() error {
+	err := s.write("", true)
+	s.checkModel()
+	return err
 }
 
 // startTimer restarts the timer. When it runs out, the request ends with an
@@ -116,12 +175,14 @@ func (s *receiver) startTimer(words string, d time.Duration) {
 	s.timer = time.AfterFunc(d, func() { s.cancel(&Error{Kind: ErrTimeout, Words: words + d.String()}) })
 }
 
-// checkModel compares the model that replied with the model that was asked for,
-// if both are known. Ollama appends :latest to names.
-func (s *receiver) checkModel() error {
+// checkModel warns if the model that replied is not the one that was asked for, if
+// both are known. It may be an alias. Ollama appends :latest to names.
+func (s *receiver) checkModel() {
 	want, got := s.client.o.Model, s.rep.Model
 	if want == "" || got == "" || strings.TrimSuffix(want, ":latest") == strings.TrimSuffix(got, ":latest") {
-		return nil
+		return
 	}
-	return &Error{Kind: ErrModel, Words: "asked for " + want + ", it answered for " + got}
+	if s.rep.Warning == "" {
+		s.rep.Warning = s.client.clean("asked for the model " + want + ", the server answered for " + got)
+	}
 }

@@ -1,9 +1,11 @@
 package backend
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -45,15 +47,49 @@ func errorEvent(event []byte) error {
 //	{"message", "type"}                                                   llama.cpp, for an empty body
 //	{"error": "text"}                                                     Ollama
 //	{"detail": "text" or a list}                                          EasyLM, vLLM
+//	{"object": "error", "message", "code"}                                older vLLM, FastChat, SGLang
+//	{"text", "error_code"}                                                FastChat's workers
 type serverError struct {
 	Error   json.RawMessage `json:"error"`
 	Detail  json.RawMessage `json:"detail"`
 	Message json.RawMessage `json:"message"`
+	Text    json.RawMessage `json:"text"`
+	Code    json.RawMessage `json:"code"`
 	Type    json.RawMessage `json:"type"`
 	Param   json.RawMessage `json:"param"`
 	Prompt  json.RawMessage `json:"n_prompt_tokens"`
 	Context json.RawMessage `json:"n_ctx"`
 }
+
+// isServerError reports whether an event has the form of an error. A reply has
+// one of the members choices, content, response and output_text.
+func isServerError(event []byte) bool {
+	if !bytes.Contains(event, []byte(`"error`)) && !bytes.Contains(event, []byte(`"detail"`)) && !bytes.Contains(event, []byte(`"message"`)) {
+		return false // the usual case, without decoding the event
+	}
+	var e struct {
+		serverError
+		Object    string          `json:"object"`
+		ErrorCode json.RawMessage `json:"error_code"`
+		Choices   json.RawMessage `json:"choices"`
+		Content   json.RawMessage `json:"content"`
+		Response  json.RawMessage `json:"response"`
+		Output    json.RawMessage `json:"output_text"`
+	}
+	if json.Unmarshal(event, &e) != nil {
+		return false
+	}
+	switch {
+	case has(e.Error), e.Object == "error", has(e.ErrorCode) && string(e.ErrorCode) != "0":
+		return true
+	case has(e.Choices), has(e.Content), has(e.Response), has(e.Output):
+		return false
+	}
+	return has(e.Detail) || has(e.Message)
+}
+
+// has reports whether a member is there and is not null.
+func has(v json.RawMessage) bool { return len(v) > 0 && string(v) != "null" }
 
 // parseError returns an error with the server's words. Its kind is nil unless
 // the words say that the prompt is longer than the context.
@@ -66,8 +102,8 @@ func parseError(text []byte) *Error {
 	if json.Unmarshal(s.Error, &inner) == nil {
 		s = inner
 	}
-	for _, part := range []json.RawMessage{s.Message, s.Error, s.Detail} {
-		if len(part) > 0 && string(part) != "null" {
+	for _, part := range []json.RawMessage{s.Message, s.Error, s.Detail, s.Text} {
+		if has(part) {
 			e.Words = plainText(part)
 			break
 		}
@@ -90,6 +126,19 @@ var (
 	vllmPrompt  = regexp.MustCompile(`prompt contains (?:at least )?(\d+) input tokens`)
 )
 
+// contextPhrases are what servers say about a prompt that is longer than the
+// context, where they do not say it by a type or a code.
+var contextPhrases = regexp.MustCompile(`(?i)` + strings.Join([]string{
+	`max_tokens must be at least 1, got 0`,                          // vLLM
+	`input length exceeds the context length`,                       // Ollama
+	`exceeds? the available context size`,                           // llama.cpp before exceed_context_size_error
+	`inputs. tokens \+ .max_new_tokens. must be`,                    // text-generation-inference
+	`.inputs. must have less than \d+ tokens`,                       // text-generation-inference
+	`greater than the context length`,                               // LM Studio
+	`(longer|larger) than the (model's )?(maximum )?context length`, // SGLang, LM Studio
+	`exceeds the (model's )?(maximum )?context (length|window)`,     // SGLang and others
+}, "|"))
+
 // recognizeContext recognizes the error for a prompt that is longer than the
 // context. If the prompt just fills the context, vLLM complains about
 // max_tokens, which this client never sets below 1.
@@ -103,8 +152,7 @@ func recognizeContext(e *Error, s *serverError) {
 		if m := vllmPrompt.FindStringSubmatch(e.Words); m != nil {
 			c.Prompt = number(m[1])
 		}
-	case strings.Contains(e.Words, "max_tokens must be at least 1, got 0"):
-	case strings.Contains(e.Words, "input length exceeds the context length"):
+	case plainText(s.Code) == "context_length_exceeded", contextPhrases.MatchString(e.Words):
 	default:
 		return
 	}
@@ -138,11 +186,17 @@ func kindOf(e *Error) error {
 	return ErrBroken
 }
 
-// pause returns how long to wait before a retry: the whole seconds of the
-// response's Retry-After up to maxPause, or else backoff.
+// pause returns how long to wait before a retry: what the response's Retry-After
+// says, in seconds or as a date (RFC 9110, section 10.2.3), up to maxPause. Or
+// else it is between half of backoff and all of it, by chance, so that clients
+// that failed together do not come back together.
 func (e *Error) pause(backoff time.Duration) time.Duration {
-	if s := number(e.retryAfter); s > 0 && s <= int(maxPause/time.Second) {
-		return time.Duration(s) * time.Second
+	wait := time.Duration(number(e.retryAfter)) * time.Second
+	if at, err := http.ParseTime(e.retryAfter); err == nil {
+		wait = time.Until(at)
 	}
-	return backoff
+	if wait > 0 && wait <= maxPause {
+		return wait
+	}
+	return backoff - time.Duration(rand.Int64N(int64(backoff)/2+1))
 }

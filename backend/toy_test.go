@@ -28,12 +28,12 @@ func toyBody(o *Options, r *koala.Request) (any, error) {
 	return toyRequest{input}, err
 }
 
-func toyTake(event []byte, rep *koala.Report) (string, bool, error) {
+func toyTake(event []byte, rep *koala.Report) (streamText, bool, error) {
 	if string(event) == `"end"` {
 		rep.Finish = koala.EndToken
 		return "", true, nil
 	}
-	return strings.Trim(string(event), `"`), false, nil
+	return streamText(strings.Trim(string(event), `"`)), false, nil
 }
 
 func TestToyBackend(t *testing.T) {

@@ -84,10 +84,13 @@ func (f Finish) String() string {
 // the server does not report are zero.
 type Report struct {
 	Finish       Finish // why the reply ended
+	Reason       string // the same in the server's word, such as "stop" or "length"
+	Truncated    bool   // the server cut the prompt, or dropped tokens of the context during the reply
+	Warning      string // what else the server said or did that the caller should know
 	Stop         string // the stop sequence that ended it, if Finish is StopText
 	PromptTokens int    // the number of tokens of the prompt, as the server counted them
 	ReplyTokens  int    // the number of tokens of the reply; most servers count the end-of-sequence token
 	Model        string // the server's name of the model
-	Replaced     int    // the number of bytes of the stream that were not UTF-8 and became U+FFFD
+	Replaced     int    // the number of bytes and surrogates of the stream that became U+FFFD
 	Tries        int    // the number of requests sent
 }

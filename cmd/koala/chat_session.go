@@ -120,10 +120,27 @@ func (s *session) replied(ending koala.Ending, err error, shown bool) error {
 	if w := ending.Window; w.Dropped > 0 {
 		fmt.Fprintf(s.stderr, "koala chat: the %d oldest turns were left out\n", w.Dropped)
 	}
+	for _, note := range replyNotes(&ending.Report) {
+		fmt.Fprintf(s.stderr, "koala chat: %s\n", note)
+	}
 	if s.terminal {
 		fmt.Fprintf(s.stderr, "[%d of %d tokens]\n", ending.Window.Tokens+ending.Report.ReplyTokens, s.context)
 	}
 	return nil
+}
+
+// replyNotes returns what a person should know about how a reply ended.
+func replyNotes(r *koala.Report) (notes []string) {
+	if r.Finish == koala.Limit {
+		notes = append(notes, "the reply was cut at the limit of tokens: raise --max-tokens or --context")
+	}
+	if r.Truncated {
+		notes = append(notes, "the server dropped a part of the prompt or of the reply: run it with a longer context")
+	}
+	if r.Warning != "" {
+		notes = append(notes, r.Warning)
+	}
+	return notes
 }
 
 // output returns the writer for replies. On a terminal it removes control characters,

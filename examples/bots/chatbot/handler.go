@@ -177,7 +177,7 @@ func noteFor(ending koala.Ending, err error, shown string) string {
 		return "\n(" + apology(err) + ")"
 	case strings.TrimSpace(shown) == "":
 		return noWords
-	case ending.Report.Finish == koala.Limit:
+	case ending.Report.Finish == koala.Limit || ending.Report.Truncated:
 		return " …"
 	}
 	return ""
