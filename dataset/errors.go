@@ -73,7 +73,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // advice returns what the user can do about the error, or nothing.
 func (e *Error) advice() string {
+	var own advised
 	switch {
+	case errors.As(e.Err, &own):
+		return own.advice
 	case errors.Is(e.Err, ErrDefect):
 		return "correct the record, skip bad records, or accept what the reference does (compat)"
 	case errors.Is(e.Err, io.ErrUnexpectedEOF):

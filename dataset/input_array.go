@@ -44,7 +44,7 @@ func (a *arraySplitter) elements(b *block) (more bool, err error) {
 	}
 	a.full = true
 	if a.state == atStart && bytes.HasPrefix(a.rest, []byte(byteOrderMark)) {
-		return false, errByteOrderMark
+		a.advance(len(byteOrderMark))
 	}
 	for len(b.records) < blockElements {
 		ok, err := a.step(b)

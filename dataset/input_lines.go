@@ -45,10 +45,7 @@ type splitter struct {
 	from  int64 // elements of an array that begin before this offset are left out
 }
 
-// errByteOrderMark is the error of a file that begins with a byte order mark. No
-// reader of JSON lines accepts one.
-var errByteOrderMark = refusal.Reason(ErrMalformed, "the file begins with a byte order mark")
-
+// byteOrderMark may begin a file. It is skipped.
 const byteOrderMark = "\xef\xbb\xbf"
 
 // blocks yields the records of a file. An error about the file is in the last
@@ -98,15 +95,11 @@ func (s *splitter) read(grow bool) ([]byte, error) {
 // lines adds the next whole lines to a block. It reports whether there are
 // more.
 func (s *splitter) lines(b *block) (more bool, err error) {
-	first := s.at.Offset == 0
 	grow := false
 	for {
 		data, err := s.read(grow)
 		if err != nil {
 			return false, err
-		}
-		if first && bytes.HasPrefix(data, []byte(byteOrderMark)) {
-			return false, errByteOrderMark
 		}
 		end := bytes.LastIndexByte(data, '\n') + 1
 		if s.eof {
@@ -139,7 +132,11 @@ func (s *splitter) cut(b *block, data []byte) bool {
 			n = len(data)
 		}
 		s.at.End = s.at.Offset + int64(n)
-		b.records = append(b.records, rawRecord{at: s.at, data: bytes.TrimRight(data[:n], "\r\n")})
+		line := data[:n]
+		if s.at.Offset == 0 {
+			line = bytes.TrimPrefix(line, []byte(byteOrderMark))
+		}
+		b.records = append(b.records, rawRecord{at: s.at, data: bytes.TrimRight(line, "\r\n")})
 		s.at.Offset = s.at.End
 		s.at.Line++
 		s.at.Index++

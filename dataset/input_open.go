@@ -15,16 +15,6 @@ import (
 	"github.com/koala-go/sdk/internal/refusal"
 )
 
-// maxWindow is the largest window of a zstd frame that is read. It bounds the
-// memory that a hostile file can make the decoder use.
-const maxWindow = 32 << 20
-
-// The first bytes of compressed files.
-const (
-	gzipMagic = "\x1f\x8b"
-	zstdMagic = "\x28\xb5\x2f\xfd"
-)
-
 // openInput is an open input. Reading it decompresses.
 type openInput struct {
 	*bufio.Reader
@@ -57,27 +47,28 @@ func (in *Input) open(ctx context.Context) (*openInput, error) {
 
 // detect finds out the format by the first bytes.
 func (o *openInput) detect() (err error) {
-	head, err := o.peek(4) // a shorter input has none of these formats
+	head, err := o.peek(16) // a shorter input has none of these formats
 	switch {
 	case err != nil:
 		return err
 	case bytes.HasPrefix(head, []byte(gzipMagic)):
-		z, err := gzip.NewReader(o.Reader)
+		z, err := newGzip(o.Reader)
 		if err != nil {
-			return refusal.Reason(ErrMalformed, "the gzip header is damaged: %v", err)
+			return err
 		}
 		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
-	case bytes.HasPrefix(head, []byte(zstdMagic)):
-		z, err := zstd.NewReader(o.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	case isZstd(head):
+		z, err := newZstd(o.Reader)
 		if err != nil {
 			return err
 		}
 		o.Reader, o.compressed = bufio.NewReaderSize(z, 1<<16), true
 		o.closers = append(o.closers, func() error { z.Close(); return nil })
-	case string(head) == parquet.Magic:
+	case bytes.HasPrefix(head, []byte(parquet.Magic)):
 		o.table, err = openTable(o.raw)
+		return err
 	}
-	return err
+	return checkRead(head)
 }
 
 // peek returns up to n of the next bytes. It returns errors of the raw input,
@@ -118,10 +109,12 @@ func classifyReadError(err error) error {
 	var known *Error
 	switch {
 	case errors.As(err, &known):
+	case windowError(err) != nil:
+		return windowError(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return refusal.Reason(io.ErrUnexpectedEOF, "the file ends in the middle")
 	case errors.As(err, &corrupt), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader),
-		errors.Is(err, zstd.ErrCRCMismatch), errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, zstd.ErrWindowSizeExceeded):
+		errors.Is(err, zstd.ErrCRCMismatch), errors.Is(err, zstd.ErrMagicMismatch):
 		return refusal.Reason(ErrMalformed, "the compressed data is damaged: %v", err)
 	}
 	return err
@@ -130,7 +123,7 @@ func classifyReadError(err error) error {
 // isArray reports whether the first bytes of a file begin a JSON array, or an
 // object of the two parts, instead of JSON lines.
 func isArray(head []byte) bool {
-	head = bytes.TrimLeft(head, " \t\r\n")
+	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte(byteOrderMark)), " \t\r\n")
 	if len(head) == 0 || head[0] != '{' {
 		return len(head) > 0 && head[0] == '['
 	}

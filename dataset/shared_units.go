@@ -106,12 +106,12 @@ func readHead(f source.ReaderAtSizer) ([]byte, error) {
 // isPlainLines reports whether the first bytes are those of a plain file of
 // lines.
 func isPlainLines(head []byte) bool {
-	for _, magic := range []string{parquet.Magic, gzipMagic, zstdMagic} {
+	for _, magic := range []string{parquet.Magic, gzipMagic} {
 		if strings.HasPrefix(string(head), magic) {
 			return false
 		}
 	}
-	return !isArray(head)
+	return !isZstd(head) && !isArray(head)
 }
 
 // linesBefore counts the lines of a plain file before an offset.

@@ -119,7 +119,7 @@ func readTexts(data []byte, names ...string) ([]value, error) {
 				return list[i].read(j)
 			}
 		}
-		return j.Skip()
+		return j.SkipPython() // the reference reads files of Python's json module
 	})
 	if err == nil {
 		err = j.End()

@@ -6,6 +6,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -22,6 +23,20 @@ type Reader struct {
 	data []byte
 	pos  int
 	base int64 // file offset of data[0]
+
+	python bool // skip accepts the numbers of pythonNumbers
+}
+
+// pythonNumbers are the numbers that Python's json module reads and writes,
+// although they are not JSON.
+var pythonNumbers = []string{"NaN", "Infinity", "-Infinity"}
+
+// SkipPython reads one value and discards it, as Skip does. It also accepts NaN,
+// Infinity and -Infinity, alone or within the value.
+func (j *Reader) SkipPython() error {
+	j.python = true
+	defer func() { j.python = false }()
+	return j.skip(maxNesting)
 }
 
 // New returns a Reader of data. The offsets in its errors are those of a file
@@ -223,9 +238,16 @@ func (j *Reader) skip(depth int) error {
 		return j.literal("false")
 	case 'n':
 		return j.literal("null")
-	default:
-		return j.number()
 	}
+	if j.python {
+		for _, word := range pythonNumbers {
+			if bytes.HasPrefix(j.data[j.pos:], []byte(word)) {
+				j.pos += len(word)
+				return nil
+			}
+		}
+	}
+	return j.number()
 }
 
 func (j *Reader) literal(word string) error {
