@@ -81,7 +81,7 @@ func (o *ruleOutput) checkHHTurn(field string, number int, reply string, answere
 		return o.defect(field, "user turn %d has no \"Assistant:\" and would be trained on as a reply", number)
 	case more:
 		return o.defect(field, "a second reply to user turn %d is lost", number)
-	case reply == "":
+	case strings.TrimSpace(reply) == "":
 		return o.defect(field, "the reply to user turn %d is empty", number)
 	}
 	return nil

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/koala-go/sdk/internal/strictjson"
 )
@@ -46,9 +47,9 @@ func (o *ruleOutput) defect(field, format string, args ...any) error {
 	return badField(ErrDefect, field, format, args...)
 }
 
-// checkReply refuses an empty reply.
+// checkReply refuses a reply without a visible character.
 func (o *ruleOutput) checkReply(field, text string) error {
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return o.defect(field, "the reply is empty")
 	}
 	return nil

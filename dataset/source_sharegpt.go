@@ -47,6 +47,9 @@ func shareGPTRecord(o *ruleOutput, data []byte) (string, error) {
 		}
 		fields = append(fields, Field{Key: t.key, Text: text})
 	}
+	if err := o.checkOrder(turns); err != nil {
+		return "", err
+	}
 	o.add(fields, string(list))
 	return "", nil
 }
@@ -104,6 +107,32 @@ func (o *ruleOutput) sortTurns(turns []shareGPTTurn) error {
 	}
 	if len(turns) == 0 {
 		return o.defect("conversations", "the conversation has no turns")
+	}
+	return nil
+}
+
+// checkOrder refuses a conversation whose turns are not queries and replies in
+// turn. The reference trains on such conversations: a reply without a query has
+// the header alone before it, and a query without a reply teaches nothing.
+func (o *ruleOutput) checkOrder(turns []shareGPTTurn) error {
+	for i := range turns {
+		t, what := &turns[i], ""
+		switch {
+		case i == 0 && !t.human():
+			what = "the conversation begins with a reply"
+		case i > 0 && t.human() && turns[i-1].human():
+			what = "two queries follow each other"
+		case i > 0 && !t.human() && !turns[i-1].human():
+			what = "two replies follow each other"
+		case i == len(turns)-1 && t.human():
+			what = "the last query has no reply"
+		}
+		if what == "" {
+			continue
+		}
+		if err := o.defect(t.key, "%s", what); err != nil {
+			return err
+		}
 	}
 	return nil
 }
