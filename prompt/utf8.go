@@ -5,14 +5,26 @@ import (
 	"unicode/utf8"
 )
 
+// notASCII has the bits that no ASCII character has.
+const notASCII = 0x8080808080808080
+
 // validUTF8 is utf8.ValidString, but faster for texts that are not English.
 // utf8.ValidString reads one character at a time; validUTF8 reads up to eight bytes at a
 // time if they are ASCII, two characters of three bytes, or characters of two bytes.
 func validUTF8(s string) bool {
 	for len(s) >= 8 {
 		x := load8(s)
-		if x&0x8080808080808080 == 0 {
+		if x&notASCII == 0 {
 			s = s[8:]
+			for len(s) >= 32 && (load8(s)|load8(s[8:])|load8(s[16:])|load8(s[24:]))&notASCII == 0 {
+				s = s[32:]
+			}
+			continue
+		}
+		// Two characters of three bytes: most of a Chinese, Japanese or Korean
+		// text. The call of validPrefix would take as long as the test.
+		if x&0xc0c0f0c0c0f0 == 0x8080e08080e0 && anyContinuation(x) && anyContinuation(x>>24) {
+			s = s[6:]
 			continue
 		}
 		n := validPrefix(x)
@@ -33,9 +45,7 @@ func validUTF8(s string) bool {
 func validPrefix(x uint64) int {
 	switch {
 	case x&0x80 == 0:
-		return bits.TrailingZeros64(x&0x8080808080808080) / 8
-	case x&0xc0c0f0c0c0f0 == 0x8080e08080e0 && anyContinuation(x) && anyContinuation(x>>24):
-		return 6
+		return bits.TrailingZeros64(x&notASCII) / 8
 	case x&0xc0c0f0 == 0x8080e0 && anyContinuation(x):
 		return 3
 	case x&0xc0e0c0e0 == 0x80c080c0 && x&0x1e != 0 && x>>16&0x1e != 0:
