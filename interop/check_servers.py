@@ -100,7 +100,7 @@ def on_model(name, path, folder):
         with fact(f"servers.koala chat on llama.cpp with {name}: a wrong key, and a prompt over the context, are one line"):
             for command, key, words in (
                 (["--max-tokens", "20"], "wrong", "Invalid API Key"),
-                (["--max-tokens", "20", "--context", "2000"], KEY, "longer than the server's context (511 tokens of 256)"),
+                (["--max-tokens", "20", "--context", "2000"], KEY, "longer than the model's context (511 tokens of 256)"),
             ):
                 line = refusal(url, command, key, "hello " * 495 + "\n")
                 assert words in line and line.count("\n") == 1 and "wrong" not in line, line

@@ -141,7 +141,7 @@ def check_refuses(tmp):
         "complex": ({"a": torch.zeros(2, dtype=torch.complex64)}, "torch.ComplexFloatStorage"),
         "sparse": ({"a": torch.eye(3).to_sparse()}, "torch._utils._rebuild_sparse_tensor"),
         "module": (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
-        "broadcast": ({"a": torch.zeros(1).expand(1000)}, "makes 1000 elements of a storage of 1"),
+        "broadcast": ({"a": torch.zeros(1).expand(1000)}, "repeats elements: it has 1000, but the storage has only 1"),
         "tensor": (torch.zeros(2), "not a dictionary"),
         "set": ({"a": {1, 2}}, "set"),
     }
